@@ -1,0 +1,67 @@
+import type { Problem } from "../base/problem.ts";
+import type { Result } from "../base/result.ts";
+
+/** One file as the server lists it. `modified` is the server's own text (a space, no `T`); unknown fields pass through. */
+export type ListedBackup = { key: string; size: number; modified: string } & Record<string, unknown>;
+
+export type Listing = {
+  /** In the server's own order. */
+  items: ListedBackup[];
+  /** The server's `Date` in ms since the epoch, by which the age of a backup is judged; null when it sent none. */
+  serverTime: number | null;
+};
+
+export type Flavour = "pocketbase" | "bosbase" | "unknown";
+
+/** What `GET /api/health` tells. */
+export type Health = {
+  /** False when the server took us for a guest: the credential is dead. */
+  superuser: boolean;
+  /** False while the server's backup lock is held; null for guests. */
+  idle: boolean | null;
+  flavour: Flavour;
+  realIp: string | null;
+  possibleProxyHeader: string | null;
+  serverTime: number | null;
+  latencyMs: number;
+};
+
+/** Why a call to the server did not end well. */
+export type UpstreamFault = {
+  problem: Problem;
+  /** True when the server may have done, or may still be doing, what was asked: look before you believe. */
+  unclear: boolean;
+  /** True when the server did not accept our credential. */
+  unauthorized: boolean;
+};
+
+export type UpstreamResult<T> = Result<T, UpstreamFault>;
+
+/** Enough to open one download or upload from the Worker. Crosses the RPC, lives in memory only, never leaves the relay. */
+export type UpstreamAccess = {
+  /** Without a trailing slash; a path prefix is kept. */
+  baseUrl: string;
+  /** Extra headers the instance's tunnel or proxy asks for. */
+  headers: Record<string, string>;
+  /** A file token for downloads, or the superuser's auth token for uploads. */
+  token: string;
+  /** ms since the epoch. */
+  expires: number;
+};
+
+/**
+ * The server's Backups API as the relay uses it: one logged-in view of one server. Implementations never throw and
+ * never put raw upstream text into a problem. Calls are cut by their own timeouts (see each) or by the signal.
+ */
+export interface BackupsApi {
+  /** Always unfiltered; at most 16 MiB are read. */
+  list(signal?: AbortSignal): Promise<UpstreamResult<Listing>>;
+  /** Synchronous on the server: the answer comes when the file is whole, and the work goes on if we hang up. */
+  create(name: string, signal?: AbortSignal): Promise<UpstreamResult<null>>;
+  delete(key: string, signal?: AbortSignal): Promise<UpstreamResult<null>>;
+  /** The server answers before it starts: success means accepted, nothing more. */
+  restore(key: string, signal?: AbortSignal): Promise<UpstreamResult<null>>;
+  health(signal?: AbortSignal): Promise<UpstreamResult<Health>>;
+  /** A token that opens every backup and protected file for about 180 s: never hand it to a caller. */
+  fileToken(signal?: AbortSignal): Promise<UpstreamResult<{ token: string; expires: number }>>;
+}

@@ -1,0 +1,38 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+/**
+ * Two homes for tests. `worker` runs inside workerd with the real Durable Objects; `node` runs on Node, where real
+ * processes (PocketBase, workerd) can be started and killed.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: {
+              bindings: {
+                ADMIN_TOKEN: "test-admin-token-Zk3v9QpLx7RtYw2Nc5Hd",
+                ENCRYPTION_KEY: "q83vEjRWeJq83vASNFZ4mrze8BI0Vnias3bN4BI0Vng=",
+                ALLOW_PRIVATE_NETWORK: "instances",
+              },
+            },
+          }),
+        ],
+        test: { name: "worker", include: ["test/**/*.test.ts"], exclude: ["test/**/*.node.test.ts"] },
+      },
+      {
+        test: {
+          name: "node",
+          include: ["test/**/*.node.test.ts"],
+          globalSetup: [],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
