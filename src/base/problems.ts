@@ -40,6 +40,260 @@ export const problems = {
     message: "An error occurred while validating the submitted data.",
     hint: "See data for the fields that were refused.",
   },
+  // What the instance's own server refused, in PocketBase's words.
+  upstream_busy: {
+    status: 400,
+    message: "Try again later - another backup/restore process has already been started.",
+    hint: "The server makes or restores one backup at a time; GET /api/health says canBackup when it is free.",
+  },
+  backup_name_exists: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: "Choose another name. The server says the same when its S3 storage cannot be reached, so look at the list.",
+  },
+  backup_missing: {
+    status: 400,
+    message: "Missing or invalid backup file.",
+    hint: "List the backups; the server says the same when its S3 storage cannot be reached.",
+  },
+  backup_deleted: {
+    status: 400,
+    message: "Invalid or already deleted backup file.",
+    hint: "List the backups: it is gone, or the server could not remove it.",
+  },
+  backup_in_use: {
+    status: 400,
+    message: "The backup is currently being used and cannot be deleted.",
+    hint: "It is being made or restored; try again when GET /api/health says canBackup.",
+  },
+  create_failed: {
+    status: 400,
+    message: "Failed to create backup.",
+    hint: "The cause stands in the server's log: a full disk, S3, or a hook, and after a hook's error the file may exist.",
+  },
+  upload_failed: {
+    status: 400,
+    message: "Failed to upload backup.",
+    hint: "The cause stands in the server's log: a full disk, S3, or a name its file system does not take.",
+  },
+  // What went wrong between the relay and the instance's server.
+  upstream_unauthorized: {
+    status: 502,
+    message: "The server did not accept the relay's credential.",
+    hint: "An administrator gives the instance a superuser's token or password that is valid now.",
+  },
+  upstream_mfa: {
+    status: 502,
+    message: "The server asks for a second factor, which the relay cannot give.",
+    hint: "Give the instance a superuser's impersonate token instead of a password; such a token needs no second factor.",
+  },
+  upstream_address_refused: {
+    status: 502,
+    message: "The server's list of superuser IPs does not admit the relay.",
+    hint: "Add the relay's address to the superuser IPs in the server's settings, or clear that list.",
+  },
+  upstream_proxy_refused: {
+    status: 502,
+    message: "A proxy or tunnel in front of the server refused the relay.",
+    hint: "Give the instance the extra headers that proxy asks for, or exempt /api/* from its checks.",
+  },
+  upstream_proxy_failed: {
+    status: 502,
+    message: "A proxy in front of the server answered in its place.",
+    hint: "The server may be down or restarting behind its proxy; the call may have been carried out all the same.",
+  },
+  upstream_redirected: {
+    status: 502,
+    message: "The server answered with a redirect, which the relay does not follow.",
+    hint: "Register the address that the server is finally reached at; a login page in front of it needs extra headers.",
+  },
+  upstream_invalid: {
+    status: 502,
+    message: "The server's answer could not be understood.",
+    hint: "Check that the instance's URL leads to PocketBase or BosBase and not to a page of something else.",
+  },
+  upstream_too_large: {
+    status: 502,
+    message: "The server's answer is larger than the relay reads.",
+    hint: "A list may have 16 MiB: delete backups, or give them a bucket of their own.",
+  },
+  upstream_not_found: {
+    status: 502,
+    message: "The server has no Backups API at the instance's URL.",
+    hint: "Check the URL and its path prefix: /api/health must answer below it.",
+  },
+  unsupported_version: {
+    status: 502,
+    message: "The server is PocketBase 0.22 or older, which the relay does not speak.",
+    hint: "Update the server to PocketBase 0.23 or newer.",
+  },
+  upstream_storage_failed: {
+    status: 502,
+    message: "The server could not reach its backup storage.",
+    hint: "Check the server's S3 settings or its disk; its log has the cause.",
+  },
+  upstream_failed: {
+    status: 502,
+    message: "The server failed while processing the request.",
+    hint: "The server's log has the cause.",
+  },
+  upstream_refused: {
+    status: 502,
+    message: "The server refused the request.",
+    hint: "The server's log has the cause.",
+  },
+  upstream_body_refused: {
+    status: 413,
+    message: "Request entity too large.",
+    hint: "The server or a proxy in front of it caps request bodies: raise that cap, or upload straight to the server.",
+  },
+  upstream_rate_limited: {
+    status: 503,
+    message: "The server is limiting the rate of the relay's requests.",
+    hint: "Wait as long as Retry-After says; the server's rate limits can exempt the relay's address.",
+  },
+  upstream_unreachable: {
+    status: 503,
+    message: "The server cannot be reached.",
+    hint: "It may be down or restarting, or its address is wrong; try again after Retry-After.",
+  },
+  upstream_saturated: {
+    status: 503,
+    message: "Too many calls to this server are in flight.",
+    hint: "Wait as long as Retry-After says.",
+  },
+  upstream_timeout: {
+    status: 504,
+    message: "The server did not answer in time.",
+    hint: "What was asked may still happen: look at the list before asking again.",
+  },
+  // Instances, keys and operations of the relay itself.
+  name_taken: {
+    status: 409,
+    message: "An instance of that name exists.",
+    hint: "Choose another name, or delete that one first.",
+  },
+  instance_not_found: {
+    status: 404,
+    message: "There is no such instance.",
+    hint: "GET /v1/instances lists the names; a removed instance's keys end with it.",
+  },
+  instance_required: {
+    status: 400,
+    message: "Which instance?",
+    hint: "With the administrator's token, name the instance in the header Relay-Instance; it may be left out only when there is exactly one.",
+  },
+  instance_mismatch: {
+    status: 403,
+    message: "The key belongs to another instance.",
+    hint: "Leave the header Relay-Instance out: a key always works on its own instance.",
+  },
+  check_failed: {
+    status: 422,
+    message: "The server was not registered because the check found a reason against it.",
+    hint: 'Mend what the message names, or register anyway with "force": true.',
+  },
+  configured_by_environment: {
+    status: 409,
+    message: "This instance is configured by the relay's environment.",
+    hint: "Change POCKETBASE_URL and its credential where the relay is deployed.",
+  },
+  credential_required: {
+    status: 400,
+    message: "A changed address needs the credential again.",
+    hint: "Send url and credential in one request, so that no stored password goes to a new host.",
+  },
+  confirmation_required: {
+    status: 400,
+    message: "Deleting an instance removes its keys, audit, ledger and endpoints.",
+    hint: "Repeat the call with ?confirm=<name of the instance>.",
+  },
+  sealed_locked: {
+    status: 503,
+    message: "A stored secret cannot be opened with the configured ENCRYPTION_KEY.",
+    hint: "Put the former ENCRYPTION_KEY back (as second, after a comma), or enter the credential again with PATCH /v1/instances/{name}.",
+  },
+  storage_too_new: {
+    status: 503,
+    message: "The stored data was written by a newer relay.",
+    hint: "Run the newer version again; an older one must not write into tables it does not know.",
+  },
+  admin_only: {
+    status: 403,
+    message: "The authorized record is not allowed to perform this action.",
+    hint: "This call needs the administrator's token.",
+  },
+  credential_refused: {
+    status: 403,
+    message: "The authorized record is not allowed to perform this action.",
+    hint: "This kind of credential cannot make this call.",
+  },
+  pattern_refused: {
+    status: 403,
+    message: "The authorized record is not allowed to perform this action.",
+    hint: "The key may only touch backups whose names match its patterns; GET /v1/keys/self shows them.",
+  },
+  key_not_found: { status: 404, message: "There is no such key.", hint: "GET /v1/keys lists the keys you may see." },
+  backup_not_found: {
+    status: 404,
+    message: "The requested resource wasn't found.",
+    hint: "List the backups: there is none of that name that the key may see.",
+  },
+  backup_overdue: {
+    status: 503,
+    message: "The newest backup is older than it may be.",
+    hint: "Look at the server: its schedule may have stopped. data.backup tells the newest one.",
+  },
+  backup_conflict: {
+    status: 409,
+    message: "A backup of that name exists.",
+    hint: "Choose another name, or delete that one first.",
+  },
+  upload_reserved: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: "Another upload or create of that name is under way.",
+  },
+  operation_not_found: {
+    status: 404,
+    message: "There is no such operation.",
+    hint: "GET /v1/operations lists those you may see; finished ones are kept for a bounded time.",
+  },
+  create_vanished: {
+    status: 400,
+    message: "Failed to create backup.",
+    hint: "The server reported success, but the backup is not in its list: a hook may have suppressed or renamed it.",
+  },
+  create_lost: {
+    status: 400,
+    message: "Failed to create backup.",
+    hint: "The server's answer was lost, and it is idle without having the backup: it was not made.",
+  },
+  create_unsettled: {
+    status: 504,
+    message: "It could not be settled whether the backup was made.",
+    hint: "Look at the list and at the server; nothing was sent twice.",
+  },
+  delete_lost: {
+    status: 400,
+    message: "Invalid or already deleted backup file.",
+    hint: "The server's answer was lost and the backup is still there: ask again.",
+  },
+  delete_unsettled: {
+    status: 504,
+    message: "It could not be settled whether the backup was deleted.",
+    hint: "Look at the list when the server answers again.",
+  },
+  restore_unobserved: {
+    status: 504,
+    message: "The server accepted the restore; its end was not observed.",
+    hint: "Look at the server's data and log; it answers before it starts.",
+  },
+  login_failed: {
+    status: 400,
+    message: "Failed to authenticate.",
+    hint: "Give the API key as the password; any identity will do.",
+  },
   misconfigured: {
     status: 503,
     message: "The relay is not set up.",

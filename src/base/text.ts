@@ -1,0 +1,11 @@
+/**
+ * Foreign text made safe to store and show: control, bidirectional and zero-width characters become `\u{…}` escapes, and
+ * the whole is cut to `limit` UTF-16 units (SECURITY: text in audit rows and in answers is somebody else's).
+ */
+export function plainText(text: string, limit: number): string {
+  const escaped = text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,
+    (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`,
+  );
+  return escaped.length <= limit ? escaped : `${escaped.slice(0, limit - 1)}…`;
+}

@@ -1,0 +1,27 @@
+import type { Directory } from "./instances/directory.ts";
+import type { Instance } from "./instances/instance.ts";
+
+/**
+ * What the platform hands the Worker. Text settings are null or absent when unset; `BRAKE` exists only on Cloudflare and
+ * `PUBLIC` (a network service that reaches public addresses only) only on plain workerd.
+ */
+export type Bindings = {
+  DIRECTORY: DurableObjectNamespace<Directory>;
+  INSTANCE: DurableObjectNamespace<Instance>;
+  BRAKE?: RateLimit;
+  PUBLIC?: Fetcher;
+} & { [name in SettingName]?: string | null };
+
+export type SettingName =
+  | "ADMIN_TOKEN"
+  | "ENCRYPTION_KEY"
+  | "POCKETBASE_URL"
+  | "POCKETBASE_TOKEN"
+  | "POCKETBASE_EMAIL"
+  | "POCKETBASE_PASSWORD"
+  | "ALLOW_PRIVATE_NETWORK"
+  | "CLIENT_ADDRESS"
+  | "TRUSTED_PROXIES"
+  | "RESOLVER"
+  | "HEALING"
+  | "PUBLIC_URL";

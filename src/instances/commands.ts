@@ -1,0 +1,150 @@
+import type { Scope } from "../access/scope.ts";
+import type { Problem } from "../base/problem.ts";
+import type { Result } from "../base/result.ts";
+import type { Health, ListedBackup, UpstreamAccess } from "../upstream/backups-api.ts";
+import type { AuditEntry, AuditFilter } from "./audit.ts";
+import type { InstanceChange, InstanceView, NudgeView } from "./configuration.ts";
+import type { KeyChange, KeyRequest, KeySelf, KeyView, MintedKey } from "./keys.ts";
+import type { Operation, OperationFilter } from "./operations.ts";
+
+export type Page<T> = { items: T[]; nextCursor: string | null };
+export type PageRequest = { limit: number; cursor: string | null };
+
+/** One backup in the relay's own view (API.md "Backups"). `modified` is ISO 8601 here. */
+export type BackupView = { key: string; size: number; modified: string };
+
+export type SessionGrant = { token: string; keyId: string; keyName: string; expires: number; created: number };
+
+/** Everything that can be asked of an instance, by name: what goes in and what comes out. */
+export type Commands = {
+  "health.read": { input: object; output: Health };
+  "backups.list": { input: object; output: ListedBackup[] };
+  "backups.latest": { input: { pattern: string | null; maxAgeSeconds: number | null }; output: BackupView };
+  "backups.create": { input: { name: string | null; waitSeconds: number; queue: boolean }; output: Operation };
+  "backups.delete": { input: { key: string; waitSeconds: number }; output: Operation };
+  "backups.restore": { input: { key: string; waitSeconds: number }; output: Operation };
+  "download.open": {
+    /** `transfer` names a running one that is healed or goes on with its next range. */
+    input: { key: string; head: boolean; range: string | null; transfer: string | null };
+    output: { backup: ListedBackup; access: UpstreamAccess; transfer: string };
+  };
+  "download.end": { input: { transfer: string; key: string; bytes: number; outcome: string }; output: null };
+  "upload.reserve": {
+    input: { name: string; size: number | null; strict: boolean };
+    output: { access: UpstreamAccess; reservation: string };
+  };
+  "upload.confirm": { input: { reservation: string }; output: null };
+  "upload.settle": {
+    input: { reservation: string; sent: number | null; problem: Problem | null };
+    output: ListedBackup;
+  };
+  "session.create": { input: object; output: SessionGrant };
+  "session.refresh": { input: object; output: SessionGrant };
+  "ticket.create": { input: object; output: { token: string; expires: number } };
+  "keys.create": { input: KeyRequest; output: MintedKey };
+  "keys.list": { input: PageRequest; output: Page<KeyView> };
+  "keys.read": { input: { id: string }; output: KeyView };
+  "keys.change": { input: { id: string; change: KeyChange }; output: KeyView };
+  "keys.rotate": { input: { id: string; graceSeconds: number | null }; output: MintedKey };
+  "keys.delete": { input: { id: string }; output: null };
+  "keys.self": { input: object; output: KeySelf };
+  "operations.list": { input: PageRequest & OperationFilter; output: Page<Operation> };
+  "operations.read": { input: { id: string; waitSeconds: number }; output: Operation };
+  "audit.list": { input: PageRequest & AuditFilter; output: Page<AuditEntry> };
+  "instance.read": { input: object; output: InstanceView };
+  "instance.change": { input: InstanceChange; output: InstanceView };
+  "instance.check": { input: object; output: InstanceView };
+  "instance.rotateNudge": { input: object; output: NudgeView };
+};
+
+export type CommandName = keyof Commands;
+export type Command<N extends CommandName = CommandName> = { [K in N]: { do: K } & Commands[K]["input"] }[N];
+export type Output<N extends CommandName> = Commands[N]["output"];
+
+/**
+ * What a command asks of its caller. `scope: null` admits any living key; `"admin"` only the administrator.
+ * `target` names the input that holds a backup key, which the lineage's patterns must admit. `spends` uses a daily quota.
+ * `audit` writes a row before the command runs; reads that take nothing out write none.
+ */
+export type Policy = {
+  scope: Scope | "admin" | null;
+  target?: "key" | "name";
+  spends?: boolean;
+  audit: boolean;
+  /** Credentials that may ask; all but tickets when left out. */
+  credentials?: readonly ("admin" | "key" | "session" | "ticket")[];
+};
+
+export const policies: { [N in CommandName]: Policy } = {
+  "health.read": { scope: null, audit: false },
+  "backups.list": { scope: "backups:list", audit: false },
+  "backups.latest": { scope: "backups:list", audit: false },
+  "backups.create": { scope: "backups:create", target: "name", spends: true, audit: true },
+  "backups.delete": { scope: "backups:delete", target: "key", spends: true, audit: true },
+  "backups.restore": { scope: "backups:restore", target: "key", spends: true, audit: true },
+  "download.open": {
+    scope: "backups:download",
+    target: "key",
+    audit: false,
+    credentials: ["admin", "key", "session", "ticket"],
+  },
+  "download.end": { scope: null, audit: false, credentials: ["admin", "key", "session", "ticket"] },
+  "upload.reserve": { scope: "backups:upload", target: "name", spends: true, audit: true },
+  "upload.confirm": { scope: "backups:upload", audit: false },
+  "upload.settle": { scope: null, audit: false },
+  "session.create": { scope: null, audit: true, credentials: ["key"] },
+  "session.refresh": { scope: null, audit: true, credentials: ["key", "session"] },
+  "ticket.create": { scope: "backups:download", audit: true },
+  "keys.create": { scope: "keys:write", audit: true },
+  "keys.list": { scope: "keys:read", audit: false },
+  "keys.read": { scope: "keys:read", audit: false },
+  "keys.change": { scope: "keys:write", audit: true },
+  "keys.rotate": { scope: "keys:write", audit: true },
+  "keys.delete": { scope: "keys:write", audit: true },
+  "keys.self": { scope: null, audit: false },
+  "operations.list": { scope: "operations:read", audit: false },
+  "operations.read": { scope: null, audit: false },
+  "audit.list": { scope: "audit:read", audit: false },
+  "instance.read": { scope: "admin", audit: true },
+  "instance.change": { scope: "admin", audit: true },
+  "instance.check": { scope: "admin", audit: true },
+  "instance.rotateNudge": { scope: "admin", audit: true },
+};
+
+/** A credential whose shape and tag the Worker has checked; only digests and signed tokens cross the RPC. */
+export type Credential =
+  | { kind: "admin" }
+  | { kind: "key"; keyId: string; digest: string }
+  | { kind: "session"; jwt: string }
+  | { kind: "ticket"; jwt: string };
+
+export type Caller = {
+  credential: Credential;
+  /** Null when the platform does not tell it. */
+  address: string | null;
+  userAgent: string;
+  requestId: string;
+};
+
+/** How much of the key's rate is left, for the RateLimit headers; null when no rate applies. */
+export type RateState = { limit: number; remaining: number; resetSeconds: number } | null;
+
+export type Answer<N extends CommandName = CommandName> = { result: Result<Output<N>, Problem>; rate: RateState };
+
+/** Who was admitted, as handlers see it. */
+export type Admitted = {
+  caller: Caller;
+  /** Null for the administrator, who has every right. */
+  lineage: import("../access/key.ts").Lineage | null;
+  actor: Actor;
+  at: number;
+  /** The audit row of this command's intent, null when its policy writes none. */
+  auditRow: number | null;
+  claims: import("../access/session.ts").SessionClaims | null;
+};
+
+export type Actor = { kind: "key" | "admin" | "relay" | "upstream"; id?: string; name?: string };
+
+export type Handlers<N extends CommandName = CommandName> = {
+  [K in N]: (input: Command<K>, admitted: Admitted) => Promise<Result<Output<K>, Problem>> | Result<Output<K>, Problem>;
+};

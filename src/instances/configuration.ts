@@ -1,0 +1,284 @@
+import type { Clock } from "../base/clock.ts";
+import { isoTime } from "../base/clock.ts";
+import { base64url, fromBase64url } from "../base/encoding.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import type { Random } from "../base/random.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { Sealer } from "../base/seal.ts";
+import type { UpstreamCredential } from "../settings.ts";
+import type { Check } from "../upstream/check.ts";
+
+export type Expectation = { everySeconds: number; graceSeconds: number };
+
+export type InstanceRequest = {
+  name: string;
+  url: string;
+  credential: UpstreamCredential;
+  headers: Record<string, string>;
+  pollSeconds: number;
+  expect: Expectation | null;
+};
+
+/** Undefined leaves a field as it is. */
+export type InstanceChange = Partial<Omit<InstanceRequest, "name">> & { force?: boolean };
+
+export type NudgeView = { url: string; secret: string };
+
+/** API.md "Instances": never a secret. */
+export type InstanceView = {
+  id: string;
+  name: string;
+  url: string;
+  state: "reachable" | "unreachable" | "unauthorized" | "unchecked";
+  credential: { kind: "token" | "password"; email?: string; expires?: string };
+  pollSeconds: number;
+  expect: Expectation | null;
+  created: string;
+  updated: string;
+  check: Check | null;
+  /** Sealed values that no configured ENCRYPTION_KEY opens, by name; what to do stands in the check's warnings. */
+  locked: string[];
+};
+
+type Stored = {
+  id: string;
+  tag: string;
+  name: string;
+  url: string;
+  source: "api" | "environment";
+  credential: { kind: "token" | "password"; email?: string; expires?: number };
+  pollSeconds: number;
+  expect: Expectation | null;
+  created: number;
+  updated: number;
+  check: Check | null;
+};
+
+export const DEFAULT_POLL_SECONDS = 120;
+
+type SealedName = "credential" | "headers" | "sessionKey" | "nudgeSecret";
+
+/** The instance's own row and its sealed values: where the server is, and how the relay logs in there. */
+export class Configuration {
+  private readonly sql: SqlStorage;
+  private readonly sealer: Sealer;
+  private readonly clock: Clock;
+  private readonly random: Random;
+  private cached: Stored | null = null;
+  private readonly opened = new Map<SealedName, string>();
+  private readonly lockedNames = new Set<SealedName>();
+
+  constructor(sql: SqlStorage, sealer: Sealer, clock: Clock, random: Random) {
+    this.sql = sql;
+    this.sealer = sealer;
+    this.clock = clock;
+    this.random = random;
+  }
+
+  get stored(): Stored | null {
+    if (this.cached) return this.cached;
+    const row = this.sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'instance'").toArray()[0];
+    if (row) this.cached = JSON.parse(row.value);
+    return this.cached;
+  }
+
+  /** Only for a registered instance. */
+  get own(): Stored {
+    const stored = this.stored;
+    if (!stored) throw new Error("this instance is not registered");
+    return stored;
+  }
+
+  /** Writes a new instance: its sealed values first, so that the row never stands without them. */
+  async register(
+    place: { id: string; tag: string },
+    request: InstanceRequest,
+    source: "api" | "environment",
+  ): Promise<void> {
+    const at = this.clock();
+    const stored: Stored = {
+      ...place,
+      name: request.name,
+      url: request.url,
+      source,
+      credential: describe(request.credential),
+      pollSeconds: request.pollSeconds,
+      expect: request.expect,
+      created: at,
+      updated: at,
+      check: null,
+    };
+    this.cached = stored;
+    if (source === "api") await this.sealCredential(request.credential, request.headers);
+    await this.seal("sessionKey", base64url(this.random(32)));
+    await this.seal("nudgeSecret", base64url(this.random(32)));
+    this.write(stored);
+  }
+
+  /** A changed origin needs the credential again, or the password would be sent to a new host (SECURITY 20). */
+  async change(change: InstanceChange): Promise<Result<null, Problem>> {
+    const stored = this.own;
+    if (stored.source === "environment") return fail(problem("configured_by_environment"));
+    const moved = change.url !== undefined && new URL(change.url).origin !== new URL(stored.url).origin;
+    if (moved && change.credential === undefined)
+      return fail(
+        problem("credential_required", {
+          data: { credential: { code: "credential_required", message: "Needed because the address changes." } },
+        }),
+      );
+    const headers = change.headers ?? (moved ? {} : await this.headersOrNone());
+    const credential = change.credential ?? (await this.credential());
+    const next: Stored = {
+      ...stored,
+      url: change.url ?? stored.url,
+      pollSeconds: change.pollSeconds ?? stored.pollSeconds,
+      expect: change.expect === undefined ? stored.expect : change.expect,
+      updated: this.clock(),
+    };
+    if (change.credential) next.credential = describe(change.credential);
+    this.cached = next;
+    if (change.credential || change.headers || moved) {
+      if ("ok" in credential && !credential.ok) {
+        this.cached = stored;
+        return credential;
+      }
+      await this.sealCredential("ok" in credential ? credential.value : credential, headers);
+      for (const name of ["sessionKey", "nudgeSecret"] as const)
+        if (!(await this.unseal(name)).ok) await this.seal(name, base64url(this.random(32)));
+    }
+    this.write(next);
+    return ok(null);
+  }
+
+  async credential(environment: UpstreamCredential | null = null): Promise<Result<UpstreamCredential, Problem>> {
+    if (this.own.source === "environment")
+      return environment
+        ? ok(environment)
+        : fail(problem("misconfigured", { message: "POCKETBASE_URL is not set any more." }));
+    const text = await this.unseal("credential");
+    return text.ok ? ok(JSON.parse(text.value)) : text;
+  }
+
+  async headers(): Promise<Result<Record<string, string>, Problem>> {
+    if (this.own.source === "environment") return ok({});
+    const text = await this.unseal("headers");
+    return text.ok ? ok(JSON.parse(text.value)) : text;
+  }
+
+  async sessionKey(): Promise<Result<Uint8Array<ArrayBuffer>, Problem>> {
+    const text = await this.unseal("sessionKey");
+    return text.ok ? ok(fromBase64url(text.value)!) : text;
+  }
+
+  async nudgeSecret(): Promise<Result<string, Problem>> {
+    return this.unseal("nudgeSecret");
+  }
+
+  async rotateNudge(): Promise<string> {
+    const secret = base64url(this.random(32));
+    await this.seal("nudgeSecret", secret);
+    return secret;
+  }
+
+  checked(check: Check): void {
+    this.write({ ...this.own, check });
+  }
+
+  /** The environment decides the address of its instance anew at every start. */
+  followEnvironment(url: string, credential: UpstreamCredential): void {
+    const stored = this.own;
+    const described = describe(credential);
+    if (stored.url === url && JSON.stringify(stored.credential) === JSON.stringify(described)) return;
+    this.write({ ...stored, url, credential: described, check: null, updated: this.clock() });
+  }
+
+  async view(): Promise<InstanceView> {
+    const stored = this.own;
+    for (const name of ["credential", "headers", "sessionKey", "nudgeSecret"] as const)
+      if (stored.source === "api" || name === "sessionKey" || name === "nudgeSecret") await this.unseal(name);
+    const { check } = stored;
+    return {
+      id: stored.id,
+      name: stored.name,
+      url: stored.url,
+      state: !check ? "unchecked" : !check.reachable ? "unreachable" : check.authorized ? "reachable" : "unauthorized",
+      credential: {
+        kind: stored.credential.kind,
+        ...(stored.credential.email ? { email: stored.credential.email } : {}),
+        ...(stored.credential.expires ? { expires: isoTime(stored.credential.expires) } : {}),
+      },
+      pollSeconds: stored.pollSeconds,
+      expect: stored.expect,
+      created: isoTime(stored.created),
+      updated: isoTime(stored.updated),
+      check,
+      locked: [...this.lockedNames],
+    };
+  }
+
+  private async headersOrNone(): Promise<Record<string, string>> {
+    const headers = await this.headers();
+    return headers.ok ? headers.value : {};
+  }
+
+  private async sealCredential(credential: UpstreamCredential, headers: Record<string, string>): Promise<void> {
+    await this.seal("credential", JSON.stringify(credential));
+    await this.seal("headers", JSON.stringify(headers));
+  }
+
+  /** Credential and headers are bound to the origin they are meant for, the other values to the instance alone. */
+  private context(name: SealedName): string {
+    const { id, url } = this.own;
+    const origin = name === "credential" || name === "headers" ? new URL(url).origin : "";
+    return `${id}|sealed|${name}|${origin}`;
+  }
+
+  private async seal(name: SealedName, plain: string): Promise<void> {
+    const value = await this.sealer.seal(plain, this.context(name));
+    this.sql.exec("INSERT OR REPLACE INTO sealed (name, value) VALUES (?, ?)", name, value);
+    this.opened.set(name, plain);
+    this.lockedNames.delete(name);
+  }
+
+  private async unseal(name: SealedName): Promise<Result<string, Problem>> {
+    const known = this.opened.get(name);
+    if (known !== undefined) return ok(known);
+    const row = this.sql.exec<{ value: string }>("SELECT value FROM sealed WHERE name = ?", name).toArray()[0];
+    const opened = row ? await this.sealer.open(row.value, this.context(name)) : fail("locked" as const);
+    if (!opened.ok) {
+      this.lockedNames.add(name);
+      return fail(
+        problem("sealed_locked", {
+          message: `The stored ${SEALED_WORDS[name]} cannot be opened with the configured ENCRYPTION_KEY.`,
+        }),
+      );
+    }
+    if (opened.value.old) await this.seal(name, opened.value.plain);
+    this.opened.set(name, opened.value.plain);
+    return ok(opened.value.plain);
+  }
+
+  private write(stored: Stored): void {
+    this.cached = stored;
+    this.sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('instance', ?)", JSON.stringify(stored));
+  }
+}
+
+const SEALED_WORDS: { [N in SealedName]: string } = {
+  credential: "credential of the server",
+  headers: "extra headers",
+  sessionKey: "signing key of sessions and tickets",
+  nudgeSecret: "nudge secret",
+};
+
+function describe(credential: UpstreamCredential): Stored["credential"] {
+  if (credential.kind === "password") return { kind: "password", email: credential.email };
+  const payload = fromBase64url(credential.token.split(".")[1] ?? "");
+  try {
+    const claims: unknown = payload ? JSON.parse(new TextDecoder().decode(payload)) : null;
+    const exp = claims && typeof claims === "object" && "exp" in claims ? claims.exp : null;
+    return typeof exp === "number" ? { kind: "token", expires: exp * 1000 } : { kind: "token" };
+  } catch {
+    return { kind: "token" };
+  }
+}

@@ -1,0 +1,165 @@
+import { DurableObject } from "cloudflare:workers";
+import { instanceTag } from "../access/token.ts";
+import { systemClock } from "../base/clock.ts";
+import { fromHex, hex } from "../base/encoding.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { randomBase62, secureRandom } from "../base/random.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { Bindings } from "../bindings.ts";
+import { readSettings } from "../settings.ts";
+import { directorySteps, migrate } from "./schema.ts";
+
+export type Place = { id: string; tag: string; name: string };
+type Row = { name: string; id: string; state: "pending" | "active" | "deleting"; since: number };
+
+/** The name of the instance that comes from the environment. */
+export const ENVIRONMENT_NAME = "default";
+/** How long a registration or a removal may be on its way before the watchdog finishes it. */
+const STALLED_MS = 120_000;
+const WATCH_MS = 300_000;
+
+/**
+ * The one object that knows which instances there are. It hands out ids and names, finishes registrations and removals
+ * that were interrupted, and is on no request's path once an isolate has read the tag key.
+ */
+export class Directory extends DurableObject<Bindings> {
+  private readonly sql: SqlStorage;
+
+  constructor(state: DurableObjectState, env: Bindings) {
+    super(state, env);
+    this.sql = state.storage.sql;
+    const migrated = migrate(state.storage, directorySteps);
+    if (!migrated.ok) throw new Error(migrated.error.message);
+  }
+
+  /** 32 random bytes (hex), made once: instance and endpoint ids carry a tag under it, so made-up ids open no object. */
+  tagKey(): string {
+    const stored = this.sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'tagKey'").toArray()[0];
+    if (stored) return stored.value;
+    const made = hex(secureRandom(32));
+    this.sql.exec("INSERT INTO meta (name, value) VALUES ('tagKey', ?)", made);
+    return made;
+  }
+
+  /** First step of a registration: takes the name. 409 `name_taken` when it is in use, also by a removal under way. */
+  async begin(name: string): Promise<Result<Place, Problem>> {
+    if (this.row(name)) return fail(problem("name_taken"));
+    const id = randomBase62(secureRandom, 8);
+    this.write({ name, id, state: "pending", since: systemClock() });
+    await this.watch();
+    return ok(this.place({ name, id }));
+  }
+
+  /** The registration's last step. */
+  activate(name: string): void {
+    this.sql.exec("UPDATE instances SET state = 'active', since = ? WHERE name = ?", systemClock(), name);
+  }
+
+  /** Takes a registration back that was refused. */
+  abandon(name: string): void {
+    this.sql.exec("DELETE FROM instances WHERE name = ? AND state = 'pending'", name);
+  }
+
+  /** Null when there is no such living instance. */
+  find(name: string): Place | null {
+    const row = this.row(name);
+    return row?.state === "active" ? this.place(row) : null;
+  }
+
+  /** The only living instance, so that an administrator need not name it; null when there are none or several. */
+  only(): Place | null {
+    const rows = this.sql.exec<Row>("SELECT * FROM instances WHERE state = 'active' LIMIT 2").toArray();
+    return rows.length === 1 ? this.place(rows[0]!) : null;
+  }
+
+  /** By name; the cursor is the last name given out. */
+  list(limit: number, after: string | null): { items: Place[]; nextCursor: string | null } {
+    const rows = this.sql
+      .exec<Row>(
+        "SELECT * FROM instances WHERE state = 'active' AND name > ? ORDER BY name LIMIT ?",
+        after ?? "",
+        limit + 1,
+      )
+      .toArray();
+    const shown = rows.slice(0, limit);
+    return {
+      items: shown.map((row) => this.place(row)),
+      nextCursor: rows.length > limit ? shown.at(-1)!.name : null,
+    };
+  }
+
+  /** The environment's instance gets its row here; the credential is never written. */
+  ensureEnvironment(): Place {
+    const row = this.row(ENVIRONMENT_NAME);
+    if (row) return this.place(row);
+    const made: Row = {
+      name: ENVIRONMENT_NAME,
+      id: randomBase62(secureRandom, 8),
+      state: "active",
+      since: systemClock(),
+    };
+    this.write(made);
+    return this.place(made);
+  }
+
+  /** Removal: marks the row, has the object wipe itself, then forgets the name. The watchdog resumes it if it is cut. */
+  async remove(name: string): Promise<Result<null, Problem>> {
+    const row = this.row(name);
+    if (row?.state !== "active") return fail(problem("instance_not_found"));
+    this.write({ ...row, state: "deleting", since: systemClock() });
+    await this.watch();
+    await this.env.INSTANCE.getByName(row.id).wipe();
+    this.sql.exec("DELETE FROM instances WHERE name = ?", name);
+    return ok(null);
+  }
+
+  /** Finishes what was interrupted and wakes every instance, spread by id. Called by the cron trigger, the alarm and at start. */
+  async patrol(): Promise<void> {
+    const settings = readSettings(this.env);
+    if (settings.ok && settings.value.environmentInstance) this.ensureEnvironment();
+    const stalled = systemClock() - STALLED_MS;
+    for (const row of this.sql.exec<Row>("SELECT * FROM instances").toArray()) {
+      if (row.state === "deleting" && row.since < stalled) {
+        await this.env.INSTANCE.getByName(row.id).wipe();
+        this.sql.exec("DELETE FROM instances WHERE name = ?", row.name);
+      } else if (row.state === "pending" && row.since < stalled) {
+        if (await this.env.INSTANCE.getByName(row.id).registered()) this.activate(row.name);
+        else this.abandon(row.name);
+      } else if (row.state === "active") {
+        await this.env.INSTANCE.getByName(row.id).poke();
+      }
+    }
+    await this.watch();
+  }
+
+  override async alarm(): Promise<void> {
+    await this.ctx.storage.setAlarm(systemClock() + WATCH_MS);
+    try {
+      await this.patrol();
+    } catch {
+      console.error("the watchdog could not finish its round; it starts again in five minutes");
+    }
+  }
+
+  private async watch(): Promise<void> {
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(systemClock() + WATCH_MS);
+  }
+
+  private row(name: string): Row | undefined {
+    return this.sql.exec<Row>("SELECT * FROM instances WHERE name = ?", name).toArray()[0];
+  }
+
+  private write(row: Row): void {
+    this.sql.exec(
+      "INSERT OR REPLACE INTO instances (name, id, state, since) VALUES (?, ?, ?, ?)",
+      row.name,
+      row.id,
+      row.state,
+      row.since,
+    );
+  }
+
+  private place(row: { name: string; id: string }): Place {
+    return { id: row.id, name: row.name, tag: instanceTag(fromHex(this.tagKey())!, row.id) };
+  }
+}

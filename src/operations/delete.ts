@@ -1,0 +1,33 @@
+import { problem } from "../base/problem.ts";
+import type { Ending } from "./operation.ts";
+import { type Work, wasSent } from "./work.ts";
+
+const ANSWER_MS = 35_000;
+const LOOKS = 5;
+
+/** Deletes one backup. A lost answer is settled by looking: gone is gone, still there after some looks is a failure. */
+export async function runDelete(work: Work): Promise<Ending> {
+  const key = work.operation.target.key;
+  if (!wasSent(work.operation)) {
+    work.step("sent", "running");
+    const answer = await work.api.delete(key, AbortSignal.timeout(ANSWER_MS));
+    if (answer.ok) {
+      work.step("sent", "done");
+      return { state: "succeeded", result: {} };
+    }
+    work.step("sent", "failed");
+    if (!answer.error.unclear) return { state: "failed", error: answer.error.problem };
+  }
+  let there = false;
+  for (let look = 0; look < LOOKS; look++) {
+    const listing = await work.look();
+    if (listing.ok) {
+      there = listing.value.items.some((item) => item.key === key);
+      if (!there) return { state: "succeeded", result: {} };
+    }
+    await work.sleep(1_000 * (look + 1));
+  }
+  return there
+    ? { state: "failed", error: problem("delete_lost") }
+    : { state: "unknown", error: problem("delete_unsettled") };
+}

@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { fromBase64 } from "./base/encoding.ts";
+import { type Problem, problem } from "./base/problem.ts";
+import { fail, ok, type Result } from "./base/result.ts";
+import type { SettingName } from "./bindings.ts";
+
+export type PrivateNetwork = "none" | "instances" | "all";
+export type Healing = "exact" | "segments" | "off";
+export type ClientAddress = { from: "cloudflare" } | { from: "socket" } | { from: "header"; name: string };
+export type UpstreamCredential =
+  | { kind: "token"; token: string }
+  | { kind: "password"; email: string; password: string };
+
+/** The bindings after validation: what the rest of the relay works with. */
+export type Settings = {
+  /** SHA-256 (hex) of each accepted administrator's token. */
+  adminDigests: string[];
+  /** 32 bytes each; the first seals, the others only unseal. */
+  encryptionKeys: Uint8Array<ArrayBuffer>[];
+  environmentInstance: { url: string; credential: UpstreamCredential } | null;
+  privateNetwork: PrivateNetwork;
+  clientAddress: ClientAddress;
+  trustedProxies: string[];
+  resolver: string | null;
+  healing: Healing;
+  publicUrl: string | null;
+};
+
+type Texts = { [name in SettingName]?: string | null };
+
+/** Values that documentation and examples show: whoever copies one has no secret. */
+const KNOWN_SAMPLES = /^(change[-_ ]?me|secret|password|example|sample|test|admin|token|your[-_ ].*|x+|0+|a+|(.)\2+)$/i;
+const REPEATED = /^(.{1,4})\1+$/;
+
+/**
+ * Reads every setting once. The first one that is missing or malformed is told in one sentence with its name
+ * (never its value), as `misconfigured`.
+ */
+export function readSettings(texts: Texts): Result<Settings, Problem> {
+  const wrong = (sentence: string) => fail(problem("misconfigured", { message: sentence }));
+  const text = (name: SettingName): string => (texts[name] ?? "").trim();
+
+  const adminTokens = text("ADMIN_TOKEN")
+    .split(",")
+    .map((token) => token.trim())
+    .filter((token) => token !== "");
+  if (adminTokens.length === 0) return wrong("ADMIN_TOKEN is not set: give it at least 32 random characters.");
+  if (adminTokens.length > 2) return wrong("ADMIN_TOKEN holds more than two tokens.");
+  for (const token of adminTokens) {
+    if (token.length < 32) return wrong("ADMIN_TOKEN is too short: it needs at least 32 random characters.");
+    if (KNOWN_SAMPLES.test(token) || REPEATED.test(token) || new Set(token).size < 8)
+      return wrong("ADMIN_TOKEN is a sample or repeats itself: give it at least 32 random characters.");
+  }
+
+  const encryptionKeys: Uint8Array<ArrayBuffer>[] = [];
+  for (const coded of text("ENCRYPTION_KEY").split(",")) {
+    if (coded.trim() === "") continue;
+    const bytes = fromBase64(coded.trim());
+    if (bytes === null || bytes.length !== 32) return wrong("ENCRYPTION_KEY must be 32 random bytes in base64.");
+    if (new Set(bytes).size < 8) return wrong("ENCRYPTION_KEY is a sample or repeats itself: use 32 random bytes.");
+    encryptionKeys.push(bytes);
+  }
+  if (encryptionKeys.length === 0) return wrong("ENCRYPTION_KEY is not set: give it 32 random bytes in base64.");
+  if (encryptionKeys.length > 2) return wrong("ENCRYPTION_KEY holds more than two keys.");
+
+  const oneOf = <T extends string>(name: SettingName, allowed: readonly T[], fallback: T): T | null => {
+    const value = text(name);
+    if (value === "") return fallback;
+    return (allowed as readonly string[]).includes(value) ? (value as T) : null;
+  };
+  const privateNetwork = oneOf("ALLOW_PRIVATE_NETWORK", ["none", "instances", "all"] as const, "none");
+  if (privateNetwork === null) return wrong("ALLOW_PRIVATE_NETWORK must be none, instances or all.");
+  const healing = oneOf("HEALING", ["exact", "segments", "off"] as const, "segments");
+  if (healing === null) return wrong("HEALING must be exact, segments or off.");
+
+  const from = text("CLIENT_ADDRESS") || "cloudflare";
+  const header = /^header:([a-z0-9-]+)$/i.exec(from);
+  if (from !== "cloudflare" && from !== "socket" && header === null)
+    return wrong("CLIENT_ADDRESS must be cloudflare, socket or header:<name>.");
+  const clientAddress: ClientAddress = header
+    ? { from: "header", name: header[1]!.toLowerCase() }
+    : { from: from as "cloudflare" | "socket" };
+  const trustedProxies = text("TRUSTED_PROXIES")
+    .split(",")
+    .map((block) => block.trim())
+    .filter((block) => block !== "");
+  if (header && trustedProxies.length === 0)
+    return wrong("CLIENT_ADDRESS=header:<name> needs TRUSTED_PROXIES, the CIDR blocks the header is believed from.");
+
+  const resolver = text("RESOLVER");
+  if (resolver !== "" && resolver !== "off" && !resolver.startsWith("https://"))
+    return wrong("RESOLVER must be the https address of a DNS-over-HTTPS resolver, or off.");
+  const publicUrl = text("PUBLIC_URL").replace(/\/+$/, "");
+  if (publicUrl !== "" && !/^https?:\/\/[^/?#@]+(\/[^?#]*)?$/.test(publicUrl))
+    return wrong("PUBLIC_URL must be the relay's own http(s) address, without query or credentials.");
+
+  const environmentInstance = readEnvironmentInstance(text);
+  if (!environmentInstance.ok) return wrong(environmentInstance.error);
+
+  return ok({
+    adminDigests: adminTokens.map((token) => createHash("sha256").update(token).digest("hex")),
+    encryptionKeys,
+    environmentInstance: environmentInstance.value,
+    privateNetwork,
+    clientAddress,
+    trustedProxies,
+    resolver: resolver === "" || resolver === "off" ? null : resolver,
+    healing,
+    publicUrl: publicUrl === "" ? null : publicUrl,
+  });
+}
+
+function readEnvironmentInstance(text: (name: SettingName) => string): Result<Settings["environmentInstance"], string> {
+  const url = text("POCKETBASE_URL");
+  const token = text("POCKETBASE_TOKEN");
+  const email = text("POCKETBASE_EMAIL");
+  const password = text("POCKETBASE_PASSWORD");
+  if (url === "")
+    return token || email || password
+      ? fail("POCKETBASE_URL is not set although a POCKETBASE_ credential is.")
+      : ok(null);
+  if (token !== "") return ok({ url, credential: { kind: "token", token } });
+  if (email === "" || password === "")
+    return fail("POCKETBASE_URL needs POCKETBASE_TOKEN, or POCKETBASE_EMAIL and POCKETBASE_PASSWORD.");
+  return ok({ url, credential: { kind: "password", email, password } });
+}
