@@ -40,6 +40,7 @@ export const problems = {
     message: "An error occurred while validating the submitted data.",
     hint: "See data for the fields that were refused.",
   },
+  body_too_large: { status: 413, message: "Request entity too large.", hint: "A body that is no upload may have 32 MiB." },
   // What the instance's own server refused, in PocketBase's words.
   upstream_busy: {
     status: 400,

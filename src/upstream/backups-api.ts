@@ -24,7 +24,14 @@ export type Health = {
   possibleProxyHeader: string | null;
   serverTime: number | null;
   latencyMs: number;
+  /** What the answer's form gives away about PocketBase's age, and no more. `null` when it gives nothing away. */
+  age: ServerAge | null;
+  /** The proxy that put its name on the answer. */
+  proxy: "cloudflare" | "nginx" | null;
 };
+
+/** `>=0.40` and `<=0.22` answer in forms of their own; everything between looks alike from here. */
+export type ServerAge = "<=0.22" | "0.23-0.39" | ">=0.40";
 
 /** Why a call to the server did not end well. */
 export type UpstreamFault = {

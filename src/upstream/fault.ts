@@ -1,0 +1,140 @@
+import { type FieldProblem, type Problem, problem } from "../base/problem.ts";
+import type { ProblemCode } from "../base/problems.ts";
+import type { UpstreamFault } from "./backups-api.ts";
+import type { Answer, Silence } from "./exchange.ts";
+
+type Verdict = { code: ProblemCode; message?: string; unauthorized?: boolean; unclear?: boolean };
+
+/**
+ * PocketBase's refusals by the words they begin with (`apis/backup*.go`, `apis/middlewares.go`, recorded from 0.40.6 and
+ * 0.39.11). What follows these words may be a server path or S3's XML and never goes on.
+ */
+const refusals: readonly (readonly [begins: string, verdict: Verdict])[] = [
+  ["Try again later - another backup/restore process", { code: "upstream_busy" }],
+  // A hook that throws after the archive was stored gives this too: the file stays.
+  ["Failed to create backup.", { code: "create_failed", unclear: true }],
+  ["Failed to upload backup.", { code: "upload_failed", unclear: true }],
+  ["Missing or invalid backup file.", { code: "backup_missing" }],
+  ["The backup is currently being used", { code: "backup_in_use" }],
+  [
+    "Failed to retrieve backup items.",
+    { code: "upstream_storage_failed", message: "Failed to retrieve backup items." },
+  ],
+  [
+    "Failed to load backups filesystem.",
+    { code: "upstream_storage_failed", message: "Failed to load backups filesystem." },
+  ],
+  ["The request requires valid record authorization token.", { code: "upstream_unauthorized", unauthorized: true }],
+  ["Failed to authenticate.", { code: "upstream_unauthorized", unauthorized: true }],
+  [
+    "The authorized record is not allowed to perform this action.",
+    {
+      code: "upstream_unauthorized",
+      message: "The relay's credential is valid on the server but is not a superuser's.",
+      unauthorized: true,
+    },
+  ],
+  ["You are not allowed to perform this request.", { code: "upstream_address_refused" }],
+];
+
+type Body = { message: string; data: Record<string, unknown>; legacy: boolean; mfa: boolean };
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** PocketBase's error body, or null when something else answered. ≤ 0.22 names the status `code`. */
+function bodyOf(json: unknown): Body | null {
+  if (!isRecord(json)) return null;
+  if (typeof json.mfaId === "string") return { message: "", data: {}, legacy: false, mfa: true };
+  if (typeof json.message !== "string" || !isRecord(json.data)) return null;
+  const legacy = typeof json.code === "number" && json.status === undefined;
+  if (!legacy && typeof json.status !== "number") return null;
+  return { message: json.message, data: json.data, legacy, mfa: false };
+}
+
+const shortText = (value: unknown): value is string => typeof value === "string" && value.length <= 400;
+
+/** Validation errors as they are: they are written for the caller. Whatever has another shape is left out. */
+function fieldsOf(data: Record<string, unknown>): Record<string, FieldProblem> {
+  const fields: Record<string, FieldProblem> = {};
+  for (const [name, value] of Object.entries(data)) {
+    if (!/^[a-z]\w{0,63}$/i.test(name)) continue;
+    if (!isRecord(value) || !shortText(value.code) || !shortText(value.message)) continue;
+    fields[name] = { code: value.code, message: value.message };
+    if (isRecord(value.params)) fields[name].params = value.params;
+  }
+  return fields;
+}
+
+const fault = (verdict: Verdict, mutates: boolean, more: Omit<Problem, "code"> = {}): UpstreamFault => ({
+  problem: problem(verdict.code, { ...(verdict.message ? { message: verdict.message } : {}), ...more }),
+  unclear: mutates && verdict.unclear === true,
+  unauthorized: verdict.unauthorized === true,
+});
+
+/** No answer, or one that was not read to its end: whatever changes something may have happened. */
+export function silenceFault(silence: Silence, mutates: boolean): UpstreamFault {
+  if (silence === "timeout") return fault({ code: "upstream_timeout", unclear: true }, mutates);
+  if (silence === "too_large") return fault({ code: "upstream_too_large", unclear: true }, mutates);
+  return fault({ code: "upstream_unreachable", unclear: true }, mutates, { retryAfterSeconds: 10 });
+}
+
+/** An answer of the right status that does not hold what it must. */
+export const invalidFault = (mutates = false): UpstreamFault =>
+  fault({ code: "upstream_invalid", unclear: true }, mutates);
+
+/** An answer that PocketBase itself did not write: a proxy, a tunnel, another program. */
+function strangerFault(status: number, mutates: boolean): UpstreamFault {
+  // 522 and 524 are Cloudflare's time-outs; the server behind goes on with what it was asked.
+  if (status === 504 || status === 522 || status === 524)
+    return fault(
+      { code: "upstream_timeout", message: "A proxy gave up waiting for the server.", unclear: true },
+      mutates,
+    );
+  if (status >= 500) return fault({ code: "upstream_proxy_failed", unclear: true }, mutates, { retryAfterSeconds: 10 });
+  if (status === 401 || status === 403 || status === 407) return fault({ code: "upstream_proxy_refused" }, mutates);
+  if (status === 404 || status === 405) return fault({ code: "upstream_not_found" }, mutates);
+  return invalidFault(mutates);
+}
+
+function deleteFault(message: string, mutates: boolean): UpstreamFault {
+  // Only these words say that there was nothing to delete; others tell of a removal that broke somewhere.
+  const nothing =
+    /no such file|not found|NotFound|directory not empty/i.test(message) || !message.includes("Raw error");
+  return fault({ code: "backup_deleted", unclear: !nothing }, mutates);
+}
+
+function ownFault(answer: Pick<Answer, "status">, body: Body, mutates: boolean): UpstreamFault {
+  if (body.mfa) return fault({ code: "upstream_mfa" }, mutates);
+  if (body.legacy) return fault({ code: "unsupported_version" }, mutates);
+  const known = refusals.find(([begins]) => body.message.startsWith(begins));
+  if (known) return fault(known[1], mutates);
+  if (body.message.startsWith("Invalid or already deleted backup file.")) return deleteFault(body.message, mutates);
+  if (body.message === "An error occurred while validating the submitted data.") {
+    const data = fieldsOf(body.data);
+    const exists = Object.values(data).some((field) => field.code === "validation_backup_name_exists");
+    return fault({ code: exists ? "backup_name_exists" : "invalid_request" }, mutates, { data });
+  }
+  if (answer.status === 401) return fault({ code: "upstream_unauthorized", unauthorized: true }, mutates);
+  if (answer.status === 404) return fault({ code: "upstream_not_found" }, mutates);
+  if (answer.status >= 500) return fault({ code: "upstream_failed", unclear: true }, mutates);
+  return fault({ code: "upstream_refused" }, mutates);
+}
+
+/**
+ * What an answer other than the expected one means to the relay's caller. Nothing of its raw text is kept but the
+ * messages listed above and PocketBase's validation data. `mutates` says whether a lost answer could have changed
+ * something; only then can a fault be `unclear`.
+ */
+export function faultOf(answer: Pick<Answer, "status" | "headers" | "json">, mutates: boolean): UpstreamFault {
+  const { status } = answer;
+  if (status >= 300 && status < 400) return fault({ code: "upstream_redirected" }, mutates);
+  if (status === 429) {
+    const asked = Number(answer.headers.get("Retry-After"));
+    const retryAfterSeconds = Number.isInteger(asked) && asked > 0 ? Math.min(asked, 300) : 10;
+    return fault({ code: "upstream_rate_limited" }, mutates, { retryAfterSeconds });
+  }
+  if (status === 413) return fault({ code: "upstream_body_refused" }, mutates);
+  const body = bodyOf(answer.json);
+  return body && status >= 400 ? ownFault(answer, body, mutates) : strangerFault(status, mutates);
+}

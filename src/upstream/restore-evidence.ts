@@ -1,0 +1,36 @@
+import type { UpstreamResult } from "./backups-api.ts";
+
+/** Why a restore failed, told apart by the server's log texts. */
+export type RestoreFailureReason =
+  | "database_missing"
+  | "not_an_archive"
+  | "damaged"
+  | "unsafe_path"
+  | "busy"
+  | "timed_out"
+  | "unknown";
+
+export type RestoreFailure = {
+  key: string /** ms since the epoch, the server's clock. */;
+  at: number;
+  reason: RestoreFailureReason;
+};
+
+/**
+ * How the outcome of a restore is seen from outside. The server answers 204 before it starts and tells nobody how it
+ * ended; but a record made after the backup is gone when the backup has been put in its place, and still there when not.
+ * BosBase keeps its records in PostgreSQL, where they never vanish: there only the log tells.
+ */
+export interface RestoreEvidence {
+  /** Makes the record: a row of `_authOrigins`, which admits nobody and notifies nobody. */
+  plantCanary(nonce: string, signal?: AbortSignal): Promise<UpstreamResult<{ id: string }>>;
+  /** Believe `false` only while `health` shows a superuser: to a guest every record is missing. */
+  canaryPresent(id: string, signal?: AbortSignal): Promise<UpstreamResult<boolean>>;
+  /** Also ok when it is gone already. */
+  removeCanary(id: string, signal?: AbortSignal): Promise<UpstreamResult<null>>;
+  /**
+   * Failed restores the server logged at or after `since` (ms, the server's clock), newest first, at most 50. Rows show
+   * up about 3 s late, later on a busy server, never when logging is off: no row proves nothing.
+   */
+  restoreFailures(since: number, signal?: AbortSignal): Promise<UpstreamResult<RestoreFailure[]>>;
+}
