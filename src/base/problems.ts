@@ -29,6 +29,31 @@ export const problems = {
     message: "The requested resource wasn't found.",
     hint: "Check the path, and the method: there is no 405.",
   },
+  backup_name_refused: {
+    status: 400,
+    message: "Something went wrong while processing your request.",
+    hint: "No backup can have this name: ., .., *.attrs, invalid UTF-8 and more than 1024 bytes are refused.",
+  },
+  rights_exceeded: {
+    status: 403,
+    message: "A key cannot have more rights than the keys above it.",
+    hint: "See data: ask for less, or let the key above or the administrator mint it.",
+  },
+  own_key: {
+    status: 403,
+    message: "A key cannot change, rotate or delete itself.",
+    hint: "Use the key above it or the administrator's token.",
+  },
+  lineage_too_deep: {
+    status: 400,
+    message: "Keys can be minted at most three deep.",
+    hint: "Mint it with a key further up in the lineage.",
+  },
+  key_expired: {
+    status: 409,
+    message: "The key has expired; its secret cannot be rotated.",
+    hint: "Give it a later expiry first, or mint a new key.",
+  },
   rate_limited: { status: 429, message: "Too Many Requests.", hint: "Wait as long as Retry-After says." },
   quota_exhausted: {
     status: 429,
@@ -40,7 +65,11 @@ export const problems = {
     message: "An error occurred while validating the submitted data.",
     hint: "See data for the fields that were refused.",
   },
-  body_too_large: { status: 413, message: "Request entity too large.", hint: "A body that is no upload may have 32 MiB." },
+  body_too_large: {
+    status: 413,
+    message: "Request entity too large.",
+    hint: "A body that is no upload may have 32 MiB.",
+  },
   // What the instance's own server refused, in PocketBase's words.
   upstream_busy: {
     status: 400,
