@@ -1,0 +1,70 @@
+import { type FieldProblem, type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { ApiKey, Lineage } from "./key.ts";
+import { effectiveExpiry, effectiveScopes, isBelow, MAX_DEPTH } from "./lineage.ts";
+import type { Scope } from "./scope.ts";
+
+/**
+ * Who may make and change which keys (SECURITY 1, 2). Only scopes and expiry are compared: patterns, networks, rate,
+ * quotas and approvals of a child can be anything, because every request is checked on every level anyway.
+ */
+export type AskedRights = { scopes?: readonly Scope[]; expires?: number | null };
+
+/** The administrator acts with `ADMIN_TOKEN` and has no lineage. */
+export type Actor = Lineage | "administrator";
+
+function within(above: readonly ApiKey[], asked: AskedRights): Result<null, Problem> {
+  if (above.length === 0) return ok(null);
+  const ancestors = above as [ApiKey, ...ApiKey[]];
+  const data: Record<string, FieldProblem> = {};
+  const held = effectiveScopes(ancestors);
+  const missing = asked.scopes?.filter((scope) => !held.includes(scope)) ?? [];
+  if (missing.length > 0) {
+    const message = `A key above it does not have ${missing.join(", ")}.`;
+    data.scopes = { code: "validation_exceeds_lineage", message };
+  }
+  const end = effectiveExpiry(ancestors);
+  if (end !== null && asked.expires != null && asked.expires > end) {
+    const message = `A key above it expires at ${new Date(end).toISOString()}.`;
+    data.expires = { code: "validation_exceeds_lineage", message };
+  }
+  return Object.keys(data).length > 0 ? fail(problem("rights_exceeded", { data })) : ok(null);
+}
+
+/**
+ * Whether the actor may mint a child with these rights. Answers the expiry to store: the asked one, or the earliest of
+ * the keys above when none is asked (a child never outlives them).
+ */
+export function mayMint(
+  actor: Actor,
+  asked: { scopes: readonly Scope[]; expires: number | null },
+  at: number,
+): Result<{ expires: number | null }, Problem> {
+  const above = actor === "administrator" ? [] : actor;
+  if (above.length >= MAX_DEPTH) return fail(problem("lineage_too_deep"));
+  if (asked.expires !== null && asked.expires <= at) {
+    const expires = { code: "validation_invalid_value", message: "Must lie in the future." };
+    return fail(problem("invalid_request", { data: { expires } }));
+  }
+  const allowed = within(above, asked);
+  if (!allowed.ok) return allowed;
+  return ok({ expires: asked.expires ?? (actor === "administrator" ? null : effectiveExpiry(actor)) });
+}
+
+/**
+ * Whether the actor may rotate, delete or look at the target: the administrator any, a key its own descendants only.
+ * Itself is `own_key` (403), any other is not there (404).
+ */
+export function mayManage(actor: Actor, target: Lineage): Result<null, Problem> {
+  if (actor === "administrator" || isBelow(target, actor[0].id)) return ok(null);
+  return fail(problem(actor[0].id === target[0].id ? "own_key" : "not_found"));
+}
+
+/**
+ * Whether the actor may PATCH the target: as `mayManage`, and what is asked stays within every key above the target,
+ * for the administrator too, so that what a key shows is what it can do. Fields left out are not looked at.
+ */
+export function mayChange(actor: Actor, target: Lineage, asked: AskedRights): Result<null, Problem> {
+  const allowed = mayManage(actor, target);
+  return allowed.ok ? within(target.slice(1), asked) : allowed;
+}

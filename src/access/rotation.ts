@@ -1,0 +1,68 @@
+import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { ApiKey } from "./key.ts";
+import { sameDigest } from "./token.ts";
+
+/** When the caller names no grace: one day. */
+export const DEFAULT_GRACE_SECONDS = 86_400;
+export const MAX_GRACE_SECONDS = 7 * 86_400;
+
+/** Which of a key's secrets somebody holds: the one in force, or the one before the last rotation. */
+export type SecretMatch = "current" | "previous";
+
+type Secrets = Pick<ApiKey, "digest" | "generation" | "previous">;
+
+const livingPrevious = ({ previous }: Secrets, at: number): ApiKey["previous"] =>
+  previous !== null && at < previous.until ? previous : null;
+
+/**
+ * The key with a new secret. The old one stays valid until its successor is first used (`afterFirstUse`) or the grace
+ * (0 to 7 days) ends; 0 ends it, and every session and ticket of it, at once.
+ *
+ * Everything else stays: limits, principal, expiry, `disabled`. An expired key is refused (`key_expired`).
+ *
+ * A rotation while the old secret is still valid replaces a successor that nobody has used: whoever lost that answer
+ * still holds the old secret, so it is the old one that stays, no longer than it was promised, and the generation does
+ * not rise, because no session of the lost successor exists.
+ */
+export function rotate(key: ApiKey, newDigest: string, graceSeconds: number, at: number): Result<ApiKey, Problem> {
+  if (key.expires !== null && at >= key.expires) return fail(problem("key_expired"));
+  if (!Number.isInteger(graceSeconds) || graceSeconds < 0 || graceSeconds > MAX_GRACE_SECONDS) {
+    const message = `Must be a whole number between 0 and ${MAX_GRACE_SECONDS}.`;
+    const data = { graceSeconds: { code: "validation_out_of_range", message } };
+    return fail(problem("invalid_request", { data }));
+  }
+  const until = at + graceSeconds * 1000;
+  const kept = livingPrevious(key, at);
+  return ok({
+    ...key,
+    digest: newDigest,
+    generation: kept ? key.generation : key.generation + 1,
+    previous:
+      graceSeconds === 0 ? null : { digest: kept?.digest ?? key.digest, until: Math.min(kept?.until ?? until, until) },
+  });
+}
+
+/** Which secret has this digest (SHA-256 hex), or null. Both are always compared. */
+export function matchSecret(key: Secrets, digest: string, at: number): SecretMatch | null {
+  const current = sameDigest(key.digest, digest);
+  const previous = sameDigest(livingPrevious(key, at)?.digest ?? "", digest);
+  return current ? "current" : previous ? "previous" : null;
+}
+
+/** The generation that a session or ticket made with this secret carries. */
+export const generationOf = (key: Secrets, match: SecretMatch): number =>
+  match === "current" ? key.generation : key.generation - 1;
+
+/** As `matchSecret`, for a session or ticket: it lives exactly as long as the secret it was made with. */
+export function matchGeneration(key: Secrets, generation: number, at: number): SecretMatch | null {
+  if (generation === key.generation) return "current";
+  return livingPrevious(key, at) && generation === key.generation - 1 ? "previous" : null;
+}
+
+/**
+ * What to write, in the same turn, after an admitted use: the successor has arrived, so the old secret ends. Null:
+ * nothing. Only this one column: writing the whole record back could undo a change made meanwhile.
+ */
+export const afterFirstUse = (key: Secrets, match: SecretMatch): { previous: null } | null =>
+  match === "current" && key.previous !== null ? { previous: null } : null;
