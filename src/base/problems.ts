@@ -263,6 +263,7 @@ export const problems = {
     message: "The authorized record is not allowed to perform this action.",
     hint: "The key may only touch backups whose names match its patterns; GET /v1/keys/self shows them.",
   },
+  too_many_keys: { status: 409, message: "The instance has 5,000 keys.", hint: "Delete keys that are not used any more; GET /v1/keys shows when each was used last." },
   key_not_found: { status: 404, message: "There is no such key.", hint: "GET /v1/keys lists the keys you may see." },
   backup_not_found: {
     status: 404,

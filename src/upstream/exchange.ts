@@ -37,7 +37,8 @@ export type Answer = {
 /** Why there is no answer to judge. */
 export type Silence = "timeout" | "unreachable" | "too_large";
 
-const parsed = (text: string): unknown => {
+/** `undefined` instead of an exception: a proxy's page is not JSON. */
+export const parsed = (text: string): unknown => {
   try {
     return JSON.parse(text);
   } catch {
@@ -46,7 +47,7 @@ const parsed = (text: string): unknown => {
 };
 
 /** The body as text, or null once it is longer than `cap`; the rest is then not read. */
-async function bounded(response: Response, cap: number): Promise<string | null> {
+export async function bounded(response: Response, cap: number): Promise<string | null> {
   const reader = response.body?.getReader();
   if (!reader) return "";
   const decoder = new TextDecoder();
@@ -89,7 +90,7 @@ export async function exchange(wire: Wire, call: Call): Promise<Result<Answer, S
   const timer = setTimeout(() => cut.abort(), call.timeoutMs);
   const signal = call.signal ? AbortSignal.any([cut.signal, call.signal]) : cut.signal;
   const own: Record<string, string> = { Accept: "application/json" };
-  if (call.token !== undefined) own.Authorization = call.token;
+  if (call.token) own.Authorization = call.token;
   if (call.body !== undefined) own["Content-Type"] = "application/json";
   const started = wire.clock();
   try {

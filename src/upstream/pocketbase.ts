@@ -20,7 +20,8 @@ const caps = { list: 16 * MIB, other: MIB };
 export const timeouts = { quick: 15_000, list: 35_000, change: 35_000, create: 330_000 };
 export type Timeouts = typeof timeouts;
 
-export type PocketBaseOptions = Wire & { token: string; timeouts?: Partial<Timeouts> };
+/** An empty token asks as a guest. */
+export type PocketBaseOptions = Wire & { token: string; timeouts?: Partial<Timeouts> | undefined };
 
 const missing: UpstreamFault = { problem: problem("backup_missing"), unclear: false, unauthorized: false };
 

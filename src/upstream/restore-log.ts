@@ -1,3 +1,4 @@
+import { readServerTime } from "../base/server-time.ts";
 import type { RestoreFailure, RestoreFailureReason } from "./restore-evidence.ts";
 
 /** Texts of PocketBase's `Failed to restore backup` rows, as seen on running servers. */
@@ -22,9 +23,9 @@ export function restoreFailuresOf(json: unknown): RestoreFailure[] | null {
   const items = (json as { items?: unknown } | null | undefined)?.items;
   if (!Array.isArray(items)) return null;
   return items.flatMap((item): RestoreFailure[] => {
-    const at = Date.parse(String(item?.created).replace(" ", "T"));
+    const at = readServerTime(String(item?.created));
     const error = String(item?.data?.error ?? "");
-    if (typeof item?.data?.key !== "string" || Number.isNaN(at)) return [];
+    if (typeof item?.data?.key !== "string" || at === null) return [];
     return [{ key: item.data.key, at, reason: reasons.find(([text]) => text.test(error))?.[1] ?? "unknown" }];
   });
 }

@@ -1,0 +1,32 @@
+import type { Observed } from "./check.ts";
+import type { Wire } from "./exchange.ts";
+import { pocketBase, type Timeouts } from "./pocketbase.ts";
+import type { UpstreamCredential, UpstreamSession } from "./session.ts";
+import { tokenExpiry } from "./token.ts";
+
+type Inspected = Wire & {
+  credential: UpstreamCredential;
+  edge: boolean;
+  session: UpstreamSession;
+  timeouts?: Partial<Timeouts>;
+};
+
+/**
+ * Asks a server everything a check needs, at most five quick calls, and stops where the next answer is already known.
+ * Writes nothing to it, but for a login's own traces.
+ */
+export async function inspect(inspected: Inspected, signal?: AbortSignal): Promise<Observed> {
+  const { credential, session } = inspected;
+  const { baseUrl, headers, fetch, clock, edge } = inspected;
+  const guest = await pocketBase({ baseUrl, headers, fetch, clock, token: "", timeouts: inspected.timeouts }).health(
+    signal,
+  );
+  const expires = credential.kind === "token" ? tokenExpiry(credential.token) : null;
+  const known = { at: clock(), baseUrl, edge, credential: { kind: credential.kind, expires } };
+  if (!guest.ok) return { ...known, guest, health: guest, list: guest, settings: guest };
+  const health = await session.health(signal);
+  if (!health.ok) return { ...known, guest, health, list: health, settings: health };
+  known.at = clock();
+  const [list, settings] = await Promise.all([session.list(signal), session.settings(signal)]);
+  return { ...known, guest, health, list, settings };
+}

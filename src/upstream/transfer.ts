@@ -1,0 +1,111 @@
+import { problem } from "../base/problem.ts";
+import { fail, ok } from "../base/result.ts";
+import type { UpstreamAccess, UpstreamResult } from "./backups-api.ts";
+import { bounded, type Fetch, outgoing, outgoingHeaders, parsed } from "./exchange.ts";
+import { faultOf, silenceFault } from "./fault.ts";
+import { backupPath, paths } from "./paths.ts";
+
+/** The only request headers a download carries on: ranges and conditions (RFC 9110 §13, §14). */
+export type DownloadHeaders = Partial<
+  Record<"Range" | "If-Range" | "If-Modified-Since" | "If-Unmodified-Since" | "If-None-Match" | "If-Match", string>
+>;
+
+export type DownloadRequest = {
+  method: "GET" | "HEAD";
+  key: string;
+  headers: DownloadHeaders;
+  /** Ends the wait and the transfer; the upstream connection is closed at once. */
+  signal?: AbortSignal;
+  /** Longest wait for the answer's headers, in ms. The body has no limit of its own. */
+  headersMs?: number;
+};
+
+/** Statuses that are answers to a download: whole, part, unchanged, condition failed, range past the end. */
+const answers = [200, 206, 304, 412, 416];
+
+/** The answer's JSON, for the fault it tells of; null body and foreign text alike are `undefined`. */
+async function told(response: Response): Promise<{ status: number; headers: Headers; json: unknown }> {
+  const text = await bounded(response, 65_536).catch(() => null);
+  return { status: response.status, headers: response.headers, json: text === null ? undefined : parsed(text) };
+}
+
+async function send(
+  fetch: Fetch,
+  url: string,
+  init: RequestInit,
+  waitMs: number,
+  signal: AbortSignal | undefined,
+  mutates: boolean,
+): Promise<UpstreamResult<Response>> {
+  const cut = new AbortController();
+  const timer = setTimeout(() => cut.abort(), waitMs);
+  const combined = signal ? AbortSignal.any([cut.signal, signal]) : cut.signal;
+  try {
+    return ok(await fetch(url, { ...outgoing, ...init, signal: combined }));
+  } catch {
+    return fail(silenceFault(combined.aborted ? "timeout" : "unreachable", mutates));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Opens one backup for reading. The response is the server's own, its body unread; none of its headers is fit for the
+ * caller unchecked (its Cache-Control is public). `unauthorized`: the file token was turned down, ask for another.
+ */
+export async function openDownload(
+  fetch: Fetch,
+  access: UpstreamAccess,
+  request: DownloadRequest,
+): Promise<UpstreamResult<Response>> {
+  const path = backupPath(request.key);
+  if (!path) return fail({ problem: problem("backup_not_found"), unclear: false, unauthorized: false });
+  const url = `${access.baseUrl}${path}?token=${encodeURIComponent(access.token)}`;
+  const headers = outgoingHeaders(access.headers, request.headers as Record<string, string>);
+  const init = { method: request.method, headers };
+  const sent = await send(fetch, url, init, request.headersMs ?? 30_000, request.signal, false);
+  if (!sent.ok || answers.includes(sent.value.status)) return sent;
+  const { status } = sent.value;
+  // HEAD answers have no body to judge by: there the status alone speaks.
+  if (request.method === "HEAD" && (status === 403 || status === 404))
+    return fail(
+      status === 404
+        ? { problem: problem("backup_not_found"), unclear: false, unauthorized: false }
+        : { problem: problem("upstream_unauthorized"), unclear: false, unauthorized: true },
+    );
+  const fault = faultOf(await told(sent.value), false);
+  if (status === 404 && fault.problem.code === "upstream_not_found") fault.problem = problem("backup_not_found");
+  // S3 says the same 400 for a missing backup and for a store that is down.
+  if (status === 400 && fault.problem.code === "upstream_refused")
+    fault.problem = problem("upstream_storage_failed", { message: "The server could not open the backup." });
+  return fail(fault);
+}
+
+export type UploadRequest = {
+  /** `multipart/form-data; boundary=…`: the relay's own framing, never the caller's bytes. */
+  contentType: string;
+  body: BodyInit;
+  signal?: AbortSignal;
+  /** Longest wait for the server's answer from the first byte sent, in ms. */
+  answerMs?: number;
+};
+
+/** Sends one framed upload. `unclear` after a lost answer: the backup may be there, so look. */
+export async function sendUpload(
+  fetch: Fetch,
+  access: UpstreamAccess,
+  request: UploadRequest,
+): Promise<UpstreamResult<null>> {
+  const headers = outgoingHeaders(access.headers, {
+    Accept: "application/json",
+    Authorization: access.token,
+    "Content-Type": request.contentType,
+  });
+  // Node's fetch wants to know that the answer may come before the body's end.
+  const init = { method: "POST", headers, body: request.body, duplex: "half" } as RequestInit;
+  const url = access.baseUrl + paths.upload;
+  const sent = await send(fetch, url, init, request.answerMs ?? 3_600_000, request.signal, true);
+  if (!sent.ok) return sent;
+  if (sent.value.status === 204) return ok(null);
+  return fail(faultOf(await told(sent.value), true));
+}
