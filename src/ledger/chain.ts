@@ -1,0 +1,113 @@
+import { createHash } from "node:crypto";
+import { isoTime } from "../base/clock.ts";
+import { BEFORE_THE_FIRST, type EventDraft } from "./event.ts";
+import { fittingText } from "./fit.ts";
+
+/** The end of a ledger: the last event's `seq`, and the SHA-256 (hex) of its stored text. */
+export type Head = { seq: number; digest: string };
+
+export const EMPTY_LEDGER: Head = { seq: 0, digest: BEFORE_THE_FIRST };
+
+/** SHA-256 (hex) of the text's UTF-8 bytes: what the next event names as `prev`. */
+export const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** An event as it is stored, served, signed and delivered: nobody writes its JSON anew. */
+export type StoredEvent = { seq: number; id: string; type: string; text: string };
+
+/**
+ * The text of the next event of a ledger, and the head it leaves behind. `id` must be new and without a dot; `at` (ms) is
+ * when the fact was observed. The caller writes row and head in one transaction, so a `seq` is never used twice.
+ */
+export function chainEvent(
+  head: Head,
+  draft: EventDraft,
+  facts: { id: string; at: number; instance: string },
+): { event: StoredEvent; head: Head } {
+  const seq = head.seq + 1;
+  const text = fittingText({
+    id: facts.id,
+    seq,
+    type: draft.type,
+    timestamp: isoTime(facts.at),
+    instance: facts.instance,
+    prev: head.digest,
+    data: draft.data,
+  });
+  return { event: { seq, id: facts.id, type: draft.type, text }, head: { seq, digest: digestOf(text) } };
+}
+
+/** A check under way; plain data, so that a long ledger can be read page by page. */
+export type ChainCheck = {
+  from: number | null;
+  /** What the next event must name. */
+  head: Head;
+  /** The end of what retention removed, as the first event left names it; null when nothing was. */
+  removed: Head | null;
+  /** Whether an event of the chain itself tells of that removal. */
+  told: boolean;
+};
+
+export type ChainVerdict =
+  | { ok: true; from: number; to: number; head: string }
+  | { ok: false; from: number; to: number; brokenAt: number };
+
+export const startCheck = (): ChainCheck => ({ from: null, head: EMPTY_LEDGER, removed: null, told: true });
+
+/** Takes the next stored text, oldest first. A number is the `seq` at which the chain is broken. */
+export function checkNext(check: ChainCheck, text: string): ChainCheck | number {
+  const event = parsed(text);
+  const due = check.head.seq + 1;
+  const digest = digestOf(text);
+  if (check.from === null && event !== null && event.seq > 1) {
+    const removed = { seq: event.seq - 1, digest: event.prev };
+    return { from: event.seq, head: { seq: event.seq, digest }, removed, told: tells(event, removed) };
+  }
+  if (event === null || event.seq !== due || event.prev !== check.head.digest) return due;
+  return {
+    ...check,
+    from: check.from ?? event.seq,
+    head: { seq: event.seq, digest },
+    told: check.told || tells(event, check.removed),
+  };
+}
+
+/**
+ * The verdict when every event was taken. `head` is what the ledger believes its end to be: a missing tail breaks the
+ * chain too. A missing beginning is sound only when a later `ledger.cut` names the last event removed and its digest.
+ */
+export function endCheck(check: ChainCheck, head: Head): ChainVerdict {
+  const from = check.from ?? 1;
+  const to = check.head.seq;
+  if (!check.told) return { ok: false, from, to, brokenAt: from };
+  if (to < head.seq) return { ok: false, from, to, brokenAt: to + 1 };
+  if (to !== head.seq || check.head.digest !== head.digest) return { ok: false, from, to, brokenAt: to };
+  return { ok: true, from, to, head: check.head.digest };
+}
+
+/** The whole check at once, for ledgers that fit in memory. */
+export function verifyChain(texts: Iterable<string>, head: Head): ChainVerdict {
+  let check = startCheck();
+  for (const text of texts) {
+    const next = checkNext(check, text);
+    if (typeof next === "number") return { ok: false, from: check.from ?? next, to: check.head.seq, brokenAt: next };
+    check = next;
+  }
+  return endCheck(check, head);
+}
+
+type Link = { seq: number; prev: string; type: unknown; data: unknown };
+
+function parsed(text: string): Link | null {
+  try {
+    const event = JSON.parse(text) as Link | null;
+    return Number.isSafeInteger(event?.seq) && typeof event?.prev === "string" ? event : null;
+  } catch {
+    return null;
+  }
+}
+
+function tells(event: Link, removed: Head | null): boolean {
+  if (removed === null || event.type !== "ledger.cut") return false;
+  const { through, digest } = (event.data ?? {}) as { through?: unknown; digest?: unknown };
+  return through === removed.seq && digest === removed.digest;
+}

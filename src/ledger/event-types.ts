@@ -1,0 +1,68 @@
+import * as z from "zod";
+import { keyKinds, ledgerKinds, webhookKinds } from "./catalogue/access.ts";
+import { backupKinds } from "./catalogue/backup.ts";
+import { instanceKinds } from "./catalogue/instance.ts";
+import { approvalKinds, restoreKinds } from "./catalogue/restore.ts";
+import type { Kind } from "./catalogue/shapes.ts";
+import { count, time } from "./catalogue/shapes.ts";
+import type { EventOf } from "./event.ts";
+import { BEFORE_THE_FIRST } from "./event.ts";
+
+/** Every kind of event the ledger can hold. Names are dotted words of `[a-z_]` (Standard Webhooks, "Event types"). */
+export const eventKinds = {
+  ...backupKinds,
+  ...restoreKinds,
+  ...approvalKinds,
+  ...instanceKinds,
+  ...keyKinds,
+  ...webhookKinds,
+  ...ledgerKinds,
+};
+
+export type EventType = keyof typeof eventKinds;
+export type EventData<T extends EventType> = z.infer<(typeof eventKinds)[T]["data"]>;
+
+export const eventTypes = Object.keys(eventKinds) as EventType[];
+export const isEventType = (text: string): text is EventType => Object.hasOwn(eventKinds, text);
+
+/** The JSON Schema (draft 2020-12) of a whole event of this type. Objects may gain fields; receivers ignore unknown ones. */
+export function eventSchema(type: EventType): Record<string, unknown> {
+  const found: Kind = eventKinds[type] as unknown as Kind;
+  const event = z.object({
+    id: z
+      .string()
+      .meta({ pattern: "^evt_[A-Za-z0-9_]+$", description: "The same in every attempt: deduplicate by it." }),
+    seq: count.describe("Its place in the instance's ledger, from 1 without gaps; 0 in test events."),
+    type: z.literal(type),
+    timestamp: time.describe("When it was observed."),
+    instance: z.string(),
+    prev: z.string().meta({
+      pattern: "^[0-9a-f]{64}$",
+      description: "SHA-256 of the event before, byte for byte; 64 zeros in the first.",
+    }),
+    data: found.data,
+  });
+  const schema = z.toJSONSchema(event, { target: "draft-2020-12", io: "input" });
+  return { title: type, description: found.summary, ...schema };
+}
+
+/**
+ * A complete example of this type. Without `overrides` always the same one, as documented; the test call overrides id,
+ * time and instance, and marks the data (SECURITY 24).
+ */
+export function exampleEvent<T extends EventType>(
+  type: T,
+  overrides: { id?: string; timestamp?: string; instance?: string; test?: true } = {},
+): EventOf<T> {
+  const { test, ...fields } = overrides;
+  return {
+    id: "evt_01JD9Z4C6T9XW2Q8",
+    seq: test ? 0 : 4711,
+    type,
+    timestamp: "2026-11-22T10:00:00.000Z",
+    instance: "acme",
+    prev: test ? BEFORE_THE_FIRST : "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+    ...fields,
+    data: { ...eventKinds[type].example, ...(test ? { test } : {}) } as EventData<T>,
+  };
+}
