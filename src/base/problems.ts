@@ -263,7 +263,11 @@ export const problems = {
     message: "The authorized record is not allowed to perform this action.",
     hint: "The key may only touch backups whose names match its patterns; GET /v1/keys/self shows them.",
   },
-  too_many_keys: { status: 409, message: "The instance has 5,000 keys.", hint: "Delete keys that are not used any more; GET /v1/keys shows when each was used last." },
+  too_many_keys: {
+    status: 409,
+    message: "The instance has 5,000 keys.",
+    hint: "Delete keys that are not used any more; GET /v1/keys shows when each was used last.",
+  },
   key_not_found: { status: 404, message: "There is no such key.", hint: "GET /v1/keys lists the keys you may see." },
   backup_not_found: {
     status: 404,
@@ -284,6 +288,67 @@ export const problems = {
     status: 400,
     message: "An error occurred while validating the submitted data.",
     hint: "Another upload or create of that name is under way.",
+  },
+  upload_interrupted: {
+    status: 503,
+    message: "The upload was interrupted by a restart of the relay.",
+    hint: "Nothing was stored; send it again.",
+  },
+  upload_vanished: {
+    status: 400,
+    message: "Failed to upload backup.",
+    hint: "The server's answer does not agree with its list, which does not hold the file: send it again.",
+  },
+  upload_damaged: {
+    status: 502,
+    message: "The stored file does not have the size that was sent.",
+    hint: "Delete it and send it again; do not restore it.",
+  },
+  // Bytes on their way through the relay.
+  backup_changed: {
+    status: 503,
+    message: "The backup on the server is not the one that was listed.",
+    hint: "It was replaced meanwhile: list the backups and ask again.",
+  },
+  transfer_cut: {
+    status: 502,
+    message: "The transfer broke off.",
+    hint: "Ask for the rest with Range and If-Range, or for the whole again.",
+  },
+  length_required: {
+    status: 411,
+    message: "Length Required.",
+    hint: "Send the upload with a Content-Length, not chunked: only then a cut can be told from an end.",
+  },
+  encoding_refused: {
+    status: 415,
+    message: "Unsupported Media Type.",
+    hint: "Send the upload as it is, without Content-Encoding.",
+  },
+  upload_file_missing: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: 'Send multipart/form-data with one file part named "file" that has a file name.',
+  },
+  upload_broken: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: "The request's body ended early or is no sound multipart form; nothing was stored: send it again.",
+  },
+  upload_not_zip: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: "A backup is a ZIP file: its first bytes are PK.",
+  },
+  upload_second_file: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: "Send one backup per request; nothing was stored.",
+  },
+  upload_cut: {
+    status: 502,
+    message: "The server stopped reading the upload.",
+    hint: "It or a proxy in front of it allows five minutes or less: upload over a faster line or straight to the server.",
   },
   operation_not_found: {
     status: 404,
@@ -319,6 +384,16 @@ export const problems = {
     status: 504,
     message: "The server accepted the restore; its end was not observed.",
     hint: "Look at the server's data and log; it answers before it starts.",
+  },
+  archive_unreadable: {
+    status: 502,
+    message: "The backup could not be read from the server.",
+    hint: "It changed or the connection broke while it was read; try again.",
+  },
+  preflight_refused: {
+    status: 400,
+    message: "Missing or invalid backup file.",
+    hint: "Ask for a dry run of the restore: its checks say what is wrong with the backup.",
   },
   login_failed: {
     status: 400,

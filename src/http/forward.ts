@@ -1,0 +1,61 @@
+import { attachment } from "./content-disposition.ts";
+
+/** What of a caller's download request may reach the server: which bytes, and under which condition. */
+const passed = ["Range", "If-Range", "If-Modified-Since", "If-Unmodified-Since", "If-Match", "If-None-Match"] as const;
+
+export type Conditions = Partial<Record<(typeof passed)[number], string>>;
+
+/** A longer value asks for hundreds of ranges; RFC 9110 §14.2 lets it be ignored. */
+const LONGEST_VALUE = 1024;
+
+/** The caller's range and preconditions, nothing else of its headers, least of all a credential. */
+export function conditions(caller: Headers): Conditions {
+  const own: Conditions = {};
+  for (const name of passed) {
+    const value = caller.get(name);
+    if (value !== null && value.length <= LONGEST_VALUE) own[name] = value;
+  }
+  return own;
+}
+
+const httpDate = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+
+/** The server's `Last-Modified` (RFC 9110 §8.8.2), or null when it is absent or no date. */
+export function lastModified(headers: Headers): string | null {
+  const value = headers.get("Last-Modified");
+  return value !== null && httpDate.test(value) ? value : null;
+}
+
+/** RFC 2046 §5.1.1: 1–70 characters of a fixed set; anything else could smuggle parameters into our header. */
+const byteranges = /^multipart\/byteranges; ?boundary="?([0-9A-Za-z'()+_,./:=?-]{1,70})"?$/;
+
+export const isByteranges = (headers: Headers): boolean => byteranges.test(headers.get("Content-Type") ?? "");
+
+function ownType(headers: Headers): string {
+  const type = headers.get("Content-Type") ?? "";
+  const boundary = byteranges.exec(type)?.[1];
+  if (boundary !== undefined) return `multipart/byteranges; boundary="${boundary}"`;
+  return type === "application/zip" ? type : "application/octet-stream";
+}
+
+/**
+ * Headers of an answer that carries a file or tells about one: what a client needs to resume, each value checked, and
+ * what keeps a browser from running or storing it (SECURITY 14). Nothing of the server's passes that is not named here.
+ * The length is left to the body, but for HEAD, which has none.
+ */
+export function fileHeaders(server: Headers, name: string): Headers {
+  const headers = new Headers({
+    "Content-Type": ownType(server),
+    "Content-Disposition": attachment(name),
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-store",
+  });
+  const date = lastModified(server);
+  if (date !== null) headers.set("Last-Modified", date);
+  if (server.get("Accept-Ranges") === "bytes") headers.set("Accept-Ranges", "bytes");
+  const range = server.get("Content-Range") ?? "";
+  if (/^bytes (\d+-\d+|\*)\/\d+$/.test(range)) headers.set("Content-Range", range);
+  return headers;
+}
