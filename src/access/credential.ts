@@ -17,7 +17,7 @@ const INS = new RegExp(`^[0-9A-Za-z]{${INSTANCE_ID_LENGTH + TAG_LENGTH}}$`);
 const JWT_KINDS: Record<string, "session" | "ticket"> = { auth: "session", file: "ticket" };
 
 function parseJwt(text: string): JwtCredential | null {
-  if (text.split(".").length !== 3) return null;
+  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) return null;
   try {
     const { ins, type } = decodeJwt(text);
     const kind = typeof type === "string" && Object.hasOwn(JWT_KINDS, type) ? JWT_KINDS[type] : undefined;
