@@ -1,4 +1,14 @@
-import { DurableObject } from "cloudflare:workers";
-export class Directory extends DurableObject {}
-export class Instance extends DurableObject {}
-export default { fetch: () => new Response("relay") } satisfies ExportedHandler;
+import { buildApp } from "./app.ts";
+import type { Bindings } from "./bindings.ts";
+
+export { Directory } from "./instances/directory.ts";
+export { Instance } from "./instances/instance.ts";
+
+const app = buildApp();
+
+export default {
+  fetch: app.fetch,
+  async scheduled(_controller, env) {
+    await env.DIRECTORY.getByName("directory").patrol();
+  },
+} satisfies ExportedHandler<Bindings>;

@@ -3,13 +3,11 @@ import { fromBase64 } from "./base/encoding.ts";
 import { type Problem, problem } from "./base/problem.ts";
 import { fail, ok, type Result } from "./base/result.ts";
 import type { SettingName } from "./bindings.ts";
+import type { PrivateNetwork } from "./upstream/address.ts";
+import type { UpstreamCredential } from "./upstream/session.ts";
 
-export type PrivateNetwork = "none" | "instances" | "all";
 export type Healing = "exact" | "segments" | "off";
 export type ClientAddress = { from: "cloudflare" } | { from: "socket" } | { from: "header"; name: string };
-export type UpstreamCredential =
-  | { kind: "token"; token: string }
-  | { kind: "password"; email: string; password: string };
 
 /** The bindings after validation: what the rest of the relay works with. */
 export type Settings = {

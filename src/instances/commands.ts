@@ -1,17 +1,19 @@
+import type { RateState } from "../access/counters.ts";
+import type { Lineage } from "../access/key.ts";
 import type { Scope } from "../access/scope.ts";
+import type { SessionClaims } from "../access/session.ts";
+import type { BackupView } from "../backups/view.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import type { Health, ListedBackup, UpstreamAccess } from "../upstream/backups-api.ts";
+import type { Check } from "../upstream/check.ts";
 import type { AuditEntry, AuditFilter } from "./audit.ts";
-import type { InstanceChange, InstanceView, NudgeView } from "./configuration.ts";
+import type { InstanceChange, InstanceView } from "./configuration.ts";
 import type { KeyChange, KeyRequest, KeySelf, KeyView, MintedKey } from "./keys.ts";
 import type { Operation, OperationFilter } from "./operations.ts";
 
 export type Page<T> = { items: T[]; nextCursor: string | null };
 export type PageRequest = { limit: number; cursor: string | null };
-
-/** One backup in the relay's own view (API.md "Backups"). `modified` is ISO 8601 here. */
-export type BackupView = { key: string; size: number; modified: string };
 
 export type SessionGrant = { token: string; keyId: string; keyName: string; expires: number; created: number };
 
@@ -20,24 +22,33 @@ export type Commands = {
   "health.read": { input: object; output: Health };
   "backups.list": { input: object; output: ListedBackup[] };
   "backups.latest": { input: { pattern: string | null; maxAgeSeconds: number | null }; output: BackupView };
-  "backups.create": { input: { name: string | null; waitSeconds: number; queue: boolean }; output: Operation };
+  "backups.create": {
+    /** `unreadable` holds what was wrong with the body: a busy server says that it is busy first, as PocketBase does. */
+    input: { name: string | null; unreadable: Problem | null; waitSeconds: number };
+    output: Operation;
+  };
   "backups.delete": { input: { key: string; waitSeconds: number }; output: Operation };
   "backups.restore": { input: { key: string; waitSeconds: number }; output: Operation };
   "download.open": {
     /** `transfer` names a running one that is healed or goes on with its next range. */
-    input: { key: string; head: boolean; range: string | null; transfer: string | null };
-    output: { backup: ListedBackup; access: UpstreamAccess; transfer: string };
+    input: {
+      key: string;
+      head: boolean;
+      range: string | null;
+      transfer: string | null;
+      /** A file token the server turned down just now: it is not handed out again. */
+      refusedToken: string | null;
+      /** The file was not the one last listed: look before answering. */
+      anew: boolean;
+    };
+    /** `transfer` is null for HEAD, which takes nothing out. */
+    output: { backup: ListedBackup; access: UpstreamAccess; transfer: string | null };
   };
-  "download.end": { input: { transfer: string; key: string; bytes: number; outcome: string }; output: null };
   "upload.reserve": {
     input: { name: string; size: number | null; strict: boolean };
     output: { access: UpstreamAccess; reservation: string };
   };
   "upload.confirm": { input: { reservation: string }; output: null };
-  "upload.settle": {
-    input: { reservation: string; sent: number | null; problem: Problem | null };
-    output: ListedBackup;
-  };
   "session.create": { input: object; output: SessionGrant };
   "session.refresh": { input: object; output: SessionGrant };
   "ticket.create": { input: object; output: { token: string; expires: number } };
@@ -53,8 +64,8 @@ export type Commands = {
   "audit.list": { input: PageRequest & AuditFilter; output: Page<AuditEntry> };
   "instance.read": { input: object; output: InstanceView };
   "instance.change": { input: InstanceChange; output: InstanceView };
-  "instance.check": { input: object; output: InstanceView };
-  "instance.rotateNudge": { input: object; output: NudgeView };
+  "instance.check": { input: object; output: Check };
+  "instance.rotateNudge": { input: object; output: { place: { id: string; tag: string }; secret: string } };
 };
 
 export type CommandName = keyof Commands;
@@ -63,14 +74,14 @@ export type Output<N extends CommandName> = Commands[N]["output"];
 
 /**
  * What a command asks of its caller. `scope: null` admits any living key; `"admin"` only the administrator.
- * `target` names the input that holds a backup key, which the lineage's patterns must admit. `spends` uses a daily quota.
- * `audit` writes a row before the command runs; reads that take nothing out write none.
+ * `target` names the input that holds a backup key, which the lineage's patterns must admit. `audit` writes a row before the command runs; reads that take nothing out write none.
  */
 export type Policy = {
   scope: Scope | "admin" | null;
   target?: "key" | "name";
-  spends?: boolean;
   audit: boolean;
+  /** A further step of something already admitted: everything is checked again, but nothing is counted again. */
+  again?: boolean;
   /** Credentials that may ask; all but tickets when left out. */
   credentials?: readonly ("admin" | "key" | "session" | "ticket")[];
 };
@@ -79,19 +90,17 @@ export const policies: { [N in CommandName]: Policy } = {
   "health.read": { scope: null, audit: false },
   "backups.list": { scope: "backups:list", audit: false },
   "backups.latest": { scope: "backups:list", audit: false },
-  "backups.create": { scope: "backups:create", target: "name", spends: true, audit: true },
-  "backups.delete": { scope: "backups:delete", target: "key", spends: true, audit: true },
-  "backups.restore": { scope: "backups:restore", target: "key", spends: true, audit: true },
+  "backups.create": { scope: "backups:create", target: "name", audit: true },
+  "backups.delete": { scope: "backups:delete", target: "key", audit: true },
+  "backups.restore": { scope: "backups:restore", target: "key", audit: true },
   "download.open": {
     scope: "backups:download",
     target: "key",
     audit: false,
     credentials: ["admin", "key", "session", "ticket"],
   },
-  "download.end": { scope: null, audit: false, credentials: ["admin", "key", "session", "ticket"] },
-  "upload.reserve": { scope: "backups:upload", target: "name", spends: true, audit: true },
-  "upload.confirm": { scope: "backups:upload", audit: false },
-  "upload.settle": { scope: null, audit: false },
+  "upload.reserve": { scope: "backups:upload", target: "name", audit: true },
+  "upload.confirm": { scope: "backups:upload", audit: false, again: true },
   "session.create": { scope: null, audit: true, credentials: ["key"] },
   "session.refresh": { scope: null, audit: true, credentials: ["key", "session"] },
   "ticket.create": { scope: "backups:download", audit: true },
@@ -126,21 +135,25 @@ export type Caller = {
   requestId: string;
 };
 
-/** How much of the key's rate is left, for the RateLimit headers; null when no rate applies. */
-export type RateState = { limit: number; remaining: number; resetSeconds: number } | null;
-
-export type Answer<N extends CommandName = CommandName> = { result: Result<Output<N>, Problem>; rate: RateState };
+/** `rate` is what is left of the key's, for the RateLimit headers; null when none applies. */
+export type Answer<N extends CommandName = CommandName> = {
+  result: Result<Output<N>, Problem>;
+  rate: RateState | null;
+};
 
 /** Who was admitted, as handlers see it. */
 export type Admitted = {
   caller: Caller;
   /** Null for the administrator, who has every right. */
-  lineage: import("../access/key.ts").Lineage | null;
+  lineage: Lineage | null;
   actor: Actor;
   at: number;
   /** The audit row of this command's intent, null when its policy writes none. */
   auditRow: number | null;
-  claims: import("../access/session.ts").SessionClaims | null;
+  /** Of the session the caller used; null otherwise. */
+  claims: SessionClaims | null;
+  /** Of the secret the caller holds: what is minted for it carries this and ends with it. */
+  generation: number;
 };
 
 export type Actor = { kind: "key" | "admin" | "relay" | "upstream"; id?: string; name?: string };

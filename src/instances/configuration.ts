@@ -5,8 +5,8 @@ import { type Problem, problem } from "../base/problem.ts";
 import type { Random } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Sealer } from "../base/seal.ts";
-import type { UpstreamCredential } from "../settings.ts";
 import type { Check } from "../upstream/check.ts";
+import type { UpstreamCredential } from "../upstream/session.ts";
 
 export type Expectation = { everySeconds: number; graceSeconds: number };
 
@@ -22,8 +22,6 @@ export type InstanceRequest = {
 /** Undefined leaves a field as it is. */
 export type InstanceChange = Partial<Omit<InstanceRequest, "name">> & { force?: boolean };
 
-export type NudgeView = { url: string; secret: string };
-
 /** API.md "Instances": never a secret. */
 export type InstanceView = {
   id: string;
@@ -33,6 +31,8 @@ export type InstanceView = {
   credential: { kind: "token" | "password"; email?: string; expires?: string };
   pollSeconds: number;
   expect: Expectation | null;
+  /** Null when none was seen yet. */
+  newestBackup: { key: string; modified: string; ageSeconds: number } | null;
   created: string;
   updated: string;
   check: Check | null;
@@ -192,7 +192,7 @@ export class Configuration {
     this.write({ ...stored, url, credential: described, check: null, updated: this.clock() });
   }
 
-  async view(): Promise<InstanceView> {
+  async view(newestBackup: InstanceView["newestBackup"]): Promise<InstanceView> {
     const stored = this.own;
     for (const name of ["credential", "headers", "sessionKey", "nudgeSecret"] as const)
       if (stored.source === "api" || name === "sessionKey" || name === "nudgeSecret") await this.unseal(name);
@@ -209,6 +209,7 @@ export class Configuration {
       },
       pollSeconds: stored.pollSeconds,
       expect: stored.expect,
+      newestBackup,
       created: isoTime(stored.created),
       updated: isoTime(stored.updated),
       check,

@@ -24,6 +24,8 @@ const WATCH_MS = 300_000;
  */
 export class Directory extends DurableObject<Bindings> {
   private readonly sql: SqlStorage;
+  /** Whether the environment's instance was told its place since this object woke. */
+  private adopted = false;
 
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env);
@@ -89,17 +91,18 @@ export class Directory extends DurableObject<Bindings> {
   }
 
   /** The environment's instance gets its row here; the credential is never written. */
-  ensureEnvironment(): Place {
-    const row = this.row(ENVIRONMENT_NAME);
-    if (row) return this.place(row);
-    const made: Row = {
-      name: ENVIRONMENT_NAME,
-      id: randomBase62(secureRandom, 8),
-      state: "active",
-      since: systemClock(),
-    };
-    this.write(made);
-    return this.place(made);
+  async ensureEnvironment(): Promise<Place> {
+    let row = this.row(ENVIRONMENT_NAME);
+    if (!row) {
+      row = { name: ENVIRONMENT_NAME, id: randomBase62(secureRandom, 8), state: "active", since: systemClock() };
+      this.write(row);
+    }
+    const place = this.place(row);
+    if (!this.adopted) {
+      await this.env.INSTANCE.getByName(row.id).adopt(place);
+      this.adopted = true;
+    }
+    return place;
   }
 
   /** Removal: marks the row, has the object wipe itself, then forgets the name. The watchdog resumes it if it is cut. */
@@ -116,7 +119,7 @@ export class Directory extends DurableObject<Bindings> {
   /** Finishes what was interrupted and wakes every instance, spread by id. Called by the cron trigger, the alarm and at start. */
   async patrol(): Promise<void> {
     const settings = readSettings(this.env);
-    if (settings.ok && settings.value.environmentInstance) this.ensureEnvironment();
+    if (settings.ok && settings.value.environmentInstance) await this.ensureEnvironment();
     const stalled = systemClock() - STALLED_MS;
     for (const row of this.sql.exec<Row>("SELECT * FROM instances").toArray()) {
       if (row.state === "deleting" && row.since < stalled) {

@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
 import { type Random, randomBase62 } from "../base/random.ts";
-import { fail, ok, type Result } from "../base/result.ts";
+import type { Result } from "../base/result.ts";
 import { runCreate } from "../operations/create.ts";
 import { runDelete } from "../operations/delete.ts";
 import {
@@ -191,7 +191,3 @@ export class Operations {
 /** Nine base36 digits of milliseconds sort by time until the year 5188; the random rest keeps two of one moment apart. */
 const operationId = (at: number, random: Random): string =>
   `op_${at.toString(36).padStart(9, "0")}${randomBase62(random, 10)}`;
-
-/** What a finished drop-in operation means for its caller. */
-export const outcome = (operation: Operation): Result<Operation, Problem> =>
-  operation.error && operation.state === "failed" ? fail(operation.error) : ok(operation);

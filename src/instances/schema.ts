@@ -10,7 +10,7 @@ export const instanceSteps: readonly Step[] = [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE sealed (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE keys (id TEXT PRIMARY KEY, parent TEXT, record TEXT NOT NULL, uses INTEGER NOT NULL DEFAULT 0, used_at INTEGER, used_from TEXT) WITHOUT ROWID",
-    "CREATE TABLE quotas (key TEXT NOT NULL, scope TEXT NOT NULL, day INTEGER NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (key, scope)) WITHOUT ROWID",
+    "CREATE TABLE quotas (key TEXT NOT NULL, scope TEXT NOT NULL, day TEXT NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (key, scope)) WITHOUT ROWID",
     "CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, code TEXT, detail TEXT, address TEXT, user_agent TEXT NOT NULL, request_id TEXT NOT NULL)",
     "CREATE TABLE denials (actor TEXT NOT NULL, code TEXT NOT NULL, minute INTEGER NOT NULL, action TEXT NOT NULL, times INTEGER NOT NULL, address TEXT, user_agent TEXT NOT NULL, request_id TEXT NOT NULL, PRIMARY KEY (minute, actor, code)) WITHOUT ROWID",
     "CREATE TABLE operations (id TEXT PRIMARY KEY, active INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID",

@@ -67,6 +67,14 @@ export class Snapshot {
     return looking.answer;
   }
 
+  /** The newest backup as last seen; null when nothing was seen. */
+  newest(): ListedBackup | null {
+    let newest: ListedBackup | null = null;
+    for (const item of this.byKey?.values() ?? [])
+      if (!item.key.endsWith(".tmp") && (newest === null || item.modified > newest.modified)) newest = item;
+    return newest;
+  }
+
   /** Forgets one entry that is known to be gone. */
   forget(key: string): void {
     this.touch();

@@ -1,4 +1,5 @@
 import type { Problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
 
 export type OperationKind = "create" | "restore" | "delete";
 
@@ -48,3 +49,7 @@ export const isFinal = (operation: Operation): boolean => FINAL.includes(operati
 export type Ending =
   | { state: "succeeded"; result: Record<string, unknown> }
   | { state: "failed" | "unknown"; error: Problem; result?: Record<string, unknown> };
+
+/** What an operation means for a caller who knows only done or refused: an operation that runs or is unknown passes. */
+export const outcome = (operation: Operation): Result<Operation, Problem> =>
+  operation.state === "failed" && operation.error ? fail(operation.error) : ok(operation);

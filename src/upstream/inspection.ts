@@ -6,6 +6,8 @@ export type ServerSettings = {
   s3: boolean;
   /** Length of the superuser IP allow-list; null where there is none to have (PocketBase < 0.38, BosBase). */
   superuserIps: number | null;
+  /** The application's name, by which the server generates backup names; null when it does not tell. */
+  appName: string | null;
 };
 
 /** Looks at a server that nothing but the instance's check needs. */
@@ -15,9 +17,14 @@ export interface Inspection {
 
 /** Reads `GET /api/settings`; null when the answer holds no backup settings. */
 export function settingsOf(json: unknown): ServerSettings | null {
-  const settings = json as { backups?: { s3?: { enabled?: unknown } }; superuserIPs?: unknown } | null | undefined;
+  const settings = json as { backups?: { s3?: { enabled?: unknown } }; superuserIPs?: unknown; meta?: { appName?: unknown } } | null | undefined;
   const s3 = settings?.backups?.s3?.enabled;
   if (typeof s3 !== "boolean") return null;
   const listed = settings?.superuserIPs;
-  return { s3, superuserIps: Array.isArray(listed) ? listed.length : null };
+  const appName = settings?.meta?.appName;
+  return {
+    s3,
+    superuserIps: Array.isArray(listed) ? listed.length : null,
+    appName: typeof appName === "string" ? appName : null,
+  };
 }

@@ -1,0 +1,82 @@
+import type { Hono } from "hono";
+import { decodeBackupKey } from "../access/backup-name.ts";
+import type { AppContext, AppEnv } from "../http/context.ts";
+import { refuse } from "../http/context.ts";
+import { ask, perform, visit } from "../http/door.ts";
+import { outcome } from "../operations/operation.ts";
+import { requestedName } from "./create-body.ts";
+import { downloadBackup } from "./download.ts";
+import { pickFields } from "./fields.ts";
+import { uploadBackup } from "./upload.ts";
+
+/** A drop-in create is waited for as long as SDKs and proxies stay; after that 202 says where to look. */
+const CREATE_WAIT_SECONDS = 100;
+const SHORT_WAIT_SECONDS = 60;
+
+/** PocketBase's six backup calls, to the letter (upstream: apis/backup.go); what differs stands in docs/drop-in.md. */
+export function mountBackups(app: Hono<AppEnv>): void {
+  app.get("/api/backups", async (c) => {
+    const listed = await ask(c, { do: "backups.list" });
+    return listed.ok ? c.json(pickFields(listed.value, c.req.query("fields"))) : refuse(c, listed.error);
+  });
+
+  app.post("/api/backups", async (c) => {
+    const visitor = await visit(c);
+    if (!visitor.ok) return refuse(c, visitor.error);
+    const name = await requestedName(c.req.raw);
+    const created = await perform(c, visitor.value, {
+      do: "backups.create",
+      name: name.ok ? name.value : null,
+      unreadable: name.ok ? null : name.error,
+      waitSeconds: CREATE_WAIT_SECONDS,
+    });
+    if (!created.ok) return refuse(c, created.error);
+    const ended = outcome(created.value);
+    if (!ended.ok) return refuse(c, ended.error);
+    if (created.value.state === "succeeded") return c.body(null, 204);
+    return stillRunning(c, created.value.id);
+  });
+
+  app.post("/api/backups/upload", uploadBackup);
+
+  app.on(["GET", "HEAD"], "/api/backups/:key", downloadBackup);
+
+  app.delete("/api/backups/:key", async (c) => {
+    const key = backupKey(c);
+    const visitor = await visit(c);
+    if (!visitor.ok) return refuse(c, visitor.error);
+    if (!key.ok) return refuse(c, key.error);
+    const deleted = await perform(c, visitor.value, {
+      do: "backups.delete",
+      key: key.value,
+      waitSeconds: SHORT_WAIT_SECONDS,
+    });
+    if (!deleted.ok) return refuse(c, deleted.error);
+    const ended = outcome(deleted.value);
+    if (!ended.ok) return refuse(c, ended.error);
+    return deleted.value.state === "succeeded" ? c.body(null, 204) : stillRunning(c, deleted.value.id);
+  });
+
+  app.post("/api/backups/:key/restore", async (c) => {
+    const key = backupKey(c);
+    const visitor = await visit(c);
+    if (!visitor.ok) return refuse(c, visitor.error);
+    if (!key.ok) return refuse(c, key.error);
+    const restored = await perform(c, visitor.value, {
+      do: "backups.restore",
+      key: key.value,
+      waitSeconds: SHORT_WAIT_SECONDS,
+    });
+    if (!restored.ok) return refuse(c, restored.error);
+    return c.body(null, 204);
+  });
+}
+
+/** Decoded once from the path as it was sent: a framework's decoded parameter would already be a second reading. */
+export const backupKey = (c: AppContext) => decodeBackupKey(new URL(c.req.url).pathname.split("/")[3] ?? "");
+
+function stillRunning(c: AppContext, id: string): Response {
+  c.header("location", `/v1/operations/${id}`);
+  c.header("retry-after", "5");
+  return c.json({ operation: id, hint: "The server is still at work; the operation tells how it ends." }, 202);
+}

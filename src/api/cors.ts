@@ -1,0 +1,29 @@
+import { createMiddleware } from "hono/factory";
+import type { AppEnv } from "../http/context.ts";
+
+const METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE";
+/** Without these a page's script could not read them from a download. */
+const EXPOSED =
+  "Content-Length,Content-Range,Content-Disposition,Accept-Ranges,Last-Modified,Retry-After,X-Request-Id,RateLimit,RateLimit-Policy";
+
+/** CORS as PocketBase answers it: any origin, no credentials (so cookies never count), on `/api` alone. */
+export const cors = createMiddleware<AppEnv>(async (c, next) => {
+  const origin = c.req.header("origin");
+  if (origin !== undefined && c.req.method === "OPTIONS" && c.req.header("access-control-request-method")) {
+    c.res = new Response(null, {
+      status: 204,
+      headers: {
+        "access-control-allow-origin": "*",
+        "access-control-allow-methods": METHODS,
+        "access-control-allow-headers": c.req.header("access-control-request-headers") ?? "",
+        vary: "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+      },
+    });
+    return;
+  }
+  await next();
+  c.res.headers.append("vary", "Origin");
+  if (origin === undefined) return;
+  c.res.headers.set("access-control-allow-origin", "*");
+  c.res.headers.set("access-control-expose-headers", EXPOSED);
+});

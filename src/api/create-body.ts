@@ -1,0 +1,54 @@
+import { fromUtf8 } from "../base/encoding.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { parseJson, readBody } from "../http/body.ts";
+
+/** PocketBase's own cap on bodies other than uploads. */
+const BODY_LIMIT = 32 << 20;
+
+const unreadable = () =>
+  fail(problem("invalid_request", { message: "An error occurred while loading the submitted data.", hint: BODY_HINT }));
+const BODY_HINT = 'Send {"name":"my_backup.zip"} as application/json, or no body at all for a generated name.';
+
+/**
+ * The name a create asks for, read as PocketBase binds it (tools/router/event.go BindBody): JSON with case-insensitive
+ * keys, a form, or multipart with `name` or `@jsonPayload`. Null stands for a generated name. A name's rules are checked later.
+ */
+export async function requestedName(request: Request): Promise<Result<string | null, Problem>> {
+  if (request.headers.get("content-length") === "0" || request.body === null) return ok(null);
+  const bytes = await readBody(request, BODY_LIMIT);
+  if (bytes === null) return fail(problem("body_too_large"));
+  const type = (request.headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+  if (type === "application/json") return fromJson(bytes);
+  if (type === "application/x-www-form-urlencoded") return ok(new URLSearchParams(fromUtf8(bytes)).get("name") || null);
+  if (type === "multipart/form-data") return fromMultipart(request.headers.get("content-type")!, bytes);
+  return unreadable();
+}
+
+function fromJson(bytes: Uint8Array): Result<string | null, Problem> {
+  if (bytes.length === 0) return ok(null);
+  const value = parseJson(bytes) ?? parseJson(firstObject(bytes));
+  if (value === null) return ok(null);
+  if (typeof value !== "object" || Array.isArray(value)) return unreadable();
+  const entry = Object.entries(value as object).find(([key]) => key.toLowerCase() === "name");
+  if (!entry || entry[1] === null || entry[1] === "") return ok(null);
+  return typeof entry[1] === "string" ? ok(entry[1]) : unreadable();
+}
+
+/** The server's decoder stops after the first value, so what trails it is ignored. */
+function firstObject(bytes: Uint8Array): Uint8Array {
+  const end = bytes.lastIndexOf(0x7d);
+  return end < 0 ? new Uint8Array() : bytes.subarray(0, end + 1);
+}
+
+async function fromMultipart(type: string, bytes: Uint8Array): Promise<Result<string | null, Problem>> {
+  try {
+    const form = await new Response(bytes as Uint8Array<ArrayBuffer>, { headers: { "content-type": type } }).formData();
+    const name = form.get("name");
+    if (typeof name === "string" && name !== "") return ok(name);
+    const json = form.get("@jsonPayload");
+    return typeof json === "string" ? fromJson(new TextEncoder().encode(json)) : ok(null);
+  } catch {
+    return unreadable();
+  }
+}

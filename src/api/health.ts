@@ -1,0 +1,23 @@
+import type { Hono } from "hono";
+import { type AppEnv, refuse } from "../http/context.ts";
+import { perform, visit } from "../http/door.ts";
+
+/**
+ * `GET /api/health`: PocketBase's superuser data for a living key; anybody else gets the guest's answer from here, with
+ * no upstream call. `realIP` is what the server sees of the relay and so is told to nobody.
+ */
+export function mountHealth(app: Hono<AppEnv>): void {
+  app.on(["GET", "HEAD"], "/api/health", async (c) => {
+    const guest = () => c.json({ message: "API is healthy.", code: 200, data: {} });
+    if (!c.req.header("authorization")) return guest();
+    const visitor = await visit(c);
+    if (!visitor.ok) return visitor.error.code === "unauthenticated" ? guest() : refuse(c, visitor.error);
+    const health = await perform(c, visitor.value, { do: "health.read" });
+    if (!health.ok) return health.error.code === "unauthenticated" ? guest() : refuse(c, health.error);
+    return c.json({
+      message: "API is healthy.",
+      code: 200,
+      data: { canBackup: health.value.idle !== false, possibleProxyHeader: "", realIP: "" },
+    });
+  });
+}

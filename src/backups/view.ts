@@ -1,0 +1,38 @@
+import { isoTime } from "../base/clock.ts";
+import type { ListedBackup } from "../upstream/backups-api.ts";
+
+/** One backup in the relay's own view (API.md "Backups"): `modified` is ISO 8601 here. */
+export type BackupView = { key: string; size: number; modified: string };
+
+export type BackupOrder = "-modified" | "modified" | "key" | "-size";
+
+/** The upstream's `modified` (a space, no `T`) in ms since the epoch; NaN when it is no time. */
+export const modifiedAt = (modified: string): number => Date.parse(modified.replace(" ", "T"));
+
+export function backupView({ key, size, modified }: ListedBackup): BackupView {
+  const at = modifiedAt(modified);
+  return { key, size, modified: Number.isNaN(at) ? modified : isoTime(at) };
+}
+
+const text = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
+
+const orders: { [order in BackupOrder]: (one: BackupView, other: BackupView) => number } = {
+  "-modified": (one, other) => text(other.modified, one.modified) || text(one.key, other.key),
+  modified: (one, other) => text(one.modified, other.modified) || text(one.key, other.key),
+  key: (one, other) => text(one.key, other.key),
+  "-size": (one, other) => other.size - one.size || text(one.key, other.key),
+};
+
+/**
+ * One page in the order asked for. The cursor is the last key given out; when that backup is gone meanwhile, the list
+ * starts anew, so that nothing is left out unseen.
+ */
+export function pageOf(
+  all: BackupView[],
+  { limit, cursor, sort }: { limit: number; cursor?: string | undefined; sort: BackupOrder },
+): { items: BackupView[]; nextCursor: string | null } {
+  const sorted = [...all].sort(orders[sort]);
+  const start = cursor === undefined ? 0 : sorted.findIndex(({ key }) => key === cursor) + 1;
+  const items = sorted.slice(start, start + limit);
+  return { items, nextCursor: start + limit < sorted.length ? items.at(-1)!.key : null };
+}

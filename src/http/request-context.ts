@@ -1,0 +1,45 @@
+import { createMiddleware } from "hono/factory";
+import type { Problem } from "../base/problem.ts";
+import { randomBase62, secureRandom } from "../base/random.ts";
+import type { Result } from "../base/result.ts";
+import type { Bindings } from "../bindings.ts";
+import { readSettings, type Settings } from "../settings.ts";
+import { type AppEnv, refuse } from "./context.ts";
+
+const read = new WeakMap<object, Result<Settings, Problem>>();
+
+function settingsOf(env: Bindings): Result<Settings, Problem> {
+  let settings = read.get(env);
+  if (!settings) {
+    settings = readSettings(env);
+    read.set(env, settings);
+  }
+  return settings;
+}
+
+/**
+ * Gives every request its id and the settings, and every answer its common headers. They are set after the handler ran:
+ * headers set before would be lost on answers that are passed on as they came.
+ */
+export const requestContext = createMiddleware<AppEnv>(async (c, next) => {
+  c.set("requestId", randomBase62(secureRandom, 16));
+  const settings = settingsOf(c.env);
+  if (!settings.ok) {
+    c.res =
+      c.req.path === "/v1/health"
+        ? Response.json({ status: "misconfigured" }, { status: 503 })
+        : refuse(c, settings.error);
+  } else {
+    c.set("settings", settings.value);
+    await next();
+  }
+  const headers = c.res.headers;
+  headers.set("x-request-id", c.get("requestId"));
+  headers.set("x-content-type-options", "nosniff");
+  if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+  const rate = c.get("rate");
+  if (rate) {
+    headers.set("ratelimit-policy", `"key";q=${rate.limit};w=60`);
+    headers.set("ratelimit", `"key";r=${rate.remaining};t=${rate.resetSeconds}`);
+  }
+});

@@ -1,0 +1,186 @@
+import { admit, type Counters } from "../access/admission.ts";
+import { isReservedName } from "../access/backup-name.ts";
+import { MinuteCounter, type RateState } from "../access/counters.ts";
+import type { Lineage } from "../access/key.ts";
+import { afterFirstUse, generationOf, matchGeneration, matchSecret, type SecretMatch } from "../access/rotation.ts";
+import type { Scope } from "../access/scope.ts";
+import { type SessionClaims, verifySession } from "../access/session.ts";
+import { verifyTicket } from "../access/ticket.ts";
+import { deriveTokenKeys, type TokenKeys } from "../access/token-keys.ts";
+import type { Denial } from "../access/verdict.ts";
+import type { Clock } from "../base/clock.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { Audit } from "./audit.ts";
+import type { Actor, Admitted, Answer, Caller, Command, Handlers } from "./commands.ts";
+import { policies } from "./commands.ts";
+import type { Configuration } from "./configuration.ts";
+import type { KeyStore } from "./key-store.ts";
+import type { Quotas } from "./quotas.ts";
+import type { Transfers } from "./transfers.ts";
+
+type Parts = {
+  configuration: Configuration;
+  keys: KeyStore;
+  quotas: Quotas;
+  audit: Audit;
+  transfers: Transfers;
+  clock: Clock;
+};
+
+/** A credential that was found genuine; the verdict is still to come. */
+type Known = {
+  lineage: Lineage | null;
+  match: SecretMatch | null;
+  by: "key" | "session" | "ticket";
+  claims: SessionClaims | null;
+};
+
+/**
+ * The one way to a command, for every caller and surface: verdict, limits, audit intent, command. From the look-up of the
+ * key to the audit row nothing is awaited, so no other request can come between a check and what it allows.
+ */
+export class Door {
+  private readonly parts: Parts;
+  private readonly handlers: Handlers;
+  private readonly counters: Counters;
+  private keys: TokenKeys | null = null;
+
+  constructor(parts: Parts, handlers: Handlers) {
+    this.parts = parts;
+    this.handlers = handlers;
+    this.counters = { rates: new MinuteCounter(), denials: new MinuteCounter(), quotas: parts.quotas };
+  }
+
+  async perform(caller: Caller, command: Command): Promise<Answer> {
+    const policy = policies[command.do];
+    const known = await this.identify(caller, command);
+    if (!known.ok) return { result: known, rate: null };
+    const admitted = this.admit(caller, command, known.value);
+    if (!admitted.ok) return { result: admitted, rate: null };
+    const { rate, ...who } = admitted.value;
+    const run = this.handlers[command.do] as (
+      input: Command,
+      admitted: Admitted,
+    ) => Answer["result"] | Promise<Answer["result"]>;
+    const result = await run(command, who);
+    if (policy.audit && who.auditRow !== null && !result.ok)
+      this.parts.audit.outcome(who.auditRow, result.error.code, null);
+    return { result, rate };
+  }
+
+  /** Tokens are verified here, before the synchronous turn; a key is only looked up in it. */
+  private async identify(caller: Caller, command: Command): Promise<Result<Known, Problem>> {
+    const { credential } = caller;
+    const allowed = policies[command.do].credentials ?? ["admin", "key", "session"];
+    if (!allowed.includes(credential.kind))
+      return fail(problem(credential.kind === "ticket" ? "unauthenticated" : "credential_refused"));
+    if (credential.kind === "admin") return ok({ lineage: null, match: "current", by: "key", claims: null });
+    if (credential.kind === "key") return ok({ lineage: null, match: null, by: "key", claims: null });
+
+    const keys = await this.tokenKeys();
+    if (!keys.ok) return keys;
+    const { id, tag } = this.parts.configuration.own;
+    const expected = { ins: `${id}${tag}`, at: this.judgedAt(command) };
+    if (credential.kind === "session") {
+      const claims = await verifySession(keys.value.session, credential.jwt, expected);
+      return claims.ok ? ok({ ...this.byGeneration(claims.value), by: "session", claims: claims.value }) : claims;
+    }
+    const claims = await verifyTicket(keys.value.ticket, credential.jwt, expected);
+    return claims.ok ? ok({ ...this.byGeneration(claims.value), by: "ticket", claims: null }) : claims;
+  }
+
+  /** A running transfer is judged as of its start where its ticket's age is concerned (SECURITY 9). */
+  private judgedAt(command: Command): number {
+    const transfer = "transfer" in command ? command.transfer : null;
+    return (transfer && this.parts.transfers.startedAt(transfer)) || this.parts.clock();
+  }
+
+  private byGeneration(claims: { id: string; gen: number }): Pick<Known, "lineage" | "match"> {
+    const lineage = this.parts.keys.lineage(claims.id);
+    return { lineage, match: lineage ? matchGeneration(lineage[0], claims.gen, this.parts.clock()) : null };
+  }
+
+  private admit(
+    caller: Caller,
+    command: Command,
+    known: Known,
+  ): Result<Admitted & { rate: RateState | null }, Problem> {
+    const { keys, clock, audit } = this.parts;
+    const policy = policies[command.do];
+    const at = clock();
+    const target = policy.target ? (command as { key?: string; name?: string | null })[policy.target] : undefined;
+    if (caller.credential.kind === "admin") {
+      const actor: Actor = { kind: "admin" };
+      const auditRow = policy.audit ? audit.admit(actor, command.do, targetText(command), caller) : null;
+      return ok({ caller, lineage: null, actor, at, auditRow, claims: null, generation: 0, rate: null });
+    }
+    if (policy.scope === "admin") {
+      audit.deny(`key:${this.idOf(caller, known)}`, "admin_only", command.do, caller);
+      return fail(problem("admin_only"));
+    }
+
+    const lineage = caller.credential.kind === "key" ? keys.lineage(caller.credential.keyId) : known.lineage;
+    const match =
+      caller.credential.kind === "key" && lineage ? matchSecret(lineage[0], caller.credential.digest, at) : known.match;
+    const transfer = "transfer" in command ? command.transfer : null;
+    const attempt = {
+      lineage,
+      match,
+      by: known.by,
+      at,
+      address: caller.address,
+      scopes: scopesOf(command, policy.scope),
+      again: policy.again === true || (transfer !== null && this.parts.transfers.startedAt(transfer) !== null),
+      ...(typeof target === "string" ? { backupKey: target } : {}),
+    };
+    const judged = admit(attempt, this.counters);
+    if (!judged.ok) {
+      audit.deny(judged.error.key ? `key:${judged.error.key}` : "unknown", judged.error.reason, command.do, caller);
+      return fail(refusal(judged.error, policy.target));
+    }
+    const { key, rate } = judged.value;
+    const written = afterFirstUse(key, judged.value.match);
+    if (written) keys.update({ ...key, ...written });
+    if (!attempt.again) keys.noteUse(key.id, caller.address);
+    const actor: Actor = { kind: "key", id: key.id, name: key.name };
+    const auditRow = policy.audit ? audit.admit(actor, command.do, targetText(command), caller) : null;
+    const generation = generationOf(key, judged.value.match);
+    return ok({ caller, lineage: judged.value.lineage, actor, at, auditRow, claims: known.claims, generation, rate });
+  }
+
+  async tokenKeys(): Promise<Result<TokenKeys, Problem>> {
+    if (this.keys) return ok(this.keys);
+    const secret = await this.parts.configuration.sessionKey();
+    if (!secret.ok) return secret;
+    this.keys = await deriveTokenKeys(secret.value);
+    return ok(this.keys);
+  }
+
+  /** To be called when the sealed session key was made anew. */
+  forgetTokenKeys(): void {
+    this.keys = null;
+  }
+
+  private idOf(caller: Caller, known: Known): string {
+    return caller.credential.kind === "key" ? caller.credential.keyId : (known.lineage?.[0].id ?? "unknown");
+  }
+}
+
+/** Names that the server's own pruning goes by need the right to delete as well (SECURITY 12). */
+function scopesOf(command: Command, scope: Scope | "admin" | null): Scope[] {
+  if (scope === null || scope === "admin") return [];
+  return command.do === "upload.reserve" && isReservedName(command.name) ? [scope, "backups:delete"] : [scope];
+}
+
+/** A backup outside the patterns does not exist for the key; a name it would like to make is told openly. */
+const refusal = (denial: Denial, target: "key" | "name" | undefined): Problem =>
+  denial.reason === "pattern" ? problem(target === "name" ? "pattern_refused" : "backup_not_found") : denial.problem;
+
+function targetText(command: Command): string {
+  for (const field of ["key", "name", "id"] as const) {
+    const value = (command as Record<string, unknown>)[field];
+    if (typeof value === "string") return value;
+  }
+  return "";
+}

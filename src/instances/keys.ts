@@ -1,0 +1,219 @@
+import { type AskedRights, type Actor as Minter, mayChange, mayManage, mayMint } from "../access/delegation.ts";
+import type { ApiKey } from "../access/key.ts";
+import { type EffectiveRights, effective, effectiveScopes } from "../access/lineage.ts";
+import { checkNetworks } from "../access/network.ts";
+import { checkPatterns } from "../access/pattern.ts";
+import { type PresetName, presets } from "../access/preset.ts";
+import { DEFAULT_GRACE_SECONDS, rotate } from "../access/rotation.ts";
+import type { Scope } from "../access/scope.ts";
+import { digestOf, KEY_ID_LENGTH, mintKeyText } from "../access/token.ts";
+import { type Clock, isoTime } from "../base/clock.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { type Random, randomBase62 } from "../base/random.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { actorText } from "./audit.ts";
+import type { Admitted, Handlers } from "./commands.ts";
+import type { KeyStore } from "./key-store.ts";
+
+/** What a caller asks for; times are ms since the epoch, `null` means no such limit, undefined the preset's or default. */
+export type KeyRequest = {
+  name: string;
+  preset: PresetName | null;
+  scopes: Scope[] | null;
+  patterns?: string[];
+  networks?: string[];
+  notBefore?: number | null;
+  expires?: number | null;
+  ratePerMinute?: number | null;
+  quotas?: ApiKey["quotas"];
+  approval?: Scope[];
+  principal?: string | null;
+  note?: string;
+};
+
+/** Undefined leaves a field as it is. */
+export type KeyChange = Partial<
+  Pick<
+    ApiKey,
+    | "name"
+    | "scopes"
+    | "patterns"
+    | "networks"
+    | "notBefore"
+    | "expires"
+    | "ratePerMinute"
+    | "quotas"
+    | "approval"
+    | "disabled"
+    | "note"
+    | "principal"
+  >
+>;
+
+/** API.md "Keys". Never the digest. */
+export type KeyView = Omit<ApiKey, "digest" | "generation" | "previous" | "notBefore" | "expires" | "created"> & {
+  notBefore: string | null;
+  expires: string | null;
+  created: string;
+  /** Until when the secret before the last rotation is still valid; null when there is none. */
+  previousUntil: string | null;
+  lastUsed: { at: string; address: string | null } | null;
+  uses: number;
+};
+
+export type MintedKey = KeyView & { key: string };
+export type KeySelf = { kind: "admin" | "key"; key: KeyView | null; rights: EffectiveRights | null };
+
+const MAX_KEYS = 5_000;
+
+type Deps = {
+  store: KeyStore;
+  clock: Clock;
+  random: Random;
+  /** Instance id and tag, which every key text carries. */
+  place: () => { id: string; tag: string };
+};
+
+type KeyCommand =
+  | "keys.create"
+  | "keys.list"
+  | "keys.read"
+  | "keys.change"
+  | "keys.rotate"
+  | "keys.delete"
+  | "keys.self";
+
+const minter = (admitted: Admitted): Minter => admitted.lineage ?? "administrator";
+
+/** Minting, changing, rotating and ending keys, as far as the caller's own rights reach. */
+export function keyHandlers({ store, clock, random, place }: Deps): Handlers<KeyCommand> {
+  const view = (key: ApiKey): KeyView => {
+    const { digest: _digest, generation: _generation, previous, ...shown } = key;
+    const use = store.use(key.id);
+    const living = previous && previous.until > clock() ? previous : null;
+    return {
+      ...shown,
+      notBefore: key.notBefore === null ? null : isoTime(key.notBefore),
+      expires: key.expires === null ? null : isoTime(key.expires),
+      created: isoTime(key.created),
+      previousUntil: living ? isoTime(living.until) : null,
+      lastUsed: use.at === null ? null : { at: isoTime(use.at), address: use.address },
+      uses: use.uses,
+    };
+  };
+  const newText = (keyId: string): string => mintKeyText(random, { instance: place().id, tag: place().tag, keyId });
+  const managed = (id: string, admitted: Admitted): Result<ApiKey, Problem> => {
+    const target = store.lineage(id);
+    if (!target) return fail(problem("key_not_found"));
+    const allowed = mayManage(minter(admitted), target);
+    if (allowed.ok) return ok(target[0]);
+    return fail(allowed.error.code === "not_found" ? problem("key_not_found") : allowed.error);
+  };
+
+  return {
+    "keys.create": ({ do: _do, ...request }, admitted) => {
+      const preset = request.preset ? presets[request.preset] : null;
+      const scopes = request.scopes ?? [...(preset?.scopes ?? [])];
+      if (scopes.length === 0) return refusedField("scopes", "Name a preset or at least one scope.");
+      if (request.principal && admitted.lineage)
+        return refusedField("principal", "Only an administrator names principals.");
+      const limits = checkedLimits({ patterns: request.patterns ?? ["*"], networks: request.networks ?? [], scopes });
+      if (!limits.ok) return limits;
+      const minted = mayMint(minter(admitted), { scopes, expires: request.expires ?? null }, clock());
+      if (!minted.ok) return minted;
+      if (store.list(MAX_KEYS, null, null).nextCursor !== null) return fail(problem("too_many_keys"));
+      const id = randomBase62(random, KEY_ID_LENGTH);
+      const text = newText(id);
+      const parent = admitted.lineage?.[0] ?? null;
+      const key: ApiKey = {
+        id,
+        parent: parent?.id ?? null,
+        principal: parent?.principal ?? request.principal ?? id,
+        name: request.name,
+        preset: request.preset,
+        scopes,
+        ...limits.value,
+        notBefore: request.notBefore ?? null,
+        expires: minted.value.expires,
+        ratePerMinute: request.ratePerMinute ?? null,
+        quotas: request.quotas ?? preset?.quotas ?? {},
+        approval: request.approval ?? [],
+        disabled: false,
+        note: request.note ?? "",
+        digest: digestOf(text),
+        generation: 1,
+        previous: null,
+        created: clock(),
+        createdBy: actorText(admitted.actor),
+      };
+      store.insert(key);
+      return ok({ ...view(key), key: text });
+    },
+
+    "keys.list": ({ limit, cursor }, admitted) => {
+      const { items, nextCursor } = store.list(limit, cursor, admitted.lineage?.[0].id ?? null);
+      return ok({ items: items.map(view), nextCursor });
+    },
+
+    "keys.read": ({ id }, admitted) => {
+      const own = admitted.lineage?.[0];
+      if (own?.id === id) return ok(view(own));
+      const key = managed(id, admitted);
+      return key.ok ? ok(view(key.value)) : key;
+    },
+
+    "keys.change": ({ id, change }, admitted) => {
+      const target = store.lineage(id);
+      const manageable = managed(id, admitted);
+      if (!target || !manageable.ok) return manageable.ok ? fail(problem("key_not_found")) : manageable;
+      if (change.principal !== undefined && admitted.lineage)
+        return refusedField("principal", "Only an administrator names principals.");
+      const asked: AskedRights = {};
+      if (change.scopes !== undefined) asked.scopes = change.scopes;
+      if (change.expires !== undefined) asked.expires = change.expires;
+      const allowed = mayChange(minter(admitted), target, asked);
+      if (!allowed.ok) return allowed;
+      if (change.scopes?.length === 0)
+        return refusedField("scopes", "A key needs at least one scope; disable it instead.");
+      const limits = checkedLimits({ ...target[0], ...change });
+      if (!limits.ok) return limits;
+      const changed: ApiKey = { ...target[0], ...change, ...limits.value };
+      store.update(changed);
+      return ok(view(changed));
+    },
+
+    "keys.rotate": ({ id, graceSeconds }, admitted) => {
+      const key = managed(id, admitted);
+      if (!key.ok) return key;
+      const text = newText(id);
+      const rotated = rotate(key.value, digestOf(text), graceSeconds ?? DEFAULT_GRACE_SECONDS, clock());
+      if (!rotated.ok) return rotated;
+      store.update(rotated.value);
+      return ok({ ...view(rotated.value), key: text });
+    },
+
+    "keys.delete": ({ id }, admitted) => {
+      const key = managed(id, admitted);
+      if (!key.ok) return key;
+      store.remove(id);
+      return ok(null);
+    },
+
+    "keys.self": (_input, { lineage }) =>
+      ok(
+        lineage
+          ? { kind: "key", key: view(lineage[0]), rights: { ...effective(lineage), scopes: effectiveScopes(lineage) } }
+          : { kind: "admin", key: null, rights: null },
+      ),
+  };
+}
+
+function checkedLimits(limits: Pick<ApiKey, "patterns" | "networks" | "scopes">) {
+  const patterns = checkPatterns(limits.patterns);
+  if (!patterns.ok) return patterns;
+  const networks = checkNetworks(limits.networks);
+  return networks.ok ? ok({ patterns: patterns.value, networks: networks.value }) : networks;
+}
+
+const refusedField = (field: string, message: string) =>
+  fail(problem("invalid_request", { data: { [field]: { code: "validation_invalid_value", message } } }));

@@ -1,0 +1,130 @@
+import { isCreatableName } from "../access/backup-name.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { ListedBackup, UpstreamAccess } from "../upstream/backups-api.ts";
+import type { Audit } from "./audit.ts";
+import { find } from "./backups.ts";
+import type { Admitted, Handlers } from "./commands.ts";
+import type { Operations } from "./operations.ts";
+import type { Server } from "./server.ts";
+import type { Transfers } from "./transfers.ts";
+
+type TransferCommand = "download.open" | "upload.reserve" | "upload.confirm";
+type Deps = { server: Server; transfers: Transfers; operations: Operations; audit: Audit };
+
+/**
+ * The control side of transfers. The bytes flow between Worker and server; here they get their token, their second look
+ * at the door, their reserved name and their audit row.
+ */
+export function transferHandlers({ server, transfers, operations, audit }: Deps): Handlers<TransferCommand> {
+  const access = async (use: "download" | "upload", refused?: string): Promise<Result<UpstreamAccess, Problem>> => {
+    const connected = await server.connect();
+    if (!connected.ok) return connected;
+    const given = await connected.value.session.access(use, refused);
+    return given.ok ? given : fail(given.error.problem);
+  };
+  const started = ({ actor, caller }: Admitted, key: string, range: string | null): number =>
+    audit.admit(actor, "download", key, caller, range);
+
+  return {
+    "download.open": async ({ key, head, range, transfer, refusedToken, anew }, admitted) => {
+      if (anew) await server.connect().then((connected) => connected.ok && connected.value.snapshot.forget(key));
+      const found = await find(server, key, "backup_not_found");
+      if (!found.ok) return found;
+      const given = await access("download", refusedToken ?? undefined);
+      if (!given.ok) return given;
+      const running = transfer && transfers.transfer(transfer)?.key === key ? transfer : null;
+      const id = running ?? (head ? null : transfers.begin(key, started(admitted, key, range)));
+      return ok({ backup: found.value, access: given.value, transfer: id });
+    },
+
+    "upload.reserve": async ({ name, size, strict }, { auditRow }) => {
+      if (strict) {
+        const creatable = isCreatableName(name);
+        if (!creatable.ok) return creatable;
+      }
+      const taken = (code: "backup_name_exists" | "upload_reserved" | "backup_conflict") =>
+        fail(problem(strict ? "backup_conflict" : code, { data: nameExists }));
+      if (transfers.holds(name) || operations.active().some((each) => each.target.key === name))
+        return taken("upload_reserved");
+      const reservation = transfers.reserve(name, size, auditRow);
+      if (!reservation) return taken("upload_reserved");
+      const found = await find(server, name, "backup_not_found");
+      if (found.ok || found.error.code !== "backup_not_found") {
+        transfers.release(reservation);
+        return found.ok ? taken("backup_name_exists") : found;
+      }
+      const given = await access("upload");
+      if (!given.ok) {
+        transfers.release(reservation);
+        return given;
+      }
+      return ok({ access: given.value, reservation });
+    },
+
+    "upload.confirm": ({ reservation }) =>
+      transfers.reservation(reservation) ? ok(null) : fail(problem("upload_interrupted")),
+  };
+}
+
+/** How the Worker tells that the bytes of an upload are through, or why they are not. */
+export type UploadEnd = {
+  reservation: string;
+  /** The file's own bytes. */
+  sent: number | null;
+  problem: Problem | null;
+  /** The server may have stored the file in spite of the problem. */
+  unclear: boolean;
+};
+
+/**
+ * The end of an upload, whoever asked for it and whatever became of its key: the server's answer is a hint, what the list
+ * shows decides, and its size must be what was sent. The name is free again afterwards.
+ */
+export async function settleUpload(
+  { server, transfers, audit }: Omit<Deps, "operations">,
+  { reservation, sent, problem: reported, unclear }: UploadEnd,
+): Promise<Result<ListedBackup, Problem>> {
+  const held = transfers.reservation(reservation);
+  const settled = await stored(server, held?.name ?? null, sent, reported, unclear);
+  transfers.release(reservation);
+  const text = sent === null ? null : `${sent} bytes`;
+  if (held && held.auditRow !== null) audit.outcome(held.auditRow, settled.ok ? null : settled.error.code, text);
+  return settled;
+}
+
+async function stored(
+  server: Server,
+  name: string | null,
+  sent: number | null,
+  reported: Problem | null,
+  unclear: boolean,
+): Promise<Result<ListedBackup, Problem>> {
+  if (name === null) return fail(reported ?? problem("upload_interrupted"));
+  const connected = await server.connect();
+  if (!connected.ok) return connected;
+  const { snapshot } = connected.value;
+  snapshot.touch();
+  if (reported && !unclear) return fail(reported);
+  const listing = await snapshot.look();
+  if (!listing.ok) return fail(reported ?? listing.error.problem);
+  const found = listing.value.items.find((item) => item.key === name);
+  if (!found) return fail(reported ?? problem("upload_vanished"));
+  if (sent === null || found.size === sent) return ok(found);
+  return fail(problem("upload_damaged", { message: `${sent} bytes were sent, the server lists ${found.size}.` }));
+}
+
+/** The end of a download, for its audit row. */
+export function endDownload(
+  { transfers, audit }: Pick<Deps, "transfers" | "audit">,
+  id: string,
+  bytes: number,
+  outcome: string,
+): void {
+  const ended = transfers.end(id);
+  if (ended) audit.outcome(ended.auditRow, outcome === "complete" ? null : outcome, `${bytes} bytes, ${outcome}`);
+}
+
+const nameExists = {
+  file: { code: "validation_backup_name_exists", message: "Backup file with the specified name already exists." },
+};

@@ -1,0 +1,51 @@
+import { z } from "@hono/zod-openapi";
+import { refuse } from "../http/context.ts";
+import { ask } from "../http/door.ts";
+import { page, pageQuery, type Relay, route, serve } from "./route.ts";
+
+const AuditSchema = z
+  .object({
+    id: z.string(),
+    at: z.string(),
+    actor: z.string(),
+    action: z.string(),
+    target: z.string(),
+    verdict: z.enum(["allowed", "denied"]),
+    code: z.string().nullable(),
+    detail: z.string().nullable(),
+    times: z.number().describe("Denials of one kind in one minute are one row."),
+    address: z.string().nullable(),
+    userAgent: z.string(),
+    requestId: z.string(),
+  })
+  .openapi("AuditEntry");
+
+const list = route({
+  method: "get",
+  path: "/v1/audit",
+  tag: "Audit",
+  summary: "Who did or tried what, newest first",
+  scope: "audit:read",
+  query: z.strictObject({
+    ...pageQuery,
+    verdict: z.enum(["allowed", "denied"]).optional(),
+    action: z.string().max(64).optional(),
+    actor: z.string().max(64).optional(),
+  }),
+  answers: { 200: { description: "Newest first.", schema: page(AuditSchema) } },
+});
+
+export function mountAudit(app: Relay): void {
+  serve(app, list, async (c, input) => {
+    const { limit, cursor, verdict, action, actor } = input.query;
+    const listed = await ask(c, {
+      do: "audit.list",
+      limit,
+      cursor: cursor ?? null,
+      verdict: verdict ?? null,
+      action: action ?? null,
+      actor: actor ?? null,
+    });
+    return listed.ok ? c.json(listed.value, 200) : refuse(c, listed.error);
+  });
+}

@@ -1,0 +1,54 @@
+import { z } from "@hono/zod-openapi";
+import { dropInPaths } from "../api/reference.ts";
+import { version } from "../version.ts";
+import { docsPage } from "./docs-page.ts";
+import { type Relay, route, serve } from "./route.ts";
+
+const health = route({
+  method: "get",
+  path: "/v1/health",
+  tag: "Relay",
+  summary: "For load balancers: no credential, no upstream call",
+  scope: "public",
+  answers: {
+    200: { description: "The relay answers.", schema: z.object({ status: z.literal("ok"), version: z.string() }) },
+  },
+});
+
+const CSP =
+  "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/** The document about itself. */
+const about = {
+  openapi: "3.1.0" as const,
+  info: {
+    title: "Backup Relay",
+    version,
+    description:
+      "Scoped API keys in front of the Backups API of PocketBase and BosBase. `/api/*` is PocketBase's own contract; `/v1/*` is the relay's. Uploads through Cloudflare are capped at 100 MB on Free and Pro zones before the relay sees them: send larger files straight to the server.",
+    license: { name: "MIT" },
+  },
+  security: [{ bearer: [] }],
+};
+
+/** `/v1/health`, `/openapi.json` and `/docs`: made from the routes, so they cannot tell another story. */
+export function mountDocs(app: Relay): void {
+  serve(app, health, (c) => c.json({ status: "ok" as const, version }, 200));
+
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
+    type: "http",
+    scheme: "bearer",
+    description: "An API key, a session, or the administrator's token.",
+  });
+  for (const path of dropInPaths) app.openAPIRegistry.registerPath(path);
+
+  const document = () => app.getOpenAPI31Document(about);
+  app.get("/openapi.json", (c) => c.json(document()));
+  app.get("/docs", (c) =>
+    c.html(docsPage(document()), 200, {
+      "content-security-policy": CSP,
+      "referrer-policy": "no-referrer",
+      "x-frame-options": "DENY",
+    }),
+  );
+}
