@@ -16,7 +16,10 @@ export function clientAddress(request: Request, settings: Settings): string | nu
   return forwarded?.split(",").at(-1)?.trim() || socket;
 }
 
+/** workerd tells the socket as `address:port`, IPv6 in brackets. */
 function socketAddress(request: Request): string | null {
   const clientIp = (request.cf as { clientIp?: unknown } | undefined)?.clientIp;
-  return typeof clientIp === "string" ? clientIp : null;
+  if (typeof clientIp !== "string") return null;
+  const bracketed = /^\[([^\]]+)\](:\d+)?$/.exec(clientIp);
+  return bracketed ? bracketed[1]! : clientIp.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, "$1");
 }
