@@ -1,0 +1,102 @@
+import type { Problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { readDirectory } from "./central-directory.ts";
+import { type DatabaseFacts, inspectDatabase } from "./database.ts";
+import { findDirectory } from "./end-record.ts";
+import { shown, shownSize } from "./entry-name.ts";
+import { type Finding, finding, type Halt, refused } from "./finding.ts";
+import { checkLocalHeader } from "./local-header.ts";
+import type { ServerFile } from "./names.ts";
+import { type RangeReader, Ranges, WINDOW } from "./ranges.ts";
+import { Survey } from "./survey.ts";
+
+/** What an archive holds. `database` is null when there is none to trust. Sizes in bytes. */
+export type ArchiveFacts = {
+  entries: number;
+  uncompressed: number;
+  /** SHA-256 (hex) of the directory's bytes: names, sizes and CRCs of everything in it. Approvals are bound to it. */
+  directorySha256: string;
+  database: DatabaseFacts | null;
+};
+
+export type ArchiveInspection = {
+  /** Empty when nothing is wrong; the first of severity `refuse` is the one to tell. */
+  findings: Finding[];
+  /** Null when the table of contents could not be trusted. */
+  archive: ArchiveFacts | null;
+  lookedAt: LookedAt;
+};
+
+/** How the verdict was reached: requests and bytes of the archive read, local headers compared. */
+export type LookedAt = { reads: number; bytes: number; localHeaders: number };
+
+/** An archive whose files take up to this is read whole but for its data being only passed over. */
+const SMALL = 4 * WINDOW;
+const FEW = 20_000;
+
+/**
+ * Inspects an archive by ranged reads (SECURITY 17): its end, its table of contents, that its entries fill it without
+ * gap or overlap, its names, local headers (all of a small archive, else the witnesses of `Tiling` and the databases),
+ * and the first and last bytes of the databases. At most 48 reads of at most 1 MiB, 33 of them only at the directory's
+ * limit of 32 MiB; a usual backup takes four. A problem is answered only when the bytes could not be had.
+ */
+export async function inspectArchive(reader: RangeReader, size: number): Promise<Result<ArchiveInspection, Problem>> {
+  const ranges = new Ranges(reader, size);
+  const progress: Progress = { findings: [], archive: null, localHeaders: 0 };
+  const end = await inspect(ranges, progress);
+  if (!end.ok) {
+    if (end.error.kind === "unread") return fail(end.error.problem);
+    progress.findings.push(end.error.finding);
+  }
+  const { findings, archive, localHeaders } = progress;
+  return ok({ findings, archive, lookedAt: { reads: ranges.reads, bytes: ranges.bytes, localHeaders } });
+}
+
+type Progress = { findings: Finding[]; archive: ArchiveFacts | null; localHeaders: number };
+
+async function inspect(ranges: Ranges, progress: Progress): Promise<Result<null, Halt>> {
+  const directory = await findDirectory(ranges);
+  if (!directory.ok) return directory;
+  const { start, entries } = directory.value;
+  const small = start <= SMALL && entries <= FEW;
+  const survey = new Survey(small);
+  const digest = await readDirectory(ranges, directory.value, (entry) => survey.add(entry));
+  if (!digest.ok) return digest;
+  const broken = survey.end(start);
+  if (broken) return fail(refused(broken));
+  const archive = { entries, uncompressed: survey.unpacked, directorySha256: digest.value, database: null };
+  const databases = ["data.db", "auxiliary.db"].map((file) => survey.serverFiles.get(file as ServerFile)?.offset);
+  for (const entry of survey.looks) {
+    if (databases.includes(entry.offset)) continue;
+    const ahead = small ? start : entry.offset;
+    const header = await checkLocalHeader(ranges, entry, ahead);
+    if (!header.ok) return header;
+    progress.localHeaders++;
+  }
+  progress.findings.push(...survey.names.findings());
+  progress.archive = archive;
+  return inspectDatabases(ranges, survey, progress);
+}
+
+async function inspectDatabases(ranges: Ranges, survey: Survey, progress: Progress): Promise<Result<null, Halt>> {
+  const { serverFiles, names } = survey;
+  const data = serverFiles.get("data.db");
+  const misplaced = names.misplacedDatabase(data !== undefined);
+  if (misplaced || !data) {
+    if (misplaced) progress.findings.push(misplaced);
+    return ok(null);
+  }
+  for (const file of ["data.db", "auxiliary.db"] as const) {
+    const entry = serverFiles.get(file);
+    if (!entry) continue;
+    const beside = serverFiles.get(`${file}-wal` satisfies ServerFile);
+    const unmerged = (beside?.unpacked ?? 0) > 0;
+    const look = await inspectDatabase(ranges, entry, { name: file, main: file === "data.db", unmerged });
+    if (!look.ok) return look;
+    progress.localHeaders++;
+    if (look.value.finding) progress.findings.push(look.value.finding);
+    if (unmerged) progress.findings.push(finding("unmerged", shown(`${file}-wal`), shownSize(beside!.unpacked)));
+    if (file === "data.db") progress.archive!.database = look.value.facts;
+  }
+  return ok(null);
+}

@@ -1,0 +1,125 @@
+import type { Problem } from "../base/problem.ts";
+import { problems } from "../base/problems.ts";
+import type { Result } from "../base/result.ts";
+import { shownSize } from "./entry-name.ts";
+import type { ArchiveCheckName, Severity } from "./finding.ts";
+import type { ArchiveFacts, ArchiveInspection } from "./inspection.ts";
+
+/** One thing that was looked at before a restore. `ok: false` with `warn` is something to know, not a refusal. */
+export type Check = { name: CheckName; ok: boolean; severity: Severity; message: string };
+export type CheckName = "exists" | "idle" | ArchiveCheckName | "credential" | "tokens";
+
+/** Who made the file, as far as the relay saw it. */
+export type MadeBy = { kind: "server" | "unknown" } | { kind: "key"; id: string; name: string };
+
+/** The API's Preflight. `ok` is false when a check of severity `refuse` failed. */
+export type Preflight = {
+  ok: boolean;
+  checks: Check[];
+  backup: { key: string; size: number; modified: string } | null;
+  archive: ArchiveFacts | null;
+  madeBy: MadeBy;
+};
+
+/** What was found out before a restore. Times are ms since the epoch, by the server's clock. */
+export type PreflightEvidence = {
+  /** As a list made just now shows it; null when it does not. */
+  backup: { key: string; size: number; modified: string } | null;
+  /** When it was made, from its name or `modified`; null when unknown. */
+  made: number | null;
+  /** Health's `canBackup`; null when the server did not tell. */
+  idle: boolean | null;
+  /** Null when there was nothing to inspect. */
+  inspection: Result<ArchiveInspection, Problem> | null;
+  /** Since when the relay's credential is what it is: the last change of the superuser or, if later, of its token; null when unknown. */
+  credentialSince: number | null;
+  madeBy: MadeBy;
+};
+
+/** Judges whether a backup may be restored. What could not be looked at because something before it failed has no check. */
+export function preflight(evidence: PreflightEvidence): Preflight {
+  const { backup, inspection, madeBy } = evidence;
+  const checks = [exists(backup !== null), idle(evidence.idle)];
+  if (backup !== null) {
+    if (inspection !== null) checks.push(...archiveChecks(inspection));
+    checks.push(credential(evidence), revivedTokens);
+  }
+  const archive = inspection?.ok ? inspection.value.archive : null;
+  return { ok: !checks.some((check) => check.severity === "refuse" && !check.ok), checks, backup, archive, madeBy };
+}
+
+/** The checks `archive`, `names` and `database`: one each when nothing is wrong, else one per finding. */
+export function archiveChecks(inspection: Result<ArchiveInspection, Problem>): Check[] {
+  if (!inspection.ok) {
+    const known = problems[inspection.error.code];
+    const message = `The backup could not be read, so nothing is known about it. ${inspection.error.hint ?? known.hint}`;
+    return [{ name: "archive", ok: false, severity: "refuse", message }];
+  }
+  const { findings, archive } = inspection.value;
+  return (["archive", "names", "database"] as const).flatMap((name): Check[] => {
+    const found = findings.filter((finding) => finding.check === name);
+    const failed = found.map(({ severity, message }): Check => ({ name, ok: false, severity, message }));
+    if (found.some((finding) => finding.severity === "refuse")) return failed;
+    const good = archive && goodWords(name, archive);
+    return good ? [{ name, ok: true, severity: "refuse", message: good }, ...failed] : failed;
+  });
+}
+
+function goodWords(name: ArchiveCheckName, { entries, uncompressed, database }: ArchiveFacts): string | null {
+  switch (name) {
+    case "archive":
+      return `The archive is whole: ${count(entries, "file")}, ${shownSize(uncompressed)} unpacked.`;
+    case "names":
+      return "Every file stays inside the server's data folder and comes once.";
+    case "database":
+      return (
+        database &&
+        `data.db is a PocketBase database of ${shownSize(database.bytes)} in ${count(database.pages, "page")}.`
+      );
+  }
+}
+
+const count = (number: number, word: string) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
+
+const exists = (found: boolean): Check => ({
+  name: "exists",
+  ok: found,
+  severity: "refuse",
+  message: found ? "The server lists the backup." : "The server does not list a backup of that name.",
+});
+
+const idle = (found: boolean | null): Check => ({
+  name: "idle",
+  ok: found === true,
+  severity: "refuse",
+  message:
+    found === true
+      ? "The server is idle."
+      : found === false
+        ? "The server is making or restoring a backup right now. Try again when it is done."
+        : "The server did not say whether it is idle: it does not accept the relay's credential, or does not answer.",
+});
+
+function credential({ made, credentialSince }: PreflightEvidence): Check {
+  const known = made !== null && credentialSince !== null;
+  const ok = known && credentialSince < made;
+  const why = known
+    ? "The relay's superuser or its token changed after this backup was made."
+    : "It is not known whether the relay's superuser and token are older than this backup.";
+  return {
+    name: "credential",
+    ok,
+    severity: "warn",
+    message: ok
+      ? "The relay's credential is older than the backup and should outlive the restore."
+      : `${why} The restored server may refuse it: have the superuser's password from that time at hand.`,
+  };
+}
+
+const revivedTokens: Check = {
+  name: "tokens",
+  ok: false,
+  severity: "warn",
+  message:
+    "A restore brings back superusers, passwords and tokens as they were: what was revoked since then is valid again.",
+};

@@ -1,0 +1,74 @@
+import type { Entry } from "./central-directory.ts";
+import { readName, shown, shownSize } from "./entry-name.ts";
+import { type Finding, finding } from "./finding.ts";
+import { ENCRYPTED, type Placed } from "./local-header.ts";
+import { Names, type ServerFile, serverFile } from "./names.ts";
+import { Tiling } from "./tiling.ts";
+
+/** Unpacked, no archive may take more: 1 TiB. */
+export const MAX_UNPACKED = 1024 ** 4;
+/** Nor more than this many times its packed size, once that is over a gibibyte. Databases pack 2 to 20 times. */
+const MAX_RATIO = 200;
+/** Deflate cannot do better than 1032 : 1, so a listing that says so lies. */
+const DEFLATE_LIMIT = 1032;
+const GIB = 1024 ** 3;
+
+/**
+ * Takes an archive's entries in listed order, once, and keeps only what the verdict needs: the names for comparing, the
+ * server's own files, the entries whose local headers are worth a look, and sums. With `keepAll` every entry is worth a
+ * look: for archives small enough to be read whole.
+ */
+export class Survey {
+  readonly names = new Names();
+  readonly serverFiles = new Map<ServerFile, Placed>();
+  readonly looks: Placed[];
+  packed = 0;
+  unpacked = 0;
+  readonly #keepAll: boolean;
+  readonly #tiling = new Tiling<Entry & { role: ServerFile | null }>();
+
+  constructor(keepAll: boolean) {
+    this.#keepAll = keepAll;
+    this.looks = keepAll ? [] : this.#tiling.witnesses;
+  }
+
+  /** A finding says that the archive's structure is broken and reading on is useless; trouble with names is collected. */
+  add(entry: Entry): Finding | null {
+    const name = readName(entry.name);
+    const role = serverFile(name, entry.kind);
+    this.packed += entry.packed;
+    this.unpacked += entry.unpacked;
+    this.names.add(name, entry.kind);
+    return packing(entry, name.text) ?? this.#tiling.next({ ...entry, role }, this.#keep);
+  }
+
+  /** After the last entry. `position` is where the directory starts. */
+  end(position: number): Finding | null {
+    const found = this.#tiling.end(position, this.#keep);
+    if (found) return found;
+    if (this.unpacked > MAX_UNPACKED) {
+      return finding("unpacked_too_large", shownSize(this.unpacked), shownSize(MAX_UNPACKED));
+    }
+    const bomb = this.unpacked > GIB && this.unpacked > this.packed * MAX_RATIO;
+    return bomb ? finding("bomb", shownSize(this.unpacked), shownSize(this.packed)) : null;
+  }
+
+  readonly #keep = (placed: Placed & { role: ServerFile | null }): void => {
+    if (placed.role === null && !this.#keepAll) return;
+    const kept = { ...placed, name: placed.name.slice() };
+    if (placed.role) this.serverFiles.set(placed.role, kept);
+    if (this.#keepAll) this.looks.push(kept);
+  };
+}
+
+/** Whether an entry is packed in a way that servers can unpack and that adds up. */
+function packing(entry: Entry, name: string): Finding | null {
+  if (entry.flags & ENCRYPTED) return finding("encrypted", shown(name));
+  if (entry.method !== 0 && entry.method !== 8) return finding("method_unknown", shown(name), `${entry.method}`);
+  if (entry.kind === "folder" && entry.unpacked > 0) return finding("header_differs", shown(name));
+  if (entry.method === 0 && entry.packed !== entry.unpacked) return finding("header_differs", shown(name));
+  if (entry.unpacked > (entry.packed + 1) * DEFLATE_LIMIT) {
+    return finding("bomb", shownSize(entry.unpacked), shownSize(entry.packed));
+  }
+  return null;
+}
