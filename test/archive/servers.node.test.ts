@@ -1,0 +1,212 @@
+import { existsSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { defaultVersion, previousVersion } from "../../scripts/pocketbase-versions.ts";
+import { verifyOnArrival } from "../../src/archive/arrival.ts";
+import { type ArchiveInspection, inspectArchive } from "../../src/archive/inspection.ts";
+import type { RangeReader } from "../../src/archive/ranges.ts";
+import { problem } from "../../src/base/problem.ts";
+import { fail, ok } from "../../src/base/result.ts";
+import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
+import { database } from "./support/database.ts";
+import { readerOf } from "./support/reader.ts";
+import { unzip } from "./support/unzip.ts";
+import { type ZipFile, type ZipOptions, zip } from "./support/zip.ts";
+
+/** Runs with a server of its own: what it is fed may end it. */
+async function withServer<T>(version: string, run: (server: TestPocketBase) => Promise<T>): Promise<T> {
+  const server = await startPocketBase({ version });
+  try {
+    return await run(server);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function call(server: TestPocketBase, method: string, path: string, body?: unknown, token?: string) {
+  return fetch(`${server.url}${path}`, {
+    method,
+    headers: { authorization: token ?? (await server.token()), "content-type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+}
+
+async function makeBackup(server: TestPocketBase): Promise<Uint8Array> {
+  const made = await call(server, "POST", "/api/backups", { name: "made.zip" });
+  expect(made.status).toBe(204);
+  return new Uint8Array(await readFile(join(server.dataDir, "backups", "made.zip")));
+}
+
+/** Ranged downloads, as the relay reads an archive. */
+async function downloadReader(server: TestPocketBase, key: string): Promise<RangeReader> {
+  const { token } = (await (await call(server, "POST", "/api/files/token")).json()) as { token: string };
+  return async (start, end) => {
+    const answer = await fetch(`${server.url}/api/backups/${key}?token=${token}`, {
+      headers: { range: `bytes=${start}-${end - 1}` },
+    });
+    return answer.status === 206 ? ok(new Uint8Array(await answer.arrayBuffer())) : fail(problem("archive_unreadable"));
+  };
+}
+
+async function inspect(bytes: Uint8Array): Promise<ArchiveInspection> {
+  const result = await inspectArchive(readerOf(bytes), bytes.length);
+  if (!result.ok) throw new Error(result.error.code);
+  return result.value;
+}
+
+const refusals = async (bytes: Uint8Array) =>
+  (await inspect(bytes)).findings.filter(({ severity }) => severity === "refuse").map(({ code }) => code);
+
+/** Uploads an archive, restores it, and tells what became of the server: a record made just before is the witness. */
+async function restore(server: TestPocketBase, archive: Uint8Array): Promise<"restored" | "unchanged" | "dead"> {
+  const token = await server.token();
+  const form = new FormData();
+  form.set("file", new Blob([archive.slice().buffer as ArrayBuffer], { type: "application/zip" }), "crafted.zip");
+  const uploaded = await fetch(`${server.url}/api/backups/upload`, {
+    method: "POST",
+    headers: { authorization: token },
+    body: form,
+  });
+  expect(uploaded.status).toBe(204);
+  const self = JSON.parse(atob(token.split(".")[1]!)) as { id: string; collectionId: string };
+  const canary = { collectionRef: self.collectionId, recordRef: self.id, fingerprint: "canary" };
+  const records = "/api/collections/_authOrigins/records";
+  const { id } = (await (await call(server, "POST", records, canary, token)).json()) as { id: string };
+  const accepted = await call(server, "POST", "/api/backups/crafted.zip/restore", undefined, token);
+  expect(accepted.status).toBe(204);
+  let present = 0;
+  for (;;) {
+    await sleep(250);
+    if (!alive(server.pid)) return "dead";
+    const answer = await call(server, "GET", `${records}/${id}`, undefined, token).catch(() => null);
+    if (answer?.status === 404) return "restored";
+    if (answer?.status === 200 && ++present === 16) return "unchanged";
+  }
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe.each([defaultVersion, previousVersion])("a backup made by PocketBase %s", (version) => {
+  it("passes, read by ranged downloads, and its facts are those of its files", async () => {
+    await withServer(version, async (server) => {
+      const bytes = await makeBackup(server);
+      const result = await verifyOnArrival(await downloadReader(server, "made.zip"), bytes.length, bytes.length);
+      expect(result).toMatchObject({ ok: true, value: { verified: "ok", reason: null } });
+      const files = await unzip(bytes);
+      const data = files.find(({ name }) => name === "data.db")!.data;
+      const { findings, archive, lookedAt } = await inspect(bytes);
+      expect(findings).toEqual([]);
+      expect(archive).toMatchObject({
+        entries: files.length,
+        uncompressed: files.reduce((sum, { data }) => sum + data.length, 0),
+        database: { bytes: data.length, pageSize: 4096, pages: data.length / 4096 },
+      });
+      expect(lookedAt.reads).toBeLessThanOrEqual(4);
+      expect(await refusals(zip(files, { dialect: "infozip" }))).toEqual([]);
+      for (const left of [bytes.length - 1, Math.floor(bytes.length / 2), 100]) {
+        expect(await refusals(bytes.subarray(0, left))).toEqual(["truncated"]);
+      }
+    });
+  });
+
+  it("may hold a link, which is warned of: the restore leaves it out", async () => {
+    await withServer(version, async (server) => {
+      writeFileSync(join(server.dataDir, "target.txt"), "content");
+      symlinkSync("target.txt", join(server.dataDir, "link.txt"));
+      const bytes = await makeBackup(server);
+      const { findings } = await inspect(bytes);
+      expect(findings).toMatchObject([{ code: "links", severity: "warn" }]);
+      expect(await restore(server, bytes)).toBe("restored");
+      expect(existsSync(join(server.dataDir, "target.txt"))).toBe(true);
+      expect(existsSync(join(server.dataDir, "link.txt"))).toBe(false);
+    });
+  });
+});
+
+describe(`what PocketBase ${defaultVersion} makes of crafted archives`, () => {
+  type Craft = (files: ZipFile[]) => ZipFile[];
+  const replaced = (name: string, change: (data: Uint8Array) => Uint8Array): Craft => {
+    return (files) =>
+      files.map((file) => (file.name === name ? { ...file, data: change(file.data as Uint8Array) } : file));
+  };
+  const instead = (name: string, other: ZipFile): Craft => {
+    return (files) => [...files.filter((file) => file.name !== name), other];
+  };
+  const fewerPages = (data: Uint8Array) => data.subarray(0, data.length - 4096);
+  const noTreeOnPageOne = (data: Uint8Array) => data.map((byte, at) => (at === 100 ? 0 : byte));
+  const garbage = () => new TextEncoder().encode("garbage ".repeat(500));
+
+  async function craft(server: TestPocketBase, change: Craft, options?: ZipOptions): Promise<Uint8Array> {
+    return zip(change(await unzip(await makeBackup(server))), options);
+  }
+
+  it.each<[string, string, Craft]>([
+    ["a data.db that is a folder", "database_not_file", instead("data.db", { name: "data.db/", data: "" })],
+    ["a data.db with fewer pages than it states", "database_cut", replaced("data.db", fewerPages)],
+    ["a data.db whose first page is damaged", "database_damaged", replaced("data.db", noTreeOnPageOne)],
+    ["an auxiliary.db that is not SQLite", "database_not_sqlite", replaced("auxiliary.db", garbage)],
+    ["an auxiliary.db cut short", "database_cut", replaced("auxiliary.db", fewerPages)],
+    ["a folder data.db-wal", "database_not_file", (files) => [...files, { name: "data.db-wal/x", data: "x" }]],
+  ])("%s ends it for good; the preflight refuses", async (_, code, change) => {
+    await withServer(defaultVersion, async (server) => {
+      const archive = await craft(server, change);
+      expect(await refusals(archive)).toEqual([code]);
+      expect(await restore(server, archive)).toBe("dead");
+    });
+  });
+
+  it("another application's database leaves it without its superuser; the preflight refuses", async () => {
+    await withServer(defaultVersion, async (server) => {
+      const archive = zip([{ name: "data.db", data: emptyDatabase() }]);
+      expect(await refusals(archive)).toEqual(["database_foreign"]);
+      expect(await restore(server, archive)).toBe("restored");
+      await expect(server.token()).rejects.toThrow("refused");
+    });
+  });
+
+  it("a file and a folder of one name make the restore fail and change nothing; the preflight refuses", async () => {
+    await withServer(defaultVersion, async (server) => {
+      const conflict = [
+        { name: "storage", data: "x" },
+        { name: "storage/a/b", data: "y" },
+      ];
+      const archive = await craft(server, (files) => [...files, ...conflict]);
+      expect(await refusals(archive)).toEqual(["name_conflict"]);
+      expect(await restore(server, archive)).toBe("unchanged");
+    });
+  });
+
+  it("an archive packed by hand, with ./ names, folders and a comment, is restored; the preflight passes it", async () => {
+    await withServer(defaultVersion, async (server) => {
+      const dotted: Craft = (files) => [
+        { name: "./storage/", data: "" },
+        ...files.map((file) => ({ ...file, name: `./${file.name}` })),
+      ];
+      const archive = await craft(server, dotted, { dialect: "infozip", comment: "by hand" });
+      expect(await refusals(archive)).toEqual([]);
+      expect(await restore(server, archive)).toBe("restored");
+      expect(await server.token()).not.toBe("");
+    });
+  });
+
+  /** A database without tables, as SQLite itself would write it: one page, an empty leaf. */
+  function emptyDatabase(): Uint8Array {
+    const page = new DataView(database({ pages: 1, tables: "" }).slice().buffer);
+    page.setUint32(24, 1);
+    page.setUint32(44, 4);
+    page.setUint32(56, 1);
+    page.setUint32(92, 1);
+    page.setUint32(96, 3_045_000);
+    page.setUint16(105, 4096);
+    return new Uint8Array(page.buffer);
+  }
+});
