@@ -30,5 +30,6 @@ export function callOf(method: string, path: string): CallName {
   if (path.startsWith("/api/crons")) return "crons";
   if (!path.startsWith("/api/backups/")) return "other";
   if (method === "DELETE") return "delete";
-  return method === "POST" ? "restore" : "download";
+  if (method === "POST") return "restore";
+  return method === "GET" || method === "HEAD" ? "download" : "other";
 }

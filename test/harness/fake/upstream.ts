@@ -85,6 +85,20 @@ export class FakeUpstream {
     this.world.store(key, await this.world.prepared(await this.world.archive()), modified);
   }
 
+  /** One run of the server's own backup job: a backup, or, while the lock is held, a row in the log. */
+  async cron(): Promise<void> {
+    const now = this.now();
+    const name = `@auto_pb_backup_acme_${stamp(now).replace(/\D/g, "").slice(0, 14)}.zip`;
+    this.world.advance(now);
+    if (this.world.lock === null) return this.make(name);
+    this.cronFailure(name, "try again later - another backup/restore operation has already been started");
+  }
+
+  /** What the log says when that job fails. */
+  cronFailure(name: string, error: string): void {
+    this.world.log.add(this.now(), 8, "[Backup cron] Failed to create backup", { error, name });
+  }
+
   remove(key: string): void {
     this.world.backups.delete(key);
   }
@@ -125,7 +139,9 @@ export class FakeUpstream {
     });
     answering.catch(() => {});
     gone.catch(() => {});
-    return this.bodies.watched(await Promise.race([answering, gone]), request.signal);
+    const response = await Promise.race([answering, gone]);
+    if (request.method === "HEAD") return new Response(null, { status: response.status, headers: response.headers });
+    return this.bodies.watched(response, request.signal);
   };
 
   private async answer(request: Request): Promise<Response> {
@@ -206,13 +222,14 @@ export class FakeUpstream {
     if (who !== "superuser") return replies.error("E403");
     if (call === "refresh") return this.accounts.refresh(request);
     if (call === "settings") {
-      const settings: Record<string, unknown> = { backups: { cron: "", cronMaxKeep: 3, s3: { enabled: world.s3 } } };
+      const kept = { cron: "", cronMaxKeep: 3, s3: { enabled: world.s3 } };
+      const settings: Record<string, unknown> = { meta: { appName: "Acme" }, backups: kept };
       if (replies.version.startsWith("0.4") || replies.version.startsWith("0.39"))
         settings.superuserIPs = world.superuserIps;
       return replies.json(200, settings);
     }
     if (call === "logs") {
-      const items = world.log.find(now, url.searchParams.get("filter") ?? "");
+      const items = world.log.find(now, url.searchParams.get("filter") ?? "", url.searchParams.get("sort") ?? "");
       const perPage = Number(url.searchParams.get("perPage") ?? 30);
       return replies.json(200, {
         items: items.slice(0, perPage),
@@ -225,7 +242,7 @@ export class FakeUpstream {
     if (call === "crons") {
       if (method === "GET") return replies.json(200, [{ id: "__pbAutoBackup__", expression: "0 0 * * *" }]);
       if (path !== "/api/crons/__pbAutoBackup__") return replies.raw(404, "Missing or invalid cron job.");
-      await this.make(`@auto_pb_backup_acme_${stamp(now).replace(/\D/g, "").slice(0, 14)}.zip`);
+      await this.cron();
       return replies.none();
     }
     if (call === "list") return method === "GET" || method === "HEAD" ? backups.list(turn) : replies.error("E404");

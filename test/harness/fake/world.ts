@@ -18,7 +18,7 @@ type Snapshot = { superuser: Superuser; canaries: [string, string][]; logs: LogR
 type Task = { at: number; run: (at: number) => void };
 
 /** How long things take, in ms. The defaults are what was measured on small servers. */
-export type Pace = { create: number; restoreDelay: number; restoreWork: number; outage: number };
+export type Pace = { create: number; restoreDelay: number; restoreWork: number; outage: number; log: number };
 
 export const randomId = (): string => crypto.randomUUID().replaceAll("-", "").slice(0, 15);
 
@@ -48,7 +48,8 @@ export class World {
 
   constructor(superuser: { email: string; password: string }, pace: Partial<Pace>, recordsElsewhere: boolean) {
     this.superuser = { id: randomId(), tokenKey: randomId(), ...superuser };
-    this.pace = { create: 0, restoreDelay: 1000, restoreWork: 10, outage: 40, ...pace };
+    this.pace = { create: 0, restoreDelay: 1000, restoreWork: 10, outage: 40, log: 3000, ...pace };
+    this.log.delayMs = this.pace.log;
     this.recordsElsewhere = recordsElsewhere;
   }
 
