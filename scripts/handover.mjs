@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, join } from "node:path";
@@ -99,6 +99,52 @@ async function findNode() {
   );
 }
 
+/** The parent of a process and its program's name, null when nobody can tell. */
+function lookUp(pid) {
+  try {
+    const fields = execFileSync("ps", ["-o", "ppid=,comm=", "-p", String(pid)], { encoding: "utf8" }).trim();
+    const [parent, ...name] = fields.split(/\s+/);
+    return { parent: Number(parent), name: name.join(" ") };
+  } catch {
+    return lookUpInProc(pid);
+  }
+}
+
+/** The same where there is no ps: slim containers. */
+function lookUpInProc(pid) {
+  try {
+    const [, name, rest] = /\((.*)\) (.*)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"));
+    return { parent: Number(rest.split(" ")[1]), name };
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a process is still there. */
+function lives(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}
+
+/**
+ * Under npm: calls `end` when npm is gone. npm starts a script through a shell that hands no signal on, so ending npm
+ * itself would otherwise leave everything running. The shell may have given its place to us; then npm is our parent.
+ */
+function onOrphaned(end) {
+  if (!process.env.npm_lifecycle_event || onWindows) return;
+  const parent = process.ppid;
+  const about = lookUp(parent);
+  const npmItself = about && /(^|\/)-?(ba|da|a|z|k)?sh$/.test(about.name) ? about.parent : parent;
+  const watch = setInterval(() => {
+    if (process.ppid === parent && lives(npmItself)) return;
+    clearInterval(watch);
+    end();
+  }, 250);
+}
+
 /**
  * Installs what is missing and runs `script` (a path from the project's root) with Node 24 in the same terminal.
  * Signals go on to it; when this process dies in any way it learns so by the closed channel (`lifeline.ts`).
@@ -117,6 +163,7 @@ export async function handOver(script, args) {
     env: { ...process.env, PATH: `${bins}${delimiter}${process.env.PATH ?? ""}` },
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  onOrphaned(() => child.kill("SIGTERM"));
   child.on("error", (error) => refuse(`Node 24 does not start (${error.message}): delete node_modules and try again.`));
   child.on("close", (code, signal) => process.exit(signal ? 128 + constants.signals[signal] : code));
 }

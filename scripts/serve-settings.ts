@@ -1,0 +1,33 @@
+import { parseEnv } from "node:util";
+import type { SettingName } from "../src/bindings.ts";
+import { readSettings } from "../src/settings.ts";
+import { Refusal } from "./refusal.ts";
+import type { RelaySettings } from "./relay-process.ts";
+import { settingNames } from "./workerd-config.ts";
+
+/** What differs from a deployed Worker: there is no edge in front and no cap on CPU time. */
+const serveDefaults: RelaySettings = { CLIENT_ADDRESS: "socket", HEALING: "exact", RESOLVER: "off" };
+
+/**
+ * The settings of a relay on plain workerd: the environment's, else the file's, else the defaults above. Refuses the first
+ * one that is missing or malformed with the sentence the Worker itself would answer; `warn` gets names it does not know.
+ */
+export function serveSettings(
+  environment: NodeJS.ProcessEnv,
+  file: { path: string; text: string } | null,
+  warn: (line: string) => void,
+): RelaySettings {
+  const fromFile = file ? parseEnv(file.text) : {};
+  for (const name of Object.keys(fromFile))
+    if (!(settingNames as readonly string[]).includes(name))
+      warn(`${name} in ${file!.path} is no setting of the relay.`);
+  const settings: RelaySettings = {};
+  for (const name of settingNames) {
+    const value = (environment[name] ?? fromFile[name] ?? serveDefaults[name])?.trim();
+    if (value) settings[name] = value;
+  }
+  const read = readSettings(settings as { [name in SettingName]?: string });
+  if (!read.ok)
+    throw new Refusal(read.error.message ?? "A setting is missing or malformed; see the README for the list.");
+  return settings;
+}

@@ -1,0 +1,117 @@
+import type { SettingName } from "../src/bindings.ts";
+import type { PrivateNetwork } from "../src/upstream/address.ts";
+import type { WorkerBuild } from "./build-worker.ts";
+
+/** Every setting the Worker reads. Values never stand in the configuration: workerd takes them from its environment. */
+export const settingNames = [
+  "ADMIN_TOKEN",
+  "ENCRYPTION_KEY",
+  "POCKETBASE_URL",
+  "POCKETBASE_TOKEN",
+  "POCKETBASE_EMAIL",
+  "POCKETBASE_PASSWORD",
+  "ALLOW_PRIVATE_NETWORK",
+  "CLIENT_ADDRESS",
+  "TRUSTED_PROXIES",
+  "RESOLVER",
+  "HEALING",
+  "PUBLIC_URL",
+] as const satisfies SettingName[];
+
+/** Fails to compile when the Worker learns a setting that is not in the list above. */
+type Unlisted = Exclude<SettingName, (typeof settingNames)[number]>;
+const complete: Unlisted extends never ? true : never = true;
+void complete;
+
+/**
+ * The name of an object class's storage folder and the root of its objects' ids. Frozen: another name would make every
+ * stored object unreachable.
+ */
+export const uniqueKey = (className: string): string => `backup-relay-${className.toLowerCase()}`;
+
+/** Link-local and metadata addresses (AWS, ECS, GCP, Azure, Alibaba, Oracle; v4, v6, NAT64): reached by nothing, ever. */
+export const neverReached = [
+  "169.254.0.0/16",
+  "168.63.129.16/32",
+  "100.100.100.200/32",
+  "192.0.0.192/32",
+  "fe80::/10",
+  "fd00:ec2::/32",
+  "fd20:ce::/32",
+  "64:ff9b::a9fe:0/112",
+];
+
+/** Private IPv4 seen through NAT64, retired 6to4, and what is reserved: "public" to workerd, not to us. */
+export const notPublic = [
+  "64:ff9b::a00:0/104",
+  "64:ff9b::7f00:0/104",
+  "64:ff9b::ac10:0/108",
+  "64:ff9b::c0a8:0/112",
+  "64:ff9b::6440:0/106",
+  "2002::/16",
+  "0.0.0.0/8",
+  "100.64.0.0/10",
+  "192.0.0.0/24",
+  "198.18.0.0/15",
+  "224.0.0.0/4",
+  "240.0.0.0/4",
+  "ff00::/8",
+];
+
+export type ConfigOptions = {
+  build: Pick<WorkerBuild, "compatibilityDate" | "compatibilityFlags" | "objects">;
+  privateNetwork: PrivateNetwork;
+  /** The settings that are set; the others get no binding, as on Cloudflare. */
+  settings: readonly SettingName[];
+};
+
+const text = (value: string): string => JSON.stringify(value);
+const list = (values: readonly string[]): string => `[${values.map(text).join(", ")}]`;
+const lines = (values: string[]): string => values.map((value) => `    ${value},`).join("\n");
+
+/**
+ * The configuration of plain workerd for the built Worker, to stand beside its `index.js`: objects with SQLite in the
+ * directory service `store` and the socket `http`, both named without path and address (those come as arguments), and
+ * two ways out. `internet` carries calls to instances; `PUBLIC` is for addresses other people choose and judges the
+ * address a name resolved to, which is what stops DNS rebinding.
+ */
+export function workerdConfig({ build, privateNetwork, settings }: ConfigOptions): string {
+  const network = (name: string, withPrivate: boolean) => {
+    const allow = withPrivate ? ["public", "private"] : ["public"];
+    const deny = withPrivate ? neverReached : [...neverReached, ...notPublic];
+    return `(name = ${text(name)}, network = (allow = ${list(allow)}, deny = ${list(deny)}, tlsOptions = (trustBrowserCas = true)))`;
+  };
+  const bindings = [
+    ...build.objects.map((o) => `(name = ${text(o.binding)}, durableObjectNamespace = ${text(o.className)})`),
+    ...settings.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(name)})`),
+    `(name = "PUBLIC", service = "public")`,
+  ];
+  const namespaces = build.objects.map(
+    (o) => `(className = ${text(o.className)}, uniqueKey = ${text(uniqueKey(o.className))}, enableSql = true)`,
+  );
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "relay", worker = .relay),
+    ${network("internet", privateNetwork !== "none")},
+    ${network("public", privateNetwork === "all")},
+    (name = "store", disk = (writable = true)),
+  ],
+  sockets = [(name = "http", http = (), service = "relay")],
+);
+
+const relay :Workerd.Worker = (
+  modules = [(name = "index.js", esModule = embed "index.js")],
+  compatibilityDate = ${text(build.compatibilityDate)},
+  compatibilityFlags = ${list(build.compatibilityFlags)},
+  bindings = [
+${lines(bindings)}
+  ],
+  durableObjectNamespaces = [
+${lines(namespaces)}
+  ],
+  durableObjectStorage = (localDisk = "store"),
+);
+`;
+}
