@@ -20,6 +20,7 @@ async function run(
   const writer = writable.getWriter();
   // Rejected when the client leaves: what waits for the server then need not wait any longer.
   writer.closed.catch(() => gone.abort());
+  gone.signal.addEventListener("abort", () => void writer.abort(brokenOff()).catch(() => {}));
   try {
     return await pumpHealed(call, piece, window, date, writer, gone.signal);
   } finally {

@@ -1,6 +1,7 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
 import { lengthOf, rangeHeader, type Window } from "../http/range.ts";
+import { chunksOf } from "../http/stream/chunks.ts";
 import { type Patience, patience } from "../http/stream/patience.ts";
 import { pour } from "../http/stream/pour.ts";
 import type { DownloadCall, TransferEnd } from "./download-call.ts";
@@ -55,7 +56,7 @@ export async function pumpHealed(
   for (;;) {
     const since = call.clock();
     const limit = lengthOf(window) - bytes;
-    const poured = await pour(piece.response.body!, writer, { limit, clock: call.clock, sleep: call.sleep });
+    const poured = await pour(chunksOf(piece.response.body!, call.clock, call.sleep), writer, limit);
     piece.close();
     bytes += poured.bytes;
     if (poured.stopped === "full") return { bytes, outcome: "complete" };
