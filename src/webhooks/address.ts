@@ -104,6 +104,21 @@ export function decideResolved(addresses: readonly string[], policy: AddressPoli
   return ok(null);
 }
 
+/**
+ * Whether the receiver is known to be on the public internet, so that its answers may be shown (SECURITY 22). Where
+ * private ones are refused every receiver is. `resolved` are the name's addresses; null when nobody looked.
+ */
+export function isPublicReceiver(
+  address: WebhookAddress,
+  policy: AddressPolicy,
+  resolved: readonly string[] | null,
+): boolean {
+  const strict: AddressPolicy = { ...policy, privateNetwork: "none" };
+  if (policy.privateNetwork !== "all") return true;
+  if (address.name === null) return hostRule(new URL(address.url).hostname) === null;
+  return hostRule(address.name) === null && resolved !== null && decideResolved(resolved, strict).ok;
+}
+
 const isLiteral = (hostname: string) => hostname.startsWith("[") || ipaddr.IPv4.isValidFourPartDecimal(hostname);
 
 function hostRule(hostname: string): AddressRule | null {
