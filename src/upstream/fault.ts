@@ -34,6 +34,8 @@ const refusals: readonly (readonly [begins: string, verdict: Verdict])[] = [
       unauthorized: true,
     },
   ],
+  // What a guest is told who makes a record that only superusers may make.
+  ["Only superusers can perform this action.", { code: "upstream_unauthorized", unauthorized: true }],
   // A download's words for a dead file token, and for an address that the superuser IPs do not admit.
   ["Insufficient permissions to access the resource.", { code: "upstream_unauthorized", unauthorized: true }],
   ["You are not allowed to perform this request.", { code: "upstream_address_refused" }],

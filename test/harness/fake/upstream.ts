@@ -120,7 +120,6 @@ export class FakeUpstream {
     if (strikes.rateLimited) return this.replies.error("E429");
     if (strikes.redirect) return new Response(null, { status: 307, headers: { Location: strikes.redirect.to } });
     if (strikes.ipRefused) return this.replies.error(call === "download" ? "E403DL" : "E403IP");
-    if (call === "create") return null;
     if (strikes.html && !strikes.html.worked) return this.replies.html(strikes.html.status);
     if (strikes.reset && !strikes.reset.worked) throw new ConnectionCut();
     if (call === "list") return null;
@@ -167,8 +166,8 @@ export class FakeUpstream {
       call !== "logs" &&
       !(call === "health" && this.accounts.holder(request.headers.get("Authorization"), "auth") === null);
     if (logged) this.logRequest(request, path + url.search, response.status, now);
-    if (call !== "create" && strikes.reset) throw new ConnectionCut();
-    if (call !== "create" && strikes.html) return this.replies.html(strikes.html.status);
+    if (strikes.reset) throw new ConnectionCut();
+    if (strikes.html) return this.replies.html(strikes.html.status);
     return response;
   }
 
