@@ -10,8 +10,10 @@ import { requestContext } from "./http/request-context.ts";
 import { mountAudit } from "./v1/audit.ts";
 import { mountBackupViews } from "./v1/backups.ts";
 import { mountDocs } from "./v1/docs.ts";
+import { mountEvents } from "./v1/events.ts";
 import { mountInstances } from "./v1/instances.ts";
 import { mountKeys } from "./v1/keys.ts";
+import { mountNudge } from "./v1/nudge.ts";
 import { mountOperations } from "./v1/operations.ts";
 import { refusedInput } from "./v1/route.ts";
 
@@ -31,6 +33,8 @@ export function buildApp(): OpenAPIHono<AppEnv> {
   mountKeys(app);
   mountBackupViews(app);
   mountOperations(app);
+  mountEvents(app);
+  mountNudge(app);
   mountAudit(app);
   mountDocs(app);
 

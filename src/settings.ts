@@ -45,6 +45,7 @@ export function readSettings(texts: Texts): Result<Settings, Problem> {
   if (adminTokens.length === 0) return wrong("ADMIN_TOKEN is not set: give it at least 32 random characters.");
   if (adminTokens.length > 2) return wrong("ADMIN_TOKEN holds more than two tokens.");
   for (const token of adminTokens) {
+    if (token.startsWith("brk_")) return wrong("ADMIN_TOKEN looks like an API key: it must not begin with brk_.");
     if (token.length < 32) return wrong("ADMIN_TOKEN is too short: it needs at least 32 random characters.");
     if (KNOWN_SAMPLES.test(token) || REPEATED.test(token) || new Set(token).size < 8)
       return wrong("ADMIN_TOKEN is a sample or repeats itself: give it at least 32 random characters.");

@@ -1,3 +1,73 @@
-import type { AppContext } from "../http/context.ts";
-export const uploadBackup = (c: AppContext): Response => c.json({}, 503);
-export const uploadRaw = (c: AppContext, _key: unknown): Response => c.json({}, 503);
+import { checkBackupKey, isCreatableName } from "../access/backup-name.ts";
+import { upload } from "../backups/upload.ts";
+import { backupView } from "../backups/view.ts";
+import { systemClock } from "../base/clock.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { secureRandom } from "../base/random.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { systemSleep } from "../base/sleep.ts";
+import { type AppContext, refuse } from "../http/context.ts";
+import { perform, type Visitor, visit } from "../http/door.ts";
+import type { ListedBackup } from "../upstream/backups-api.ts";
+
+/** `POST /api/backups/upload`: the form as PocketBase takes it. */
+export async function uploadBackup(c: AppContext): Promise<Response> {
+  const visitor = await visit(c);
+  if (!visitor.ok) return refuse(c, visitor.error);
+  const stored = await new Reception(c, visitor.value, false).take({ form: "multipart" });
+  return stored.ok ? c.body(null, 204) : refuse(c, stored.error);
+}
+
+/** `PUT /v1/backups/{key}`: the bare file, as `curl -T` sends it. */
+export async function uploadRaw(c: AppContext, key: Result<string, Problem>): Promise<Response> {
+  const visitor = await visit(c);
+  if (!visitor.ok) return refuse(c, visitor.error);
+  if (!key.ok) return refuse(c, key.error);
+  const stored = await new Reception(c, visitor.value, true).take({ form: "raw", name: key.value });
+  if (!stored.ok) return refuse(c, stored.error);
+  return c.json(backupView(stored.value, { firstSeen: null, verified: "pending", reason: null }), 201);
+}
+
+/** One upload as the Worker runs it: it passes the door before the first byte and once more before the last. */
+class Reception {
+  private readonly c: AppContext;
+  private readonly visitor: Visitor;
+  /** Names by create's rules and 409 for a taken one; else PocketBase's own. */
+  private readonly strict: boolean;
+  private reservation: string | null = null;
+
+  constructor(c: AppContext, visitor: Visitor, strict: boolean) {
+    this.c = c;
+    this.visitor = visitor;
+    this.strict = strict;
+  }
+
+  take(form: { form: "multipart" } | { form: "raw"; name: string }): Promise<Result<ListedBackup, Problem>> {
+    const { c, visitor } = this;
+    const { headers, body, signal } = c.req.raw;
+    return upload<ListedBackup>({
+      ...form,
+      request: { headers, body, signal },
+      check: (name) => (this.strict ? isCreatableName(name) : checkBackupKey(name)),
+      reserve: async (name, size) => {
+        const reserved = await perform(c, visitor, { do: "upload.reserve", name, size, strict: this.strict });
+        if (!reserved.ok) return reserved;
+        this.reservation = reserved.value.reservation;
+        return ok({ access: reserved.value.access });
+      },
+      confirm: async () => {
+        if (this.reservation === null) return fail(problem("upload_interrupted"));
+        return perform(c, visitor, { do: "upload.confirm", reservation: this.reservation });
+      },
+      settle: async (end) => {
+        const instance = c.env.INSTANCE.getByName(visitor.instanceId);
+        const settled = await instance.settleUpload({ reservation: this.reservation ?? "", ...end });
+        return settled as Result<ListedBackup, Problem>;
+      },
+      fetch: (input, init) => fetch(input, init),
+      clock: systemClock,
+      sleep: systemSleep,
+      random: secureRandom,
+    });
+  }
+}

@@ -1,17 +1,36 @@
 import { isoTime } from "../base/clock.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 
-/** One backup in the relay's own view (API.md "Backups"): `modified` is ISO 8601 here. */
-export type BackupView = { key: string; size: number; modified: string };
+/** One backup in the relay's own view (API.md "Backups"): times are ISO 8601 here. */
+export type BackupView = {
+  key: string;
+  size: number;
+  modified: string;
+  /** When the relay saw it first; null before it was announced. */
+  firstSeen: string | null;
+  verified: "ok" | "suspect" | "no" | "pending";
+  /** Why it is not `ok`. */
+  reason?: string;
+};
+
+/** What the relay knows of a backup besides the server's list. */
+export type Known = { firstSeen: number | null; verified: BackupView["verified"]; reason: string | null };
 
 export type BackupOrder = "-modified" | "modified" | "key" | "-size";
 
 /** The upstream's `modified` (a space, no `T`) in ms since the epoch; NaN when it is no time. */
 export const modifiedAt = (modified: string): number => Date.parse(modified.replace(" ", "T"));
 
-export function backupView({ key, size, modified }: ListedBackup): BackupView {
+export function backupView({ key, size, modified }: ListedBackup, known: Known): BackupView {
   const at = modifiedAt(modified);
-  return { key, size, modified: Number.isNaN(at) ? modified : isoTime(at) };
+  return {
+    key,
+    size,
+    modified: Number.isNaN(at) ? modified : isoTime(at),
+    firstSeen: known.firstSeen === null ? null : isoTime(known.firstSeen),
+    verified: known.verified,
+    ...(known.reason ? { reason: known.reason } : {}),
+  };
 }
 
 const text = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
@@ -29,10 +48,10 @@ const orders: { [order in BackupOrder]: (one: BackupView, other: BackupView) => 
  */
 export function pageOf(
   all: BackupView[],
-  { limit, cursor, sort }: { limit: number; cursor?: string | undefined; sort: BackupOrder },
+  { limit, cursor, sort }: { limit: number; cursor: string | null; sort: BackupOrder },
 ): { items: BackupView[]; nextCursor: string | null } {
   const sorted = [...all].sort(orders[sort]);
-  const start = cursor === undefined ? 0 : sorted.findIndex(({ key }) => key === cursor) + 1;
+  const start = cursor === null ? 0 : sorted.findIndex(({ key }) => key === cursor) + 1;
   const items = sorted.slice(start, start + limit);
   return { items, nextCursor: start + limit < sorted.length ? items.at(-1)!.key : null };
 }

@@ -1,7 +1,8 @@
 import { type Credential as Offered, parseAuthorization } from "../access/credential.ts";
-import { hasInstanceTag, sameDigest } from "../access/token.ts";
+import { hasInstanceTag, INSTANCE_ID_LENGTH, sameDigest } from "../access/token.ts";
 import { fromHex } from "../base/encoding.ts";
 import { type Problem, problem } from "../base/problem.ts";
+import type { ProblemCode } from "../base/problems.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Bindings } from "../bindings.ts";
 import type { Answer, Caller, Command, CommandName, Credential, Output } from "../instances/commands.ts";
@@ -87,6 +88,12 @@ async function namedPlace(c: AppContext, name: string | undefined): Promise<Resu
   return fail(problem(name === undefined ? "instance_required" : "instance_not_found"));
 }
 
+/** The instance of an id with its tag in one text; null when the tag is not ours. For calls that carry their own proof. */
+export async function genuinePlace(c: AppContext, text: string): Promise<{ id: string } | null> {
+  const [id, tag] = [text.slice(0, INSTANCE_ID_LENGTH), text.slice(INSTANCE_ID_LENGTH)];
+  return hasInstanceTag(await tagKey(c.env), id, tag) ? { id } : null;
+}
+
 /** Admits the administrator alone, for calls that concern no single instance. */
 export async function admitAdmin(c: AppContext): Promise<Result<null, Problem>> {
   const address = clientAddress(c.req.raw, c.get("settings"));
@@ -96,6 +103,9 @@ export async function admitAdmin(c: AppContext): Promise<Result<null, Problem>> 
   if (offered?.kind === "opaque" && isAdmin(c, offered.digest)) return ok(null);
   return offered !== null && offered.kind !== "opaque" ? fail(problem("admin_only")) : refused(c, address);
 }
+
+/** What a made-up credential is told. */
+const GUESSES: readonly ProblemCode[] = ["unauthenticated", "ticket_refused"];
 
 /** One command of one visitor: the only way into an instance. */
 export async function perform<N extends CommandName>(
@@ -107,7 +117,7 @@ export async function perform<N extends CommandName>(
   // The RPC's types cannot carry that the output follows from the command; `Handlers` proves it on the other side.
   const answer = (await object.perform(visitor.caller, command as Command)) as unknown as Answer<N>;
   if (answer.rate) c.set("rate", answer.rate);
-  if (!answer.result.ok && answer.result.error.code === "unauthenticated")
+  if (!answer.result.ok && GUESSES.includes(answer.result.error.code))
     await brake.failed(visitor.caller.address, c.env.BRAKE);
   return answer.result;
 }

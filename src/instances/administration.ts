@@ -5,25 +5,35 @@ import type { Audit } from "./audit.ts";
 import type { Handlers } from "./commands.ts";
 import type { Configuration, InstanceView } from "./configuration.ts";
 import type { Door } from "./door.ts";
+import type { Observer } from "./observer.ts";
 import type { Server } from "./server.ts";
 
 type AdminCommand = "instance.read" | "instance.change" | "instance.check" | "instance.rotateNudge" | "audit.list";
 type Deps = {
   configuration: Configuration;
   server: Server;
+  observer: Observer;
+  audit: Audit;
   door: () => Door;
   view: () => Promise<InstanceView>;
-  audit: Audit;
 };
 
 /** What an administrator does to an instance as such. */
-export function administrationHandlers({ configuration, server, door, view, audit }: Deps): Handlers<AdminCommand> {
+export function administrationHandlers({
+  configuration,
+  server,
+  observer,
+  door,
+  view,
+  audit,
+}: Deps): Handlers<AdminCommand> {
   return {
     "instance.read": async () => ok(await view()),
 
     "instance.change": async ({ do: _do, force, ...change }) => {
       const changed = await configuration.change(change);
       if (!changed.ok) return changed;
+      if (change.expect !== undefined) observer.expect(change.expect);
       server.reset();
       door().forgetTokenKeys();
       if (change.url !== undefined || change.credential !== undefined || change.headers !== undefined) {

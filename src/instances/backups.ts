@@ -1,21 +1,31 @@
 import { generatedBackupName, isCreatableName } from "../access/backup-name.ts";
 import { visibility } from "../access/lineage.ts";
 import { matcher } from "../access/pattern.ts";
-import { backupView, modifiedAt } from "../backups/view.ts";
+import { type BackupView, backupView, modifiedAt, pageOf } from "../backups/view.ts";
 import type { Clock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { OperationActor } from "../operations/operation.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { Admitted, Handlers } from "./commands.ts";
+import type { Observer } from "./observer.ts";
 import type { Operations } from "./operations.ts";
 import type { Server } from "./server.ts";
 import type { Transfers } from "./transfers.ts";
+import type { Verdicts } from "./verdicts.ts";
 
-type Deps = { server: Server; operations: Operations; transfers: Transfers; clock: Clock };
+type Deps = {
+  server: Server;
+  operations: Operations;
+  transfers: Transfers;
+  verdicts: Verdicts;
+  observer: Observer;
+  clock: Clock;
+};
 type BackupCommand =
   | "health.read"
   | "backups.list"
+  | "backups.page"
   | "backups.latest"
   | "backups.create"
   | "backups.delete"
@@ -34,13 +44,26 @@ const seenBy = (admitted: Admitted): ((key: string) => boolean) =>
   admitted.lineage ? visibility(admitted.lineage) : () => true;
 
 /** Listing, making, deleting and restoring backups. */
-export function backupHandlers({ server, operations, transfers, clock }: Deps): Handlers<BackupCommand> {
+export function backupHandlers({
+  server,
+  operations,
+  transfers,
+  verdicts,
+  observer,
+  clock,
+}: Deps): Handlers<BackupCommand> {
   const list = async (admitted: Admitted): Promise<Result<ListedBackup[], Problem>> => {
     const connected = await server.connect();
     if (!connected.ok) return connected;
     const listing = await connected.value.snapshot.look();
     if (!listing.ok) return fail(listing.error.problem);
     return ok(listing.value.items.filter(({ key }) => seenBy(admitted)(key)));
+  };
+
+  const shown = (backup: ListedBackup): BackupView => {
+    const verdict = verdicts.read(backup.key);
+    const { verified, reason } = verdict?.size === backup.size ? verdict : { verified: "no" as const, reason: null };
+    return backupView(backup, { firstSeen: observer.firstSeen(backup.key), verified, reason });
   };
 
   return {
@@ -53,6 +76,12 @@ export function backupHandlers({ server, operations, transfers, clock }: Deps): 
 
     "backups.list": (_input, admitted) => list(admitted),
 
+    "backups.page": async ({ limit, cursor, sort }, admitted) => {
+      const listed = await list(admitted);
+      if (!listed.ok) return listed;
+      return ok(pageOf(listed.value.map(shown), { limit, cursor, sort }));
+    },
+
     "backups.latest": async ({ pattern, maxAgeSeconds }, admitted) => {
       const listed = await list(admitted);
       if (!listed.ok) return listed;
@@ -62,7 +91,7 @@ export function backupHandlers({ server, operations, transfers, clock }: Deps): 
         .sort((one, other) => modifiedAt(other.modified) - modifiedAt(one.modified));
       if (!newest) return fail(problem("backup_not_found"));
       const ageSeconds = (clock() - modifiedAt(newest.modified)) / 1000;
-      if (maxAgeSeconds === null || ageSeconds <= maxAgeSeconds) return ok(backupView(newest));
+      if (maxAgeSeconds === null || ageSeconds <= maxAgeSeconds) return ok(shown(newest));
       return fail(
         problem("backup_overdue", {
           message: `The newest backup is ${Math.round(ageSeconds)} s old and may be ${maxAgeSeconds} s old.`,

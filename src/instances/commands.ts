@@ -2,14 +2,16 @@ import type { RateState } from "../access/counters.ts";
 import type { Lineage } from "../access/key.ts";
 import type { Scope } from "../access/scope.ts";
 import type { SessionClaims } from "../access/session.ts";
-import type { BackupView } from "../backups/view.ts";
+import type { BackupOrder, BackupView } from "../backups/view.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
+import type { ChainVerdict } from "../ledger/chain.ts";
 import type { Health, ListedBackup, UpstreamAccess } from "../upstream/backups-api.ts";
 import type { Check } from "../upstream/check.ts";
 import type { AuditEntry, AuditFilter } from "./audit.ts";
 import type { InstanceChange, InstanceView } from "./configuration.ts";
 import type { KeyChange, KeyRequest, KeySelf, KeyView, MintedKey } from "./keys.ts";
+import type { EventPage } from "./ledger.ts";
 import type { Operation, OperationFilter } from "./operations.ts";
 
 export type Page<T> = { items: T[]; nextCursor: string | null };
@@ -21,6 +23,7 @@ export type SessionGrant = { token: string; keyId: string; keyName: string; expi
 export type Commands = {
   "health.read": { input: object; output: Health };
   "backups.list": { input: object; output: ListedBackup[] };
+  "backups.page": { input: PageRequest & { sort: BackupOrder }; output: Page<BackupView> };
   "backups.latest": { input: { pattern: string | null; maxAgeSeconds: number | null }; output: BackupView };
   "backups.create": {
     /** `unreadable` holds what was wrong with the body: a busy server says that it is busy first, as PocketBase does. */
@@ -61,6 +64,10 @@ export type Commands = {
   "keys.self": { input: object; output: KeySelf };
   "operations.list": { input: PageRequest & OperationFilter; output: Page<Operation> };
   "operations.read": { input: { id: string; waitSeconds: number }; output: Operation };
+  "events.list": { input: { after: number; limit: number; types: string[] }; output: EventPage };
+  /** The further pages of a stream: judged anew each time, counted once. */
+  "events.follow": { input: { after: number; limit: number; types: string[] }; output: EventPage };
+  "events.verify": { input: object; output: ChainVerdict };
   "audit.list": { input: PageRequest & AuditFilter; output: Page<AuditEntry> };
   "instance.read": { input: object; output: InstanceView };
   "instance.change": { input: InstanceChange; output: InstanceView };
@@ -89,6 +96,7 @@ export type Policy = {
 export const policies: { [N in CommandName]: Policy } = {
   "health.read": { scope: null, audit: false },
   "backups.list": { scope: "backups:list", audit: false },
+  "backups.page": { scope: "backups:list", audit: false },
   "backups.latest": { scope: "backups:list", audit: false },
   "backups.create": { scope: "backups:create", target: "name", audit: true },
   "backups.delete": { scope: "backups:delete", target: "key", audit: true },
@@ -113,6 +121,9 @@ export const policies: { [N in CommandName]: Policy } = {
   "keys.self": { scope: null, audit: false },
   "operations.list": { scope: "operations:read", audit: false },
   "operations.read": { scope: null, audit: false },
+  "events.list": { scope: "events:read", audit: false },
+  "events.follow": { scope: "events:read", audit: false, again: true },
+  "events.verify": { scope: "events:read", audit: false },
   "audit.list": { scope: "audit:read", audit: false },
   "instance.read": { scope: "admin", audit: true },
   "instance.change": { scope: "admin", audit: true },
@@ -156,7 +167,8 @@ export type Admitted = {
   generation: number;
 };
 
-export type Actor = { kind: "key" | "admin" | "relay" | "upstream"; id?: string; name?: string };
+/** Who was admitted: a key, or the administrator. */
+export type Actor = { kind: "key" | "admin"; id?: string; name?: string };
 
 export type Handlers<N extends CommandName = CommandName> = {
   [K in N]: (input: Command<K>, admitted: Admitted) => Promise<Result<Output<K>, Problem>> | Result<Output<K>, Problem>;

@@ -5,10 +5,9 @@ import { type Problem, problem } from "../base/problem.ts";
 import type { Random } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Sealer } from "../base/seal.ts";
+import type { Expectation } from "../observing/overdue.ts";
 import type { Check } from "../upstream/check.ts";
 import type { UpstreamCredential } from "../upstream/session.ts";
-
-export type Expectation = { everySeconds: number; graceSeconds: number };
 
 export type InstanceRequest = {
   name: string;
@@ -17,6 +16,8 @@ export type InstanceRequest = {
   headers: Record<string, string>;
   pollSeconds: number;
   expect: Expectation | null;
+  /** Whether new backups are looked into when they appear. */
+  verify: boolean;
 };
 
 /** Undefined leaves a field as it is. */
@@ -31,6 +32,7 @@ export type InstanceView = {
   credential: { kind: "token" | "password"; email?: string; expires?: string };
   pollSeconds: number;
   expect: Expectation | null;
+  verify: boolean;
   /** Null when none was seen yet. */
   newestBackup: { key: string; modified: string; ageSeconds: number } | null;
   created: string;
@@ -49,6 +51,7 @@ type Stored = {
   credential: { kind: "token" | "password"; email?: string; expires?: number };
   pollSeconds: number;
   expect: Expectation | null;
+  verify: boolean;
   created: number;
   updated: number;
   check: Check | null;
@@ -104,6 +107,7 @@ export class Configuration {
       credential: describe(request.credential),
       pollSeconds: request.pollSeconds,
       expect: request.expect,
+      verify: request.verify,
       created: at,
       updated: at,
       check: null,
@@ -133,6 +137,7 @@ export class Configuration {
       url: change.url ?? stored.url,
       pollSeconds: change.pollSeconds ?? stored.pollSeconds,
       expect: change.expect === undefined ? stored.expect : change.expect,
+      verify: change.verify ?? stored.verify,
       updated: this.clock(),
     };
     if (change.credential) next.credential = describe(change.credential);
@@ -209,6 +214,7 @@ export class Configuration {
       },
       pollSeconds: stored.pollSeconds,
       expect: stored.expect,
+      verify: stored.verify,
       newestBackup,
       created: isoTime(stored.created),
       updated: isoTime(stored.updated),

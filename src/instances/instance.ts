@@ -1,43 +1,22 @@
 import { DurableObject } from "cloudflare:workers";
-import { modifiedAt } from "../backups/view.ts";
 import { systemClock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
 import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import { sealer } from "../base/seal.ts";
+import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
-import { administrationHandlers } from "./administration.ts";
-import { Audit } from "./audit.ts";
-import { backupHandlers } from "./backups.ts";
 import type { Answer, Caller, Command } from "./commands.ts";
-import { Configuration, type InstanceRequest, type InstanceView } from "./configuration.ts";
+import { DEFAULT_POLL_SECONDS, type InstanceRequest, type InstanceView } from "./configuration.ts";
 import type { Place } from "./directory.ts";
-import { Door } from "./door.ts";
-import { FLUSH_MS, KeyStore } from "./key-store.ts";
-import { keyHandlers } from "./keys.ts";
-import { Operations } from "./operations.ts";
-import { Quotas } from "./quotas.ts";
+import { buildParts, type Parts } from "./parts.ts";
 import { instanceSteps, migrate, storedVersion } from "./schema.ts";
-import { Server } from "./server.ts";
-import { sessionHandlers } from "./sessions.ts";
-import { endDownload, settleUpload, transferHandlers, type UploadEnd } from "./transfer-handlers.ts";
-import { Transfers } from "./transfers.ts";
+import { endDownload, type SettledUpload, settleUpload } from "./transfer-handlers.ts";
 
-/** How often a running operation is looked after when nobody waits for it. */
-const OPERATION_WATCH_MS = 2_000;
-
-type Parts = {
-  configuration: Configuration;
-  server: Server;
-  keys: KeyStore;
-  audit: Audit;
-  operations: Operations;
-  transfers: Transfers;
-  door: Door;
-};
+/** When an alarm that failed comes again. */
+const RETRY_MS = 30_000;
 
 type Registering = { force: boolean; requestId: string; userAgent: string };
 
@@ -48,6 +27,8 @@ type Registering = { force: boolean; requestId: string; userAgent: string };
 export class Instance extends DurableObject<Bindings> {
   private parts: Parts | null = null;
   private refusal: Problem | null = null;
+  /** The alarm as last known, so that most requests need not ask for it. */
+  private armedFor: number | null = null;
 
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env);
@@ -69,8 +50,17 @@ export class Instance extends DurableObject<Bindings> {
   }
 
   /** The Worker tells that an upload it reserved a name for is through, or why not; the list decides. */
-  async settleUpload(end: UploadEnd): Promise<Result<ListedBackup, Problem>> {
+  async settleUpload(end: SettledUpload): Promise<Result<ListedBackup, Problem>> {
     return this.parts ? settleUpload(this.parts, end) : fail(end.problem ?? problem("upload_interrupted"));
+  }
+
+  /** A signed hint to look now. False for anything that is not genuine, timely and new. */
+  async nudge(body: string, signature: string): Promise<boolean> {
+    const secret = await this.parts?.configuration.nudgeSecret();
+    if (!this.parts || !secret?.ok) return false;
+    const taken = this.parts.watch.takeNudge(secret.value, body, signature);
+    if (taken) await this.arm();
+    return taken;
   }
 
   /** Makes the tables and the first check; unless forced, a server that fails it is not registered and nothing is kept. */
@@ -93,7 +83,8 @@ export class Instance extends DurableObject<Bindings> {
     parts.audit.admit({ kind: "admin" }, "instance.register", request.name, caller);
     const secret = await parts.configuration.nudgeSecret();
     if (!secret.ok) return secret;
-    return ok({ view: await this.view(parts), nudgeSecret: secret.value });
+    await this.arm();
+    return ok({ view: await parts.view(), nudgeSecret: secret.value });
   }
 
   /** Makes the tables of the environment's instance; its credential stays in the environment. */
@@ -106,7 +97,14 @@ export class Instance extends DurableObject<Bindings> {
       parts.configuration.followEnvironment(environmentInstance.url, environmentInstance.credential);
       return;
     }
-    const request = { name: place.name, ...environmentInstance, headers: {}, pollSeconds: 120, expect: null };
+    const request = {
+      name: place.name,
+      ...environmentInstance,
+      headers: {},
+      pollSeconds: DEFAULT_POLL_SECONDS,
+      expect: null,
+      verify: true,
+    };
     await parts.configuration.register(place, request, "environment");
   }
 
@@ -116,7 +114,7 @@ export class Instance extends DurableObject<Bindings> {
 
   /** For the administrator's list; null when the object is not (or no more) registered. */
   async describe(): Promise<InstanceView | null> {
-    return this.parts?.configuration.stored ? this.view(this.parts) : null;
+    return this.parts?.configuration.stored ? this.parts.view() : null;
   }
 
   /** Wakes the object so that its alarm is armed again if the platform dropped it. */
@@ -134,25 +132,26 @@ export class Instance extends DurableObject<Bindings> {
   }
 
   override async alarm(): Promise<void> {
-    if (!this.parts) return;
-    await this.arm();
+    if (!this.parts?.configuration.stored) return;
+    // Armed before anything is tried: an alarm that fails must not be the last one.
+    await this.ctx.storage.setAlarm(systemClock() + RETRY_MS);
     try {
-      this.parts.operations.resume();
-      this.parts.keys.flush();
+      this.parts.watch.run();
     } catch {
       console.error("an alarm could not do all that was due; it comes again");
+      return;
     }
+    await this.ctx.storage.setAlarm(this.parts.watch.due());
   }
 
-  /** The next moment something is due, if anything is. */
+  /** Brings the alarm forward when something is due earlier. */
   private async arm(): Promise<void> {
-    if (!this.parts) return;
-    const { operations, keys } = this.parts;
-    const due = operations.active().length > 0 ? OPERATION_WATCH_MS : keys.unwritten ? FLUSH_MS : null;
-    if (due === null) return;
+    if (!this.parts?.configuration.stored) return;
+    const due = this.parts.watch.due();
+    if (this.armedFor !== null && this.armedFor <= due && this.armedFor > systemClock()) return;
     const armed = await this.ctx.storage.getAlarm();
-    const at = systemClock() + due;
-    if (armed === null || armed > at) await this.ctx.storage.setAlarm(at);
+    if (armed === null || armed > due) await this.ctx.storage.setAlarm(due);
+    this.armedFor = armed === null ? due : Math.min(armed, due);
   }
 
   private settings(): Settings | null {
@@ -170,78 +169,16 @@ export class Instance extends DurableObject<Bindings> {
       this.refusal = migrated.error;
       return null;
     }
-    this.parts = this.build(settings);
+    this.parts = buildParts({
+      storage: this.ctx.storage,
+      settings,
+      clock: systemClock,
+      random: secureRandom,
+      fetch: (input, init) => fetch(input, init),
+      sleep: systemSleep,
+      detach: (work) => this.ctx.waitUntil(work),
+    });
     this.parts.operations.resume();
     return this.parts;
-  }
-
-  private build(settings: Settings): Parts {
-    const { sql } = this.ctx.storage;
-    const [clock, random] = [systemClock, secureRandom];
-    const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-    const configuration = new Configuration(sql, sealer(settings.encryptionKeys, random), clock, random);
-    const server = new Server(
-      configuration,
-      settings,
-      (input, init) => fetch(input, init),
-      clock,
-      () => {},
-    );
-    const keys = new KeyStore(sql, clock);
-    const quotas = new Quotas(sql);
-    const audit = new Audit(sql, clock);
-    const transfers = new Transfers(clock, random);
-    const operations = new Operations(sql, {
-      clock,
-      random,
-      sleep,
-      detach: (run) => this.ctx.waitUntil(run),
-      work: async () => {
-        const connected = await server.connect();
-        if (!connected.ok) return connected;
-        const { session, snapshot } = connected.value;
-        return ok({ api: session, look: () => snapshot.lookAnew() });
-      },
-      changed: async (operation) => {
-        const connected = await server.connect();
-        if (!connected.ok) return;
-        if (operation.kind === "delete" && operation.state === "succeeded")
-          connected.value.snapshot.forget(operation.target.key);
-        else connected.value.snapshot.touch();
-      },
-    });
-    const place = () => configuration.own;
-    const door: Door = new Door(
-      { configuration, keys, quotas, audit, transfers, clock },
-      {
-        ...backupHandlers({ server, operations, transfers, clock }),
-        ...transferHandlers({ server, transfers, operations, audit }),
-        ...sessionHandlers({ configuration, door: () => door }),
-        ...keyHandlers({ store: keys, clock, random, place }),
-        ...administrationHandlers({
-          configuration,
-          server,
-          audit,
-          door: () => door,
-          view: () => this.view(this.parts!),
-        }),
-      },
-    );
-    return { configuration, server, keys, audit, operations, transfers, door };
-  }
-
-  private async view({ configuration, server }: Parts): Promise<InstanceView> {
-    const connected = await server.connect();
-    const newest = connected.ok ? connected.value.snapshot.newest() : null;
-    const at = newest && modifiedAt(newest.modified);
-    return configuration.view(
-      newest && at !== null
-        ? {
-            key: newest.key,
-            modified: newest.modified,
-            ageSeconds: Math.max(0, Math.round((systemClock() - at) / 1000)),
-          }
-        : null,
-    );
   }
 }

@@ -56,6 +56,13 @@ export class KeyStore {
     this.used.delete(id);
   }
 
+  all(): ApiKey[] {
+    return this.sql
+      .exec<{ record: string }>("SELECT record FROM keys ORDER BY id")
+      .toArray()
+      .map((row) => JSON.parse(row.record));
+  }
+
   /** By id; the cursor is the last id given out. `above` limits the list to that key and those below it. */
   list(limit: number, cursor: string | null, above: string | null): { items: ApiKey[]; nextCursor: string | null } {
     const items: ApiKey[] = [];

@@ -14,6 +14,7 @@ import { fail, ok, type Result } from "../base/result.ts";
 import { actorText } from "./audit.ts";
 import type { Admitted, Handlers } from "./commands.ts";
 import type { KeyStore } from "./key-store.ts";
+import type { Ledger } from "./ledger.ts";
 
 /** What a caller asks for; times are ms since the epoch, `null` means no such limit, undefined the preset's or default. */
 export type KeyRequest = {
@@ -68,6 +69,7 @@ const MAX_KEYS = 5_000;
 
 type Deps = {
   store: KeyStore;
+  ledger: Ledger;
   clock: Clock;
   random: Random;
   /** Instance id and tag, which every key text carries. */
@@ -86,7 +88,7 @@ type KeyCommand =
 const minter = (admitted: Admitted): Minter => admitted.lineage ?? "administrator";
 
 /** Minting, changing, rotating and ending keys, as far as the caller's own rights reach. */
-export function keyHandlers({ store, clock, random, place }: Deps): Handlers<KeyCommand> {
+export function keyHandlers({ store, ledger, clock, random, place }: Deps): Handlers<KeyCommand> {
   const view = (key: ApiKey): KeyView => {
     const { digest: _digest, generation: _generation, previous, ...shown } = key;
     const use = store.use(key.id);
@@ -109,6 +111,9 @@ export function keyHandlers({ store, clock, random, place }: Deps): Handlers<Key
     if (allowed.ok) return ok(target[0]);
     return fail(allowed.error.code === "not_found" ? problem("key_not_found") : allowed.error);
   };
+
+  const revoked = (key: ApiKey, how: "disabled" | "deleted", { actor }: Admitted) =>
+    ledger.append([{ type: "key.revoked", data: { key: named(key), how, actor } }]);
 
   return {
     "keys.create": ({ do: _do, ...request }, admitted) => {
@@ -147,6 +152,19 @@ export function keyHandlers({ store, clock, random, place }: Deps): Handlers<Key
         createdBy: actorText(admitted.actor),
       };
       store.insert(key);
+      ledger.append([
+        {
+          type: "key.created",
+          data: {
+            key: named(key),
+            parent: key.parent,
+            preset: key.preset,
+            scopes: key.scopes,
+            expires: key.expires === null ? null : isoTime(key.expires),
+            actor: admitted.actor,
+          },
+        },
+      ]);
       return ok({ ...view(key), key: text });
     },
 
@@ -179,6 +197,7 @@ export function keyHandlers({ store, clock, random, place }: Deps): Handlers<Key
       if (!limits.ok) return limits;
       const changed: ApiKey = { ...target[0], ...change, ...limits.value };
       store.update(changed);
+      if (changed.disabled && !target[0].disabled) revoked(changed, "disabled", admitted);
       return ok(view(changed));
     },
 
@@ -189,6 +208,9 @@ export function keyHandlers({ store, clock, random, place }: Deps): Handlers<Key
       const rotated = rotate(key.value, digestOf(text), graceSeconds ?? DEFAULT_GRACE_SECONDS, clock());
       if (!rotated.ok) return rotated;
       store.update(rotated.value);
+      const { previous } = rotated.value;
+      const graceUntil = previous ? isoTime(previous.until) : null;
+      ledger.append([{ type: "key.rotated", data: { key: named(rotated.value), graceUntil, actor: admitted.actor } }]);
       return ok({ ...view(rotated.value), key: text });
     },
 
@@ -196,6 +218,7 @@ export function keyHandlers({ store, clock, random, place }: Deps): Handlers<Key
       const key = managed(id, admitted);
       if (!key.ok) return key;
       store.remove(id);
+      revoked(key.value, "deleted", admitted);
       return ok(null);
     },
 
@@ -207,6 +230,8 @@ export function keyHandlers({ store, clock, random, place }: Deps): Handlers<Key
       ),
   };
 }
+
+const named = ({ id, name }: ApiKey) => ({ id, name });
 
 function checkedLimits(limits: Pick<ApiKey, "patterns" | "networks" | "scopes">) {
   const patterns = checkPatterns(limits.patterns);

@@ -3,6 +3,8 @@ import type { Problem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
 import { type Random, randomBase62 } from "../base/random.ts";
 import type { Result } from "../base/result.ts";
+import type { Actor } from "../ledger/catalogue/shapes.ts";
+import { faultOf } from "../observing/reachability.ts";
 import { runCreate } from "../operations/create.ts";
 import { runDelete } from "../operations/delete.ts";
 import {
@@ -13,8 +15,10 @@ import {
   type OperationKind,
 } from "../operations/operation.ts";
 import { runRestore } from "../operations/restore.ts";
-import type { Work } from "../operations/work.ts";
+import { type Work, wasSent } from "../operations/work.ts";
+import type { Attributions, Deed } from "./attributions.ts";
 import type { Page, PageRequest } from "./commands.ts";
+import type { Ledger } from "./ledger.ts";
 
 export type { Operation } from "../operations/operation.ts";
 export type OperationFilter = { state: string | null; kind: string | null };
@@ -24,6 +28,15 @@ const runs: { [K in OperationKind]: (work: Work) => Promise<Ending> } = {
   delete: runDelete,
   restore: runRestore,
 };
+
+/** What the observer will find when an operation did what it was to do. */
+const DEEDS: { [K in OperationKind]?: Deed } = { create: "made", delete: "deleted" };
+
+const factActor = ({ kind, id, name }: OperationActor): Actor => ({
+  kind,
+  ...(id ? { id } : {}),
+  ...(name ? { name } : {}),
+});
 
 /** Finished rows that are kept; the oldest go first. */
 const KEPT = 1_000;
@@ -36,6 +49,8 @@ type Effects = {
   sleep: (ms: number) => Promise<void>;
   /** Keeps the object alive while a run is detached from any request. */
   detach: (run: Promise<void>) => void;
+  attributions: Attributions;
+  ledger: Ledger;
   /** Called when a row changed what the server may hold. */
   changed: (operation: Operation) => void;
 };
@@ -84,6 +99,8 @@ export class Operations {
       result: null,
       approval: null,
     };
+    const deed = DEEDS[kind];
+    if (deed) this.effects.attributions.intend(target.key, deed, { actor: factActor(actor), operation: operation.id });
     this.write(operation);
     this.run(operation);
     return operation;
@@ -164,11 +181,34 @@ export class Operations {
     operation.finished = this.effects.clock();
     operation.result = ending.result ?? null;
     operation.error = ending.state === "succeeded" ? null : ending.error;
-    this.write(operation);
+    this.finish(operation);
     this.effects.changed(operation);
     this.prune();
     for (const wake of this.waiting.get(operation.id) ?? []) wake();
     this.waiting.delete(operation.id);
+  }
+
+  /** The observer announces what came of it; only that nothing came of it is for us to say. */
+  private finish(operation: Operation): void {
+    const { attributions, ledger } = this.effects;
+    const deed = DEEDS[operation.kind];
+    this.write(operation);
+    if (operation.state !== "failed" || !operation.error) return;
+    if (deed) attributions.withdraw(operation.target.key, deed);
+    // A name that was refused from the start is the caller's mistake and no failure of backups.
+    if (operation.kind !== "create" || !wasSent(operation)) return;
+    ledger.append([
+      {
+        type: "backup.failed",
+        data: {
+          name: operation.target.key,
+          cause: "request",
+          error: faultOf(operation.error),
+          operation: operation.id,
+          actor: factActor(operation.actor),
+        },
+      },
+    ]);
   }
 
   private write(operation: Operation): void {

@@ -13,6 +13,10 @@ export const instanceSteps: readonly Step[] = [
     "CREATE TABLE quotas (key TEXT NOT NULL, scope TEXT NOT NULL, day TEXT NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (key, scope)) WITHOUT ROWID",
     "CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, code TEXT, detail TEXT, address TEXT, user_agent TEXT NOT NULL, request_id TEXT NOT NULL)",
     "CREATE TABLE denials (actor TEXT NOT NULL, code TEXT NOT NULL, minute INTEGER NOT NULL, action TEXT NOT NULL, times INTEGER NOT NULL, address TEXT, user_agent TEXT NOT NULL, request_id TEXT NOT NULL, PRIMARY KEY (minute, actor, code)) WITHOUT ROWID",
+    "CREATE TABLE events (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL)",
+    "CREATE TABLE sightings (key TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE attributions (key TEXT NOT NULL, deed TEXT NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, operation TEXT, PRIMARY KEY (key, deed)) WITHOUT ROWID",
+    "CREATE TABLE verdicts (key TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE operations (id TEXT PRIMARY KEY, active INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID",
   ],
 ];

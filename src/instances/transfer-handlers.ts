@@ -1,7 +1,9 @@
 import { isCreatableName } from "../access/backup-name.ts";
+import type { UploadEnd } from "../backups/upload-call.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { ListedBackup, UpstreamAccess } from "../upstream/backups-api.ts";
+import type { Attributions } from "./attributions.ts";
 import type { Audit } from "./audit.ts";
 import { find } from "./backups.ts";
 import type { Admitted, Handlers } from "./commands.ts";
@@ -10,13 +12,25 @@ import type { Server } from "./server.ts";
 import type { Transfers } from "./transfers.ts";
 
 type TransferCommand = "download.open" | "upload.reserve" | "upload.confirm";
-type Deps = { server: Server; transfers: Transfers; operations: Operations; audit: Audit };
+type Deps = {
+  server: Server;
+  transfers: Transfers;
+  operations: Operations;
+  attributions: Attributions;
+  audit: Audit;
+};
 
 /**
  * The control side of transfers. The bytes flow between Worker and server; here they get their token, their second look
  * at the door, their reserved name and their audit row.
  */
-export function transferHandlers({ server, transfers, operations, audit }: Deps): Handlers<TransferCommand> {
+export function transferHandlers({
+  server,
+  transfers,
+  operations,
+  attributions,
+  audit,
+}: Deps): Handlers<TransferCommand> {
   const access = async (use: "download" | "upload", refused?: string): Promise<Result<UpstreamAccess, Problem>> => {
     const connected = await server.connect();
     if (!connected.ok) return connected;
@@ -38,7 +52,7 @@ export function transferHandlers({ server, transfers, operations, audit }: Deps)
       return ok({ backup: found.value, access: given.value, transfer: id });
     },
 
-    "upload.reserve": async ({ name, size, strict }, { auditRow }) => {
+    "upload.reserve": async ({ name, size, strict }, { auditRow, actor }) => {
       if (strict) {
         const creatable = isCreatableName(name);
         if (!creatable.ok) return creatable;
@@ -59,6 +73,7 @@ export function transferHandlers({ server, transfers, operations, audit }: Deps)
         transfers.release(reservation);
         return given;
       }
+      attributions.intend(name, "made", { actor, operation: null });
       return ok({ access: given.value, reservation });
     },
 
@@ -67,27 +82,21 @@ export function transferHandlers({ server, transfers, operations, audit }: Deps)
   };
 }
 
-/** How the Worker tells that the bytes of an upload are through, or why they are not. */
-export type UploadEnd = {
-  reservation: string;
-  /** The file's own bytes. */
-  sent: number | null;
-  problem: Problem | null;
-  /** The server may have stored the file in spite of the problem. */
-  unclear: boolean;
-};
+/** How the Worker tells that an upload left it; `sent` is null when the server cannot have stored anything. */
+export type SettledUpload = UploadEnd & { reservation: string };
 
 /**
  * The end of an upload, whoever asked for it and whatever became of its key: the server's answer is a hint, what the list
  * shows decides, and its size must be what was sent. The name is free again afterwards.
  */
 export async function settleUpload(
-  { server, transfers, audit }: Omit<Deps, "operations">,
-  { reservation, sent, problem: reported, unclear }: UploadEnd,
+  { server, transfers, attributions, audit }: Omit<Deps, "operations">,
+  { reservation, sent, problem: reported }: SettledUpload,
 ): Promise<Result<ListedBackup, Problem>> {
   const held = transfers.reservation(reservation);
-  const settled = await stored(server, held?.name ?? null, sent, reported, unclear);
+  const settled = await stored(server, held?.name ?? null, sent, reported);
   transfers.release(reservation);
+  if (held && !settled.ok) attributions.withdraw(held.name, "made");
   const text = sent === null ? null : `${sent} bytes`;
   if (held && held.auditRow !== null) audit.outcome(held.auditRow, settled.ok ? null : settled.error.code, text);
   return settled;
@@ -98,19 +107,18 @@ async function stored(
   name: string | null,
   sent: number | null,
   reported: Problem | null,
-  unclear: boolean,
 ): Promise<Result<ListedBackup, Problem>> {
   if (name === null) return fail(reported ?? problem("upload_interrupted"));
   const connected = await server.connect();
   if (!connected.ok) return connected;
   const { snapshot } = connected.value;
   snapshot.touch();
-  if (reported && !unclear) return fail(reported);
+  if (sent === null) return fail(reported ?? problem("upload_interrupted"));
   const listing = await snapshot.look();
   if (!listing.ok) return fail(reported ?? listing.error.problem);
   const found = listing.value.items.find((item) => item.key === name);
   if (!found) return fail(reported ?? problem("upload_vanished"));
-  if (sent === null || found.size === sent) return ok(found);
+  if (found.size === sent) return ok(found);
   return fail(problem("upload_damaged", { message: `${sent} bytes were sent, the server lists ${found.size}.` }));
 }
 

@@ -17,7 +17,10 @@ export interface Inspection {
 
 /** Reads `GET /api/settings`; null when the answer holds no backup settings. */
 export function settingsOf(json: unknown): ServerSettings | null {
-  const settings = json as { backups?: { s3?: { enabled?: unknown } }; superuserIPs?: unknown; meta?: { appName?: unknown } } | null | undefined;
+  const settings = json as
+    | { backups?: { s3?: { enabled?: unknown } }; superuserIPs?: unknown; meta?: { appName?: unknown } }
+    | null
+    | undefined;
   const s3 = settings?.backups?.s3?.enabled;
   if (typeof s3 !== "boolean") return null;
   const listed = settings?.superuserIPs;

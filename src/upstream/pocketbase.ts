@@ -1,6 +1,7 @@
 import { problem } from "../base/problem.ts";
 import { fail, ok } from "../base/result.ts";
 import type { BackupsApi, ListedBackup, UpstreamFault, UpstreamResult } from "./backups-api.ts";
+import { type CronLog, cronFailuresOf, cronLogQuery } from "./cron-log.ts";
 import { type Answer, type Call, exchange, type Wire } from "./exchange.ts";
 import { faultOf, invalidFault, silenceFault } from "./fault.ts";
 import { healthOf, serverTimeOf } from "./health.ts";
@@ -54,7 +55,7 @@ type Request = Pick<Call, "method" | "path" | "body" | "signal"> & { cap?: numbe
  * One PocketBase or BosBase server seen with one token: the only place that knows its paths and answers. Holds nothing,
  * never logs in, never retries (session.ts does). Every fault is judged by fault.ts.
  */
-export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvidence & Inspection {
+export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvidence & Inspection & CronLog {
   const wait = { ...timeouts, ...options.timeouts };
 
   /** `read` turns the expected status' answer into the value, or null when it cannot be one. */
@@ -143,6 +144,12 @@ export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvid
     restoreFailures: (since, signal) =>
       ask({ method: "GET", path: `${paths.logs}?${restoreLogQuery(since)}`, signal }, 200, (answer) => {
         const value = restoreFailuresOf(answer.json);
+        return value && { value };
+      }),
+
+    cronFailures: (since, signal) =>
+      ask({ method: "GET", path: `${paths.logs}?${cronLogQuery(since)}`, signal }, 200, (answer) => {
+        const value = cronFailuresOf(answer.json);
         return value && { value };
       }),
   };

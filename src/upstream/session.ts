@@ -1,6 +1,7 @@
 import { problem } from "../base/problem.ts";
 import { fail, ok } from "../base/result.ts";
 import type { BackupsApi, UpstreamAccess, UpstreamFault, UpstreamResult } from "./backups-api.ts";
+import type { CronLog } from "./cron-log.ts";
 import type { Wire } from "./exchange.ts";
 import { gate } from "./gate.ts";
 import type { Inspection } from "./inspection.ts";
@@ -23,7 +24,7 @@ export type SessionOptions = Wire & {
   timeouts?: Partial<Timeouts>;
 };
 
-type Server = BackupsApi & RestoreEvidence & Inspection;
+type Server = BackupsApi & RestoreEvidence & Inspection & CronLog;
 
 export interface UpstreamSession extends Server {
   /**
@@ -152,6 +153,7 @@ export function upstreamSession(options: SessionOptions): UpstreamSession {
     canaryPresent: (id, signal) => flying((it) => it.canaryPresent(id, signal), signal),
     removeCanary: (id, signal) => flying((it) => it.removeCanary(id, signal), signal),
     restoreFailures: (since, signal) => flying((it) => it.restoreFailures(since, signal), signal),
+    cronFailures: (since, signal) => flying((it) => it.cronFailures(since, signal), signal),
     fileToken,
 
     async access(use, refused, signal) {

@@ -2,7 +2,6 @@ import { z } from "@hono/zod-openapi";
 import { decodeBackupKey } from "../access/backup-name.ts";
 import { downloadKey } from "../api/download.ts";
 import { uploadRaw } from "../api/upload.ts";
-import { backupView, pageOf } from "../backups/view.ts";
 import { refuse } from "../http/context.ts";
 import { ask } from "../http/door.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
@@ -68,9 +67,9 @@ const remove = route({
 
 export function mountBackupViews(app: Relay): void {
   serve(app, list, async (c, input) => {
-    const listed = await ask(c, { do: "backups.list" });
-    if (!listed.ok) return refuse(c, listed.error);
-    return c.json(pageOf(listed.value.map(backupView), input.query), 200);
+    const { limit, cursor, sort } = input.query;
+    const listed = await ask(c, { do: "backups.page", limit, cursor: cursor ?? null, sort });
+    return listed.ok ? c.json(listed.value, 200) : refuse(c, listed.error);
   });
   serve(app, latest, async (c, input) => {
     const { pattern, maxAgeSeconds } = input.query;

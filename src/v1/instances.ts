@@ -49,6 +49,7 @@ const InstanceSchema = z
     }),
     pollSeconds: z.number(),
     expect: expect.nullable(),
+    verify: z.boolean(),
     newestBackup: z.object({ key: z.string(), modified: z.string(), ageSeconds: z.number() }).nullable(),
     created: z.string(),
     updated: z.string(),
@@ -73,6 +74,7 @@ const create = route({
     headers: headers.optional(),
     pollSeconds: pollSeconds.optional(),
     expect: expect.optional(),
+    verify: z.boolean().optional(),
     force: z.boolean().optional(),
   }),
   answers: {
@@ -110,6 +112,7 @@ const change = route({
     headers: headers.nullable().optional(),
     pollSeconds: pollSeconds.nullable().optional(),
     expect: expect.nullable().optional(),
+    verify: z.boolean().optional(),
     force: z.boolean().optional(),
   }),
   answers: { 200: { description: "The instance as it is now.", schema: InstanceSchema } },
@@ -172,6 +175,7 @@ export function mountInstances(app: Relay): void {
         headers: headers.value,
         pollSeconds: body.pollSeconds ?? 120,
         expect: body.expect ?? null,
+        verify: body.verify ?? true,
       },
       { force: body.force ?? false, requestId: c.get("requestId"), userAgent: c.req.header("user-agent") ?? "" },
     )) as Result<{ view: InstanceView; nudgeSecret: string }, Problem>;
@@ -216,6 +220,7 @@ export function mountInstances(app: Relay): void {
       ...(headers ? { headers: headers.value } : {}),
       ...(body.pollSeconds === undefined ? {} : { pollSeconds: body.pollSeconds ?? 120 }),
       ...(body.expect === undefined ? {} : { expect: body.expect }),
+      ...(body.verify === undefined ? {} : { verify: body.verify }),
       force: body.force ?? false,
     });
     return answer.ok ? c.json(answer.value, 200) : refuse(c, answer.error);

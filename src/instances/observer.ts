@@ -1,0 +1,242 @@
+import type { Clock } from "../base/clock.ts";
+import { isoTime } from "../base/clock.ts";
+import type { Problem } from "../base/problem.ts";
+import type { Actor, BackupFact } from "../ledger/catalogue/shapes.ts";
+import type { EventDraft } from "../ledger/event.ts";
+import { diff } from "../observing/diff.ts";
+import { type Expectation, type Overdue, overdue, recovered } from "../observing/overdue.ts";
+import { lookFailed, lookSucceeded, REACHABLE, type Reachability } from "../observing/reachability.ts";
+import type { Fact, Generation, Sighting } from "../observing/sighting.ts";
+import { statsOf } from "../observing/stats.ts";
+import type { Listing } from "../upstream/backups-api.ts";
+import type { Attributions } from "./attributions.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Verdicts } from "./verdicts.ts";
+
+/** A look that left something open is repeated after this. */
+const AGAIN_MS = 5_000;
+
+/** A look that found nothing new is written down at most this often. */
+const IDLE_WRITE_MS = 60_000;
+
+/** One row: what the observer remembers besides the sightings. */
+type Watch = {
+  lookedAt: number | null;
+  reach: Reachability;
+  overdue: Overdue;
+  /** When the expectation was stated: until the first backup it is counted from there. */
+  expectedSince: number | null;
+  /** The last row of the server's log that was told, ms by the server's clock. */
+  cronFailuresUntil: number;
+};
+
+type Deps = {
+  storage: DurableObjectStorage;
+  clock: Clock;
+  ledger: Ledger;
+  attributions: Attributions;
+  verdicts: Verdicts;
+  expectation: () => Expectation | null;
+  verifies: () => boolean;
+};
+
+/**
+ * Turns lists into facts. Every list that passes is taken, whoever asked for it; the difference to what is remembered and
+ * the events it makes are stored in one transaction, so that each fact is told exactly once.
+ */
+export class Observer {
+  private readonly deps: Deps;
+  private readonly sightings = new Map<string, Sighting>();
+  private watch: Watch;
+  private again = false;
+  /** When the watch row was last written: a look that changed nothing waits with it. */
+  private writtenAt = 0;
+
+  constructor(deps: Deps) {
+    this.deps = deps;
+    this.watch = this.load();
+  }
+
+  get lookedAt(): number | null {
+    return this.watch.lookedAt;
+  }
+
+  /** When the next look is due, `pollMs` being the usual distance. */
+  nextLook(pollMs: number): number {
+    const last = Math.max(this.watch.lookedAt ?? 0, this.watch.reach.failingSince ?? 0);
+    return last + (this.again ? Math.min(AGAIN_MS, pollMs) : pollMs);
+  }
+
+  firstSeen(key: string): number | null {
+    return this.sightings.get(key)?.firstSeen ?? null;
+  }
+
+  get cronFailuresUntil(): number {
+    return this.watch.cronFailuresUntil;
+  }
+
+  /** A list that began at `began`. One that began before the last one taken is older news and is left out. */
+  take(listing: Listing, began: number): void {
+    if (began < (this.watch.lookedAt ?? 0)) return;
+    const { clock, ledger } = this.deps;
+    const found = diff({ lookedAt: this.watch.lookedAt, sightings: this.sightings }, listing, began);
+    const idle = found.upserts.length === 0 && found.removed.length === 0 && this.watch.reach.failingSince === null;
+    if (idle && this.watch.lookedAt !== null && clock() - this.writtenAt < IDLE_WRITE_MS) {
+      this.watch = { ...this.watch, lookedAt: began };
+      this.again = found.lookAgain;
+      return;
+    }
+    this.commit(() => {
+      for (const sighting of found.upserts) this.remember(sighting);
+      for (const key of found.removed) this.forget(key);
+      const reached = lookSucceeded(this.watch.reach, clock());
+      const drafts = [...reached.drafts, ...this.told(found.facts)];
+      const due = this.judgeOverdue(found.facts);
+      ledger.append([...drafts, ...due.drafts]);
+      const lookedAt = Math.max(began, this.watch.lookedAt ?? 0);
+      return { ...this.watch, lookedAt, reach: reached.after, overdue: due.said };
+    });
+    this.again = found.lookAgain;
+  }
+
+  /** A look that got no list. Not to be told while an operation watches the server anyway. */
+  failed(failure: { problem: Problem; unauthorized: boolean }): void {
+    const { clock, ledger } = this.deps;
+    this.commit(() => {
+      const { after, drafts } = lookFailed(this.watch.reach, failure, clock());
+      const due = this.judgeOverdue([]);
+      ledger.append([...drafts, ...due.drafts]);
+      return { ...this.watch, reach: after, overdue: due.said };
+    });
+  }
+
+  /** Failures of the server's own cron, oldest first, as its log tells them. */
+  cronFailed(failures: { name: string; at: number; message: string }[]): void {
+    const news = failures.filter(({ at }) => at > this.watch.cronFailuresUntil);
+    if (news.length === 0) return;
+    this.commit(() => {
+      this.deps.ledger.append(
+        news.map(({ name, message }) => ({
+          type: "backup.failed",
+          data: { name, cause: "cron", error: { code: "cron_failed", message }, actor: { kind: "upstream" } },
+        })),
+      );
+      return { ...this.watch, cronFailuresUntil: Math.max(...news.map(({ at }) => at)) };
+    });
+  }
+
+  /** The expectation was stated, changed or taken back. */
+  expect(expectation: Expectation | null): void {
+    this.commit(() => ({ ...this.watch, overdue: null, expectedSince: expectation ? this.deps.clock() : null }));
+  }
+
+  private told(facts: Fact[]): EventDraft[] {
+    if (facts.length === 0) return [];
+    const stats = statsOf(this.listed());
+    return facts.map((fact) => this.draft(fact, stats));
+  }
+
+  private draft(fact: Fact, stats: ReturnType<typeof statsOf>): EventDraft {
+    if (fact.kind === "store_changed") {
+      const { kind: _kind, ...counts } = fact;
+      return { type: "instance.store_changed", data: { ...counts, actor: { kind: "upstream" } } };
+    }
+    const { key, generation } = fact;
+    const deed = this.deps.attributions.claim(key, fact.kind === "deleted" ? "deleted" : "made");
+    const actor: Actor = deed?.actor ?? { kind: "upstream" };
+    const data = {
+      backup: backupFact(key, generation),
+      actor,
+      ...(deed?.operation ? { operation: deed.operation } : {}),
+      stats: stats({ key, ...generation }),
+    };
+    if (fact.kind === "deleted") {
+      this.deps.verdicts.forget(key);
+      const reason = deed ? "request" : fact.pruned ? "pruned_upstream" : "unknown";
+      return { type: "backup.deleted", data: { ...data, reason } };
+    }
+    if (this.deps.verifies()) this.deps.verdicts.await(key, generation, data.stats.medianSize);
+    if (fact.kind === "created") return { type: "backup.created", data };
+    return { type: "backup.changed", data: { ...data, previous: backupFact(key, fact.previous) } };
+  }
+
+  private judgeOverdue(facts: Fact[]): { said: Overdue; drafts: EventDraft[] } {
+    const expect = this.deps.expectation();
+    if (!expect) return { said: null, drafts: [] };
+    const at = this.deps.clock();
+    const made = facts.find((fact) => fact.kind === "created");
+    if (made?.kind === "created" && this.watch.overdue)
+      return recovered(this.watch.overdue, backupFact(made.key, made.generation), at);
+    const newest = this.newest();
+    return overdue(
+      expect,
+      this.watch.overdue,
+      newest && { backup: backupFact(newest.key, newest), at: newest.modified ?? newest.firstSeen },
+      this.watch.expectedSince ?? at,
+      at,
+    );
+  }
+
+  private listed(): (Generation & { key: string; firstSeen: number })[] {
+    return [...this.sightings.values()].flatMap(({ key, firstSeen, said }) =>
+      said ? [{ key, firstSeen, ...said }] : [],
+    );
+  }
+
+  private newest() {
+    return this.listed().reduce<ReturnType<Observer["listed"]>[number] | null>(
+      (best, each) => ((each.modified ?? each.firstSeen) > (best?.modified ?? best?.firstSeen ?? 0) ? each : best),
+      null,
+    );
+  }
+
+  /** All or nothing: after a failure memory is read anew from what is stored. */
+  private commit(change: () => Watch): void {
+    const { storage, ledger, clock } = this.deps;
+    try {
+      this.watch = storage.transactionSync(() => {
+        const watch = change();
+        storage.sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('watch', ?)", JSON.stringify(watch));
+        return watch;
+      });
+      this.writtenAt = clock();
+    } catch (error) {
+      ledger.forget();
+      this.watch = this.load();
+      throw error;
+    }
+  }
+
+  private load(): Watch {
+    const { sql } = this.deps.storage;
+    this.sightings.clear();
+    for (const row of sql.exec<{ record: string }>("SELECT record FROM sightings")) {
+      const sighting: Sighting = JSON.parse(row.record);
+      this.sightings.set(sighting.key, sighting);
+    }
+    const [row] = sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'watch'").toArray();
+    if (row) return JSON.parse(row.value);
+    const cronFailuresUntil = this.deps.clock();
+    return { lookedAt: null, reach: REACHABLE, overdue: null, expectedSince: null, cronFailuresUntil };
+  }
+
+  private remember(sighting: Sighting): void {
+    this.sightings.set(sighting.key, sighting);
+    this.deps.storage.sql.exec(
+      "INSERT OR REPLACE INTO sightings (key, record) VALUES (?, ?)",
+      sighting.key,
+      JSON.stringify(sighting),
+    );
+  }
+
+  private forget(key: string): void {
+    this.sightings.delete(key);
+    this.deps.storage.sql.exec("DELETE FROM sightings WHERE key = ?", key);
+  }
+}
+
+const backupFact = (key: string, { size, modified }: Generation): BackupFact => ({
+  key,
+  size,
+  modified: modified === null ? null : isoTime(modified),
+});

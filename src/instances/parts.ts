@@ -1,0 +1,122 @@
+import { modifiedAt } from "../backups/view.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import { ok } from "../base/result.ts";
+import { sealer } from "../base/seal.ts";
+import type { Sleep } from "../base/sleep.ts";
+import type { Settings } from "../settings.ts";
+import type { Fetch } from "../upstream/exchange.ts";
+import { administrationHandlers } from "./administration.ts";
+import { Attributions } from "./attributions.ts";
+import { Audit } from "./audit.ts";
+import { backupHandlers } from "./backups.ts";
+import { Configuration, type InstanceView } from "./configuration.ts";
+import { Door } from "./door.ts";
+import { eventHandlers } from "./events.ts";
+import { Expiries } from "./expiries.ts";
+import { KeyStore } from "./key-store.ts";
+import { keyHandlers } from "./keys.ts";
+import { Ledger } from "./ledger.ts";
+import { Observer } from "./observer.ts";
+import { Operations } from "./operations.ts";
+import { Quotas } from "./quotas.ts";
+import { Server } from "./server.ts";
+import { sessionHandlers } from "./sessions.ts";
+import { transferHandlers } from "./transfer-handlers.ts";
+import { Transfers } from "./transfers.ts";
+import { Verdicts } from "./verdicts.ts";
+import { Verifier } from "./verifier.ts";
+import { Watch } from "./watch.ts";
+
+/** What the platform and the tests give an instance: every effect its parts have goes through here. */
+export type Ground = {
+  storage: DurableObjectStorage;
+  settings: Settings;
+  clock: Clock;
+  random: Random;
+  fetch: Fetch;
+  sleep: Sleep;
+  /** Keeps the object alive for work that no request waits for. */
+  detach: (work: Promise<unknown>) => void;
+};
+
+export type Parts = ReturnType<typeof buildParts>;
+
+/** Puts an instance together: each part owns its tables and is handed the others it needs. */
+export function buildParts({ storage, settings, clock, random, fetch, sleep, detach }: Ground) {
+  const { sql } = storage;
+  const configuration = new Configuration(sql, sealer(settings.encryptionKeys, random), clock, random);
+  const keys = new KeyStore(sql, clock);
+  const quotas = new Quotas(sql);
+  const audit = new Audit(sql, clock);
+  const transfers = new Transfers(clock, random);
+  const ledger = new Ledger(sql, clock, random, () => configuration.own.name);
+  const attributions = new Attributions(sql, clock);
+  const verdicts = new Verdicts(sql, clock);
+  const observer = new Observer({
+    storage,
+    clock,
+    ledger,
+    attributions,
+    verdicts,
+    expectation: () => configuration.own.expect,
+    verifies: () => configuration.own.verify,
+  });
+  const server = new Server(configuration, settings, fetch, clock, (listing, began) => observer.take(listing, began));
+  const verifier = new Verifier({ storage, server, verdicts, ledger, fetch, clock });
+  const expiries = new Expiries({ storage, keys, configuration, ledger, clock });
+  const operations = new Operations(sql, {
+    clock,
+    random,
+    sleep,
+    detach,
+    work: async () => {
+      const connected = await server.connect();
+      if (!connected.ok) return connected;
+      const { session, snapshot } = connected.value;
+      return ok({ api: session, look: () => snapshot.lookAnew() });
+    },
+    attributions,
+    ledger,
+    changed: async (operation) => {
+      const connected = await server.connect();
+      if (!connected.ok) return;
+      const { snapshot } = connected.value;
+      if (operation.kind === "delete" && operation.state === "succeeded") snapshot.forget(operation.target.key);
+      else snapshot.touch();
+      watch.nudge();
+    },
+  });
+  const watch = new Watch({
+    configuration,
+    server,
+    operations,
+    observer,
+    verdicts,
+    verifier,
+    expiries,
+    keys,
+    clock,
+    detach,
+  });
+  const view = async (): Promise<InstanceView> => {
+    const connected = await server.connect();
+    const newest = connected.ok ? connected.value.snapshot.newest() : null;
+    if (!newest) return configuration.view(null);
+    const { key, modified } = newest;
+    const ageSeconds = Math.max(0, Math.round((clock() - modifiedAt(modified)) / 1000));
+    return configuration.view({ key, modified, ageSeconds });
+  };
+  const door: Door = new Door(
+    { configuration, keys, quotas, audit, transfers, clock },
+    {
+      ...backupHandlers({ server, operations, transfers, verdicts, observer, clock }),
+      ...transferHandlers({ server, transfers, operations, attributions, audit }),
+      ...sessionHandlers({ configuration, door: () => door }),
+      ...keyHandlers({ store: keys, ledger, clock, random, place: () => configuration.own }),
+      ...administrationHandlers({ configuration, server, observer, audit, door: () => door, view }),
+      ...eventHandlers({ ledger }),
+    },
+  );
+  return { configuration, server, keys, audit, operations, transfers, attributions, ledger, watch, door, view };
+}

@@ -1,0 +1,71 @@
+import type { Clock } from "../base/clock.ts";
+import type { Generation } from "../observing/sighting.ts";
+
+/** What is known of one backup's inside. `pending` waits for its turn; `no` could not be looked into. */
+export type Verdict = {
+  key: string;
+  size: number;
+  modified: number | null;
+  medianSize: number | null;
+  verified: "ok" | "suspect" | "no" | "pending";
+  reason: string | null;
+  tries: number;
+  /** ms since the epoch; the next try when pending. */
+  at: number;
+};
+
+/** A backup whose bytes cannot be had so often is left alone. */
+export const MAX_TRIES = 5;
+
+/** The backups that were, or are to be, looked into when they appeared. */
+export class Verdicts {
+  private readonly sql: SqlStorage;
+  private readonly clock: Clock;
+  /** Known until something is written. */
+  private soonest: number | null = null;
+
+  constructor(sql: SqlStorage, clock: Clock) {
+    this.sql = sql;
+    this.clock = clock;
+  }
+
+  await(key: string, { size, modified }: Generation, medianSize: number | null): void {
+    const at = this.clock();
+    this.write({ key, size, modified, medianSize, verified: "pending", reason: null, tries: 0, at });
+  }
+
+  read(key: string): Verdict | null {
+    const [row] = this.sql.exec<{ record: string }>("SELECT record FROM verdicts WHERE key = ?", key).toArray();
+    return row ? JSON.parse(row.record) : null;
+  }
+
+  /** The one that has waited longest; null when none is due. */
+  next(): Verdict | null {
+    const pending = this.pending().filter(({ at }) => at <= this.clock());
+    return pending.sort((one, other) => one.at - other.at)[0] ?? null;
+  }
+
+  /** When the next one is due, ms since the epoch; null when none waits. */
+  nextAt(): number | null {
+    this.soonest ??= this.pending().reduce((soonest, { at }) => Math.min(soonest, at), Number.POSITIVE_INFINITY);
+    return this.soonest === Number.POSITIVE_INFINITY ? null : this.soonest;
+  }
+
+  private pending(): Verdict[] {
+    return this.sql
+      .exec<{ record: string }>("SELECT record FROM verdicts")
+      .toArray()
+      .map((row): Verdict => JSON.parse(row.record))
+      .filter(({ verified }) => verified === "pending");
+  }
+
+  write(verdict: Verdict): void {
+    this.soonest = null;
+    this.sql.exec("INSERT OR REPLACE INTO verdicts (key, record) VALUES (?, ?)", verdict.key, JSON.stringify(verdict));
+  }
+
+  forget(key: string): void {
+    this.soonest = null;
+    this.sql.exec("DELETE FROM verdicts WHERE key = ?", key);
+  }
+}

@@ -1,0 +1,61 @@
+import { isoTime } from "../base/clock.ts";
+import type { Problem } from "../base/problem.ts";
+import { problems } from "../base/problems.ts";
+import type { Fault } from "../ledger/catalogue/shapes.ts";
+import type { EventDraft } from "../ledger/event.ts";
+
+/** What the looks of late say about the server. Times are ms since the epoch. */
+export type Reachability = {
+  said: "reachable" | "unreachable" | "unauthorized";
+  /** The first of the looks that failed in a row. */
+  failingSince: number | null;
+  failedLooks: number;
+};
+
+export const REACHABLE: Reachability = { said: "reachable", failingSince: null, failedLooks: 0 };
+
+/** So many failed looks in a row, over at least so long, before a server is called unreachable. */
+export const FAILED_LOOKS = 3;
+export const FAILED_MS = 60_000;
+
+export const faultOf = ({ code, message, hint }: Problem): Fault => ({
+  code,
+  message: message ?? problems[code].message,
+  hint: hint ?? problems[code].hint,
+});
+
+/** A look that was answered. */
+export function lookSucceeded(before: Reachability, at: number): { after: Reachability; drafts: EventDraft[] } {
+  if (before.said !== "unreachable") return { after: REACHABLE, drafts: [] };
+  const since = before.failingSince ?? at;
+  const downSeconds = Math.max(0, Math.round((at - since) / 1000));
+  const data = { since: isoTime(since), downSeconds, actor: { kind: "relay" as const } };
+  return { after: REACHABLE, drafts: [{ type: "instance.reachable", data }] };
+}
+
+/** A look that was not answered, or answered that the credential is refused. */
+export function lookFailed(
+  before: Reachability,
+  failure: { problem: Problem; unauthorized: boolean },
+  at: number,
+): { after: Reachability; drafts: EventDraft[] } {
+  const error = faultOf(failure.problem);
+  const actor = { kind: "relay" as const };
+  if (failure.unauthorized) {
+    const after: Reachability = { said: "unauthorized", failingSince: before.failingSince, failedLooks: 0 };
+    return {
+      after,
+      drafts: before.said === "unauthorized" ? [] : [{ type: "instance.unauthorized", data: { error, actor } }],
+    };
+  }
+  const failingSince = before.failingSince ?? at;
+  const failedLooks = before.failedLooks + 1;
+  const enough = failedLooks >= FAILED_LOOKS && at - failingSince >= FAILED_MS;
+  if (before.said !== "reachable" || !enough)
+    return { after: { said: before.said, failingSince, failedLooks }, drafts: [] };
+  const data = { since: isoTime(failingSince), failedLooks, error, actor };
+  return {
+    after: { said: "unreachable", failingSince, failedLooks },
+    drafts: [{ type: "instance.unreachable", data }],
+  };
+}

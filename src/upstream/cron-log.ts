@@ -1,0 +1,46 @@
+import { readServerTime } from "../base/server-time.ts";
+import type { UpstreamResult } from "./backups-api.ts";
+
+/** A backup that the server's own cron did not manage. `message` is ours: the log's text holds paths and bucket names. */
+export type CronFailure = { name: string /** ms since the epoch, the server's clock. */; at: number; message: string };
+
+/** What the server's log tells about its own schedule; it tells nobody else. */
+export interface CronLog {
+  /**
+   * Failures logged after `since` (ms, the server's clock), oldest first, at most 50. Rows show up about 3 s late, later
+   * on a busy server, never when logging is off.
+   */
+  cronFailures(since: number, signal?: AbortSignal): Promise<UpstreamResult<CronFailure[]>>;
+}
+
+/** Texts of PocketBase's `[Backup cron] Failed to create backup` rows (core/base_backup.go), and what they mean. */
+const reasons: readonly (readonly [text: RegExp, message: string])[] = [
+  [/try again later/i, "Another backup or restore held the server at that moment."],
+  [/no space left/i, "The server's disk is full."],
+  [/permission denied/i, "The server may not write where it stores backups."],
+  [
+    /S3|NoSuchBucket|Signature|AccessDenied|connection refused|dial tcp/i,
+    "The server could not store it in its S3 storage.",
+  ],
+  [/deadline exceeded|timeout/i, "The server gave up after its own time limit."],
+];
+
+/** The query that finds them. `created` is compared as text in PocketBase's own form: a space, no `T`. */
+export function cronLogQuery(since: number): string {
+  const from = new Date(since).toISOString().replace("T", " ");
+  const filter = `message="[Backup cron] Failed to create backup" && created>"${from}"`;
+  return new URLSearchParams({ filter, sort: "created", perPage: "50" }).toString();
+}
+
+/** Rows of `GET /api/logs`; null when it is not a log page. */
+export function cronFailuresOf(json: unknown): CronFailure[] | null {
+  const items = (json as { items?: unknown } | null | undefined)?.items;
+  if (!Array.isArray(items)) return null;
+  return items.flatMap((item): CronFailure[] => {
+    const at = readServerTime(String(item?.created));
+    if (at === null) return [];
+    const error = String(item?.data?.error ?? "");
+    const message = reasons.find(([text]) => text.test(error))?.[1] ?? "The cause stands in the server's log.";
+    return [{ name: String(item?.data?.name ?? ""), at, message }];
+  });
+}

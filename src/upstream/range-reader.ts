@@ -1,0 +1,54 @@
+import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { UpstreamAccess, UpstreamResult } from "./backups-api.ts";
+import type { Fetch } from "./exchange.ts";
+import { openDownload } from "./transfer.ts";
+
+const ANSWER_MS = 15_000;
+
+/**
+ * Reads bytes `[start, end)` of one backup, for looking into an archive. Every answer must be of the same file: the same
+ * size and the same `Last-Modified` as the first, or `backup_changed`. A dead file token is replaced once per read.
+ */
+export function rangeReader(
+  fetch: Fetch,
+  access: (refused?: string) => Promise<UpstreamResult<UpstreamAccess>>,
+  backup: { key: string; size: number },
+): (start: number, end: number) => Promise<Result<Uint8Array, Problem>> {
+  let modified: string | null = null;
+
+  const open = async (start: number, end: number, refused?: string): Promise<Result<Response, Problem>> => {
+    const given = await access(refused);
+    if (!given.ok) return fail(given.error.problem);
+    const opened = await openDownload(fetch, given.value, {
+      method: "GET",
+      key: backup.key,
+      headers: { Range: `bytes=${start}-${end - 1}` },
+      signal: AbortSignal.timeout(ANSWER_MS),
+      headersMs: ANSWER_MS,
+    });
+    if (opened.ok) return opened;
+    return opened.error.unauthorized && refused === undefined
+      ? open(start, end, given.value.token)
+      : fail(opened.error.problem);
+  };
+
+  return async (start, end) => {
+    const opened = await open(start, end);
+    if (!opened.ok) return opened;
+    const { status, headers } = opened.value;
+    const date = headers.get("last-modified");
+    const whole = headers.get("content-range") === `bytes ${start}-${end - 1}/${backup.size}`;
+    if (status !== 206 || !whole || (modified !== null && date !== modified)) {
+      await opened.value.body?.cancel();
+      return fail(problem("backup_changed"));
+    }
+    modified = date;
+    try {
+      const bytes = new Uint8Array(await opened.value.arrayBuffer());
+      return bytes.length === end - start ? ok(bytes) : fail(problem("upstream_invalid"));
+    } catch {
+      return fail(problem("upstream_unreachable"));
+    }
+  };
+}

@@ -1,0 +1,30 @@
+import { z } from "@hono/zod-openapi";
+import { fromUtf8 } from "../base/encoding.ts";
+import { problem } from "../base/problem.ts";
+import { readBody } from "../http/body.ts";
+import { refuse } from "../http/context.ts";
+import { genuinePlace } from "../http/door.ts";
+import { type Relay, route, serve } from "./route.ts";
+
+const BODY_LIMIT = 4_096;
+
+const nudge = route({
+  method: "post",
+  path: "/v1/nudge/{id}",
+  tag: "Instances",
+  summary: "Signed hint of the server's own hook: look now",
+  scope: "public",
+  params: z.object({ id: z.string().max(64) }),
+  answers: { 202: { description: "Taken; at most one look per 2 s follows." } },
+});
+
+/** Unknown instance, wrong signature, old or repeated nudge: all the same 401 (SECURITY 25). */
+export function mountNudge(app: Relay): void {
+  serve(app, nudge, async (c, input) => {
+    const place = await genuinePlace(c, input.params.id);
+    const body = place ? await readBody(c.req.raw, BODY_LIMIT) : null;
+    if (!place || !body) return refuse(c, problem("unauthenticated"));
+    const taken = await c.env.INSTANCE.getByName(place.id).nudge(fromUtf8(body), c.req.header("x-signature") ?? "");
+    return taken ? c.body(null, 202) : refuse(c, problem("unauthenticated"));
+  });
+}
