@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
+import { Refusal } from "./refusal.ts";
 
 /** A program we started, in a process group of its own. */
 export type Running = {
@@ -62,8 +63,11 @@ function leash(pid: number): ChildProcess | null {
   return shell;
 }
 
+let ending = false;
+
 /** Starts a program. A program that cannot be started at all ends with code 127 and the reason in its log. */
 export function startProcess(start: Start): Running {
+  if (ending) throw new Refusal("Ending.");
   const child = spawn(start.command, start.args ?? [], {
     cwd: start.cwd,
     env: start.env ?? process.env,
@@ -123,8 +127,9 @@ export function startProcess(start: Start): Running {
 
 const running = new Set<Running>();
 
-/** Ends every program started here that still runs, whatever it was doing. */
+/** Ends every program started here that still runs, whatever it was doing, and lets no new one start. */
 export async function endAllProcesses(graceMs?: number): Promise<void> {
+  ending = true;
   await Promise.all([...running].map((one) => one.end(graceMs)));
 }
 

@@ -1,0 +1,51 @@
+import { createInterface } from "node:readline/promises";
+
+/** Whether somebody can be asked. */
+export const onTerminal = (): boolean => process.stdin.isTTY === true && process.stderr.isTTY === true;
+
+/** Asks on the terminal; Ctrl-C there is Ctrl-C for the whole script. */
+export async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  terminal.on("SIGINT", () => process.kill(process.pid, "SIGINT"));
+  try {
+    return (await terminal.question(question)).trim();
+  } finally {
+    terminal.close();
+  }
+}
+
+/** The same without showing what is typed. */
+export function askHidden(question: string): Promise<string> {
+  const { stdin } = process;
+  process.stderr.write(question);
+  stdin.setRawMode(true);
+  stdin.resume();
+  stdin.setEncoding("utf8");
+  return new Promise((resolve) => {
+    let typed = "";
+    const finish = () => {
+      stdin.off("data", read);
+      stdin.setRawMode(false);
+      stdin.pause();
+      process.stderr.write("\n");
+      resolve(typed);
+    };
+    const read = (text: string) => {
+      for (const character of text) {
+        if (character === "\r" || character === "\n" || character === "\u0004") return finish();
+        if (character === "\u0003") {
+          finish();
+          process.kill(process.pid, "SIGINT");
+          return;
+        }
+        typed = character === "\u007f" || character === "\b" ? typed.slice(0, -1) : typed + character;
+      }
+    };
+    stdin.on("data", read);
+  });
+}
+
+/** A question whose answer is no unless it is yes. Without a terminal it is no. */
+export async function confirm(question: string): Promise<boolean> {
+  return onTerminal() && /^y(es)?$/i.test(await ask(`${question} [y/N] `));
+}
