@@ -73,8 +73,8 @@ function spoiled(body: ReadableStream<Uint8Array>, strikes: Strikes): ReadableSt
       const { done, value } = await reader.read();
       if (done) return controller.close();
       controller.enqueue(value.subarray(0, left));
+      // An error would throw away what is queued: it comes with the next pull.
       left -= Math.min(left, value.length);
-      if (left === 0) stop(controller);
     },
     cancel: (reason) => reader.cancel(reason),
   });
