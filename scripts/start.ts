@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { backupName, instanceName, makeBackup, mintDemoKey, registerInstance } from "./demo.ts";
 import { demoText } from "./demo-text.ts";
@@ -140,6 +140,10 @@ async function demo(flags: ReturnType<typeof readStartFlags>, runDir: string): P
 await runScript(async () => {
   const flags = readStartFlags();
   const lock = lockFolder(folder, "start.lock");
+  // What a killed run could not take away.
+  await rm(demoFile, { force: true });
+  for (const name of await readdir(folder))
+    if (name.startsWith("run-")) await rm(join(folder, name), { recursive: true, force: true });
   const runDir = await mkdtemp(join(folder, "run-"));
   const asked = new Promise<"asked">((resolve) =>
     onEnd(

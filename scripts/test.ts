@@ -1,0 +1,58 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { bundle, lint, runSteps, servers, types } from "./check-steps.ts";
+import { addTallies, closingLine, type Tally, tallyVitest, type VitestReport } from "./closing-line.ts";
+import { onEnd } from "./lifeline.ts";
+import { endAllProcesses, startProcess } from "./processes.ts";
+import { runScript } from "./refusal.ts";
+import { root } from "./root.ts";
+
+const help = `
+npm test [-- FILTER …]
+
+Gets both PocketBase versions, then checks types, lint and the bundle and runs every test. Filters and flags are
+vitest's (a part of a path, -t NAME, --project worker); with them only the tests that match run, without the other steps.
+`;
+
+/** Runs vitest with its output on the terminal and its own report beside it. */
+async function runVitest(args: string[]): Promise<Tally> {
+  const folder = await mkdtemp(join(tmpdir(), "relay-test-"));
+  const reportFile = join(folder, "report.json");
+  const vitest = startProcess({
+    command: process.execPath,
+    args: [
+      join(root, "node_modules", "vitest", "vitest.mjs"),
+      "run",
+      "--reporter=default",
+      "--reporter=json",
+      `--outputFile.json=${reportFile}`,
+      ...args,
+    ],
+    cwd: root,
+    env: { ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: "1" } : {}) },
+    onOutput: (text) => process.stdout.write(text),
+  });
+  const { code } = await vitest.exited;
+  const text = await readFile(reportFile, "utf8").catch(() => "null");
+  await rm(folder, { recursive: true, force: true });
+  return tallyVitest(JSON.parse(text) as VitestReport | null, code);
+}
+
+await runScript(async () => {
+  const filters = process.argv.slice(2);
+  if (filters.includes("--help") || filters.includes("-h")) {
+    console.log(help.trim());
+    return 0;
+  }
+  onEnd(
+    () => endAllProcesses().then(() => process.exit(130)),
+    () => endAllProcesses(0),
+  );
+  const steps = filters.length > 0 ? [] : [servers, types, lint, bundle];
+  const before = await runSteps(steps);
+  console.log("▶ tests …");
+  const tally = addTallies([before, await runVitest(filters)]);
+  console.log(closingLine(tally));
+  return tally.failed === 0 ? 0 : 1;
+});
