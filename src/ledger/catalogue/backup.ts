@@ -83,9 +83,9 @@ export const backupKinds = {
     },
     {
       expect: { everySeconds: 86_400, graceSeconds: 3_600 },
-      due: "2026-11-23T04:00:04.120Z",
-      newest: sample.backup,
-      newestAgeSeconds: 90_012,
+      due: "2026-11-22T04:00:03.900Z",
+      newest: { key: "acme_nightly_20261121.zip", size: 47_185_920, modified: "2026-11-21T03:00:03.900Z" },
+      newestAgeSeconds: 111_596,
       reminderDays: 0,
       actor: sample.relay,
     },

@@ -9,7 +9,7 @@ export const instanceKinds = {
     "The server did not answer three looks in a row, over at least 60 s.",
     { since: time.describe("The first look that failed."), failedLooks: count, error: fault },
     {
-      since: "2026-11-22T10:00:00.000Z",
+      since: "2026-11-22T09:59:00.000Z",
       failedLooks: 3,
       error: { code: "upstream_unreachable", message: "The server could not be reached." },
       actor: sample.relay,
@@ -18,7 +18,7 @@ export const instanceKinds = {
   "instance.reachable": kind(
     "The server answers again.",
     { since: time.describe("When it had become unreachable."), downSeconds: count },
-    { since: "2026-11-22T10:00:00.000Z", downSeconds: 540, actor: sample.relay },
+    { since: "2026-11-22T09:51:00.000Z", downSeconds: 540, actor: sample.relay },
   ),
   "instance.unauthorized": kind(
     "The server no longer takes the credential the relay holds. Nothing is watched until it gets another.",

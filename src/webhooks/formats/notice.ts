@@ -1,0 +1,60 @@
+import { plainText } from "../../base/text.ts";
+import { durationInWords, sizeInWords, timeInWords } from "../../base/words.ts";
+import type { Actor, BackupFact } from "../../ledger/catalogue/shapes.ts";
+
+/** How much it matters: what people sort and filter by. */
+export type Level = "failure" | "warning" | "recovery" | "success" | "info";
+
+/**
+ * Text for people in pieces: the relay's own words, and text of others (names, messages), which each format must show
+ * without reading it as markup, mention or link.
+ */
+export type Span = string | { foreign: string };
+export type Line = Span[];
+
+/** An event as it is told to people: the worst first, one thing per line. */
+export type Notice = { level: Level; title: Line; lines: Line[] };
+
+const LONGEST_NAME = 160;
+const LONGEST_MESSAGE = 400;
+
+/** Somebody else's text, with everything escaped that could reorder or hide its surroundings (SECURITY 34). */
+export const foreign = (text: string, longest: number = LONGEST_NAME): Span => ({
+  foreign: plainText(text, longest).trim() || "(empty)",
+});
+export const message = (text: string): Span => foreign(text, LONGEST_MESSAGE);
+
+/** Joins own words and spans: `line\`Backup made: ${foreign(key)}\``. */
+export function line(words: TemplateStringsArray, ...spans: Span[]): Line {
+  return words.flatMap((text, at) => [text, ...(at < spans.length ? [spans[at]!] : [])]).filter((span) => span !== "");
+}
+
+/** Who did it, as a line; none for the relay itself. */
+export function byWhom(actor: Actor): Line[] {
+  const named = actor.name ?? actor.id;
+  const who = named === undefined ? null : foreign(named);
+  switch (actor.kind) {
+    case "key":
+      return who ? [line`By API key ${who}.`] : [];
+    case "admin":
+      return [line`By an administrator.`];
+    case "chat":
+      return who ? [line`By ${who} in a chat.`] : [line`From a chat.`];
+    case "schedule":
+      return who ? [line`By schedule ${who}.`] : [line`By a schedule.`];
+    case "upstream":
+      return [line`Not through the relay: the dashboard, the server's own schedule, or storage rules.`];
+    case "relay":
+      return [];
+  }
+}
+
+/** Size and time of a backup, in words. */
+export function sizeAndTime(backup: BackupFact): Line {
+  const time = backup.modified === null ? null : timeInWords(backup.modified);
+  return time === null ? [`${sizeInWords(backup.size)}.`] : [`${sizeInWords(backup.size)}, of ${time}.`];
+}
+
+export const when = (time: string): string => timeInWords(time) ?? "at an unknown time";
+export const duration = durationInWords;
+export const size = sizeInWords;

@@ -1,0 +1,84 @@
+import type { BackupFact } from "../../ledger/catalogue/shapes.ts";
+import type { EventData, EventType } from "../../ledger/event-types.ts";
+import { byWhom, foreign, type Line, line, message, type Notice, sizeAndTime, when } from "./notice.ts";
+
+type RestoreType = Extract<EventType, `restore.${string}` | `approval.${string}`>;
+
+const safety = (backup: BackupFact | null): Line[] =>
+  backup === null ? [line`No safety backup was made.`] : [line`The data before is in ${foreign(backup.key)}.`];
+
+/** Downtimes are tens of milliseconds as often as minutes. */
+const away = (downtimeMs: number | null): Line[] =>
+  downtimeMs === null
+    ? []
+    : [
+        line`The server was away for ${downtimeMs < 10_000 ? `${downtimeMs} ms` : `${Math.round(downtimeMs / 1000)} s`}.`,
+      ];
+
+type Decision = EventData<"approval.requested">;
+const wish = ({ action, backup }: Decision): Line =>
+  action === "restore" ? line`restore ${foreign(backup.key)}` : line`delete ${foreign(backup.key)}`;
+
+const asked = ({ requestedBy }: Decision): Line[] => {
+  const name = requestedBy.name ?? requestedBy.id;
+  return name === undefined ? [] : [line`Asked for by ${foreign(name)}.`];
+};
+
+export const restoreNotices: { [T in RestoreType]: (data: EventData<T>) => Notice } = {
+  "restore.accepted": ({ backup, safetyBackup, actor }) => ({
+    level: "warning",
+    title: line`Restore begins: ${foreign(backup.key)}`,
+    lines: [
+      line`The server accepted the request; whether it works follows.`,
+      sizeAndTime(backup),
+      ...safety(safetyBackup),
+      ...byWhom(actor),
+    ],
+  }),
+  "restore.completed": ({ backup, safetyBackup, downtimeMs, undoUntil, actor }) => ({
+    level: "success",
+    title: line`Restored: ${foreign(backup.key)}`,
+    lines: [
+      sizeAndTime(backup),
+      ...away(downtimeMs),
+      ...safety(safetyBackup),
+      ...(undoUntil === null ? [] : [line`It can be taken back until ${when(undoUntil)}.`]),
+      ...byWhom(actor),
+    ],
+  }),
+  "restore.failed": ({ backup, error, actor }) => ({
+    level: "failure",
+    title: line`Restore failed: ${foreign(backup.key)}`,
+    lines: [[message(error.message)], line`The server kept its old data.`, ...byWhom(actor)],
+  }),
+  "restore.unknown": ({ backup, error, safetyBackup, steps, actor }) => ({
+    level: "failure",
+    title: line`Restore with unknown outcome: ${foreign(backup.key)}`,
+    lines: [
+      [message(error.message)],
+      ...steps.map((step, at): Line => [`${at + 1}. `, message(step)]),
+      ...safety(safetyBackup),
+      ...byWhom(actor),
+    ],
+  }),
+  "approval.requested": (data) => ({
+    level: "warning",
+    title: [line`Approval needed: `, wish(data)].flat(),
+    lines: [...asked(data), sizeAndTime(data.backup), line`It expires ${when(data.expires)}.`],
+  }),
+  "approval.granted": (data) => ({
+    level: "info",
+    title: [line`Approved: `, wish(data)].flat(),
+    lines: [...byWhom(data.actor), ...asked(data)],
+  }),
+  "approval.denied": (data) => ({
+    level: "warning",
+    title: [line`Denied: `, wish(data)].flat(),
+    lines: [...byWhom(data.actor), ...asked(data), line`Nothing was done.`],
+  }),
+  "approval.expired": (data) => ({
+    level: "warning",
+    title: [line`Nobody decided in time: `, wish(data)].flat(),
+    lines: [...asked(data), line`Nothing was done.`],
+  }),
+};
