@@ -65,6 +65,17 @@ function unwrapped(address: Address): Address {
   return new ipaddr.IPv4(address.toByteArray().slice(12));
 }
 
+/** The IPv4 address behind an ISATAP interface identifier (RFC 5214 §6.1), whose u bit may be set or not. */
+function isatap(address: Address): Address | null {
+  const bytes = address.toByteArray();
+  const marked = (bytes[8]! & 0xfd) === 0 && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe;
+  return marked ? new ipaddr.IPv4(bytes.slice(12)) : null;
+}
+
+function sorted(address: Address): AddressClass {
+  return table.find(({ network }) => network[0].kind() === address.kind() && address.match(network))?.kind ?? "public";
+}
+
 /**
  * Sorts one IP address, v4 or v6 without brackets. IPv4 inside IPv6 is judged as IPv4. What is not an address at all is
  * `special`: refuse it.
@@ -73,8 +84,9 @@ export function classify(ip: string): AddressClass {
   // ipaddr.js reads ::1.2.3.4 as the mapped ::ffff:1.2.3.4; on the wire it is the retired ::/96 (RFC 4291 §2.5.5.1).
   if (!ipaddr.isValid(ip) || /^::\d+\./.test(ip)) return "special";
   const address = unwrapped(ipaddr.parse(ip));
-  const hit = table.find(({ network }) => network[0].kind() === address.kind() && address.match(network));
-  return hit?.kind ?? "public";
+  const kind = sorted(address);
+  const tunnelled = kind === "public" ? isatap(address) : null;
+  return tunnelled ? sorted(tunnelled) : kind;
 }
 
 const names: readonly (readonly [pattern: RegExp, kind: AddressClass])[] = [

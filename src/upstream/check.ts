@@ -62,7 +62,8 @@ function versionOf(health: Health, settings: ServerSettings | null): string | nu
 
 /** `Date` has whole seconds, cut off: half a second is added, and the answer was written half a round trip ago. */
 function skewOf(at: number, { serverTime, latencyMs }: Health): number | null {
-  return serverTime === null ? null : Math.round((serverTime + 500 - (at - latencyMs / 2)) / 1000);
+  // `|| 0`, since JSON and people know no negative zero.
+  return serverTime === null ? null : Math.round((serverTime + 500 - (at - latencyMs / 2)) / 1000) || 0;
 }
 
 /** Judges what `inspect` collected; with it the reason to refuse a registration. */
