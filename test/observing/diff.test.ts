@@ -1,37 +1,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { isBackupKey } from "../../src/observing/backup-key.ts";
-import { CONFIRM_MS, diff, ECHO_MS } from "../../src/observing/diff.ts";
-import type { Diff, Fact, Generation, Sighting, Snapshot } from "../../src/observing/sighting.ts";
+import { CONFIRM_MS, ECHO_MS } from "../../src/observing/diff.ts";
+import type { Fact, Generation } from "../../src/observing/sighting.ts";
 import { median, statsOf } from "../../src/observing/stats.ts";
-
-const START = Date.parse("2026-11-22T10:00:00.000Z");
-const serverText = (at: number) => new Date(at).toISOString().replace("T", " ");
-type Files = Record<string, { size?: number; modified?: number; text?: string }>;
-
-/** Keeps the rows as the observer does and remembers what was told. */
-class Watcher {
-  lookedAt: number | null = null;
-  sightings = new Map<string, Sighting>();
-  facts: Fact[] = [];
-  last: Diff | null = null;
-
-  look(files: Files, at: number, serverTime: number | null = at): Fact[] {
-    const items = Object.entries(files).map(([key, { size = 1, modified = 0, text }]) => ({
-      key,
-      size,
-      modified: text ?? serverText(modified),
-    }));
-    const snapshot: Snapshot = { lookedAt: this.lookedAt, sightings: this.sightings };
-    const result = diff(snapshot, { items, serverTime }, at);
-    for (const sighting of result.upserts) this.sightings.set(sighting.key, sighting);
-    for (const key of result.removed) this.sightings.delete(key);
-    this.lookedAt = at;
-    this.facts.push(...result.facts);
-    this.last = result;
-    return result.facts;
-  }
-}
+import { type Files, START, Watcher } from "./watcher.ts";
 
 const told = (facts: Fact[]) =>
   facts.map((fact) => (fact.kind === "store_changed" ? fact.kind : `${fact.kind} ${fact.key}`));

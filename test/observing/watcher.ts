@@ -1,0 +1,30 @@
+import { diff } from "../../src/observing/diff.ts";
+import type { Diff, Fact, Sighting, Snapshot } from "../../src/observing/sighting.ts";
+
+export const START = Date.parse("2026-11-22T10:00:00.000Z");
+const serverText = (at: number) => new Date(at).toISOString().replace("T", " ");
+export type Files = Record<string, { size?: number; modified?: number; text?: string }>;
+
+/** Keeps the rows as the observer does and remembers what was told. */
+export class Watcher {
+  lookedAt: number | null = null;
+  sightings = new Map<string, Sighting>();
+  facts: Fact[] = [];
+  last: Diff | null = null;
+
+  look(files: Files, at: number, serverTime: number | null = at): Fact[] {
+    const items = Object.entries(files).map(([key, { size = 1, modified = 0, text }]) => ({
+      key,
+      size,
+      modified: text ?? serverText(modified),
+    }));
+    const snapshot: Snapshot = { lookedAt: this.lookedAt, sightings: this.sightings };
+    const result = diff(snapshot, { items, serverTime }, at);
+    for (const sighting of result.upserts) this.sightings.set(sighting.key, sighting);
+    for (const key of result.removed) this.sightings.delete(key);
+    this.lookedAt = at;
+    this.facts.push(...result.facts);
+    this.last = result;
+    return result.facts;
+  }
+}
