@@ -21,7 +21,6 @@ export type AddressRule =
   | "fragment"
   | "port"
   | "own"
-  | "tunnel"
   | "wildcard-dns"
   | "unresolved";
 
@@ -45,7 +44,6 @@ const words: Record<AddressRule, string> = {
   fragment: "Leave out the part after #; it is never sent.",
   port: "Use port 443, 8443, or one above 1024.",
   own: "This is the relay itself.",
-  tunnel: "This IPv6 address carries an IPv4 address inside.",
   loopback: "This leads to the machine that the relay runs on.",
   private: "This leads into a private network.",
   "link-local": "This leads to a link-local address.",
@@ -131,15 +129,7 @@ function hostRule(hostname: string): AddressRule | null {
 
 function literalRule(address: string): AddressRule | null {
   const kind = classify(address);
-  if (kind !== "public") return kind;
-  return isIsatap(address) ? "tunnel" : null;
-}
-
-/** RFC 5214 §6.1: an interface identifier of 0000:5efe or 0200:5efe and an IPv4 address, under any prefix. */
-function isIsatap(address: string): boolean {
-  if (!ipaddr.IPv6.isValid(address)) return false;
-  const { parts } = ipaddr.IPv6.parse(address);
-  return (parts[4] === 0 || parts[4] === 0x200) && parts[5] === 0x5efe;
+  return kind === "public" ? null : kind;
 }
 
 /** On a private host the port tells the relay from its neighbours; a public name is the relay on every port. */

@@ -100,7 +100,7 @@ it("refuses a name when any address it resolves to is not public", () => {
   expect(decided(["::ffff:127.0.0.1"])).toBe("loopback");
   expect(decided(["64:ff9b::a9fe:a9fe"])).toBe("metadata");
   expect(decided(["169.254.169.254"])).toBe("metadata");
-  expect(decided(["2600:1f18::5efe:a00:1"])).toBe("tunnel");
+  expect(decided(["2600:1f18::5efe:a00:1"])).toBe("private");
   expect(decided(["fe80::1%eth0"])).toBe("link-local");
   expect(decided(["not an address"])).toBe("special");
   expect(decided(["127.0.0.1", "10.0.0.1"], open)).toBe("taken");
