@@ -8,9 +8,8 @@ import type { RangeReader } from "./ranges.ts";
 /** What a new backup is worth. `no` means that nobody looked, here because the archive is beyond the limits. */
 export type Arrival = {
   verified: "ok" | "suspect" | "no";
-  code: FindingCode | "shrunk" | null;
-  /** Why it is not `ok`, in words. */
-  reason: string | null;
+  /** Why it is not `ok`, in words, worst first; empty when it is. */
+  reasons: { code: FindingCode | "shrunk"; message: string }[];
   lookedAt: LookedAt;
   archive: ArchiveFacts | null;
 };
@@ -33,14 +32,13 @@ export async function verifyOnArrival(
   const inspection = await inspectArchive(reader, size);
   if (!inspection.ok) return inspection;
   const { findings, archive, lookedAt } = inspection.value;
-  const worst = findings.find((finding) => finding.severity === "refuse");
-  if (worst) {
-    const verified = BEYOND_LIMITS.includes(worst.code) ? "no" : "suspect";
-    return ok({ verified, code: worst.code, reason: worst.message, lookedAt, archive });
-  }
+  const refusals = findings.filter(({ severity }) => severity === "refuse");
+  const reasons: Arrival["reasons"] = refusals.map(({ code, message }) => ({ code, message }));
   if (medianSize !== null && size < medianSize * SHRUNK) {
-    const reason = `The backup is ${shownSize(size)}; the ones before it were about ${shownSize(medianSize)}. Look whether data is missing.`;
-    return ok({ verified: "suspect", code: "shrunk", reason, lookedAt, archive });
+    const message = `The backup is ${shownSize(size)}; the ones before it were about ${shownSize(medianSize)}. Look whether data is missing.`;
+    reasons.push({ code: "shrunk", message });
   }
-  return ok({ verified: "ok", code: null, reason: null, lookedAt, archive });
+  const unexamined = refusals.some(({ code }) => BEYOND_LIMITS.includes(code));
+  const verified = unexamined ? "no" : reasons.length > 0 ? "suspect" : "ok";
+  return ok({ verified, reasons, lookedAt, archive });
 }

@@ -117,21 +117,24 @@ describe("a backup that has just arrived", () => {
 
   it("is verified, with what was looked at", async () => {
     const verdict = await verify([data, types]);
-    expect(verdict).toMatchObject({ verified: "ok", code: null, reason: null, archive: { entries: 2 } });
+    expect(verdict).toMatchObject({ verified: "ok", reasons: [], archive: { entries: 2 } });
     expect(verdict).toMatchObject({ lookedAt: { reads: 1, localHeaders: 2 } });
   });
 
   it("is suspect with the reason, when a restore of it would be refused", async () => {
     const verdict = await verify([types]);
-    expect(verdict).toMatchObject({ verified: "suspect", code: "no_database_bosbase" });
-    expect(verdict).toHaveProperty("reason", expect.stringContaining("holds no database"));
-    expect(await verify([{ name: "data.db", data: database({ stated: 4 }) }])).toMatchObject({ code: "database_cut" });
+    expect(verdict).toMatchObject({
+      verified: "suspect",
+      reasons: [{ code: "no_database_bosbase", message: expect.stringContaining("holds no database") }],
+    });
+    const cut = await verify([{ name: "data.db", data: database({ stated: 4 }) }]);
+    expect(cut).toMatchObject({ verified: "suspect", reasons: [{ code: "database_cut" }] });
   });
 
   it("is suspect when it shrank by more than 30 % against the median, not at 30 %", async () => {
     const { size } = (await verify([data])) as { size: number };
     expect(await verify([data], size / 0.7)).toMatchObject({ verified: "ok" });
-    expect(await verify([data], size / 0.69)).toMatchObject({ verified: "suspect", code: "shrunk" });
+    expect(await verify([data], size / 0.69)).toMatchObject({ verified: "suspect", reasons: [{ code: "shrunk" }] });
     expect(await verify([data], size / 3)).toMatchObject({ verified: "ok" });
   });
 
@@ -142,7 +145,10 @@ describe("a backup that has just arrived", () => {
   it("is neither, when it is beyond what is examined", async () => {
     const bytes = zip([data], { zip64: true, end64: { entries: 200_001 } });
     const result = await verifyOnArrival(readerOf(bytes), bytes.length, null);
-    expect(result).toMatchObject({ ok: true, value: { verified: "no", code: "too_many_entries", archive: null } });
+    expect(result).toMatchObject({
+      ok: true,
+      value: { verified: "no", reasons: [{ code: "too_many_entries" }], archive: null },
+    });
   });
 
   it("has no verdict when its bytes could not be had", async () => {
