@@ -395,6 +395,96 @@ export const problems = {
     message: "Missing or invalid backup file.",
     hint: "Ask for a dry run of the restore: its checks say what is wrong with the backup.",
   },
+  operation_final: {
+    status: 409,
+    message: "The operation has ended.",
+    hint: "GET /v1/operations/{id} tells how.",
+  },
+  operation_not_cancelable: {
+    status: 409,
+    message: "The operation cannot be canceled any more.",
+    hint: "The request was sent to the server, which has no way to stop it. Wait for the outcome.",
+  },
+  queue_full: {
+    status: 429,
+    message: "Too Many Requests.",
+    hint: "20 operations wait for this server already. Wait for some to end.",
+  },
+  approvals_full: {
+    status: 429,
+    message: "Too Many Requests.",
+    hint: "Three of your requests wait for an approval already. Have them decided, or cancel one.",
+  },
+  approval_not_pending: {
+    status: 409,
+    message: "The operation does not wait for an approval.",
+    hint: "GET /v1/operations/{id} tells its state.",
+  },
+  approval_own: {
+    status: 403,
+    message: "You are not allowed to perform this request.",
+    hint: "Another principal has to decide: nobody approves or denies a request of their own. You may cancel it.",
+  },
+  approval_denied: {
+    status: 403,
+    message: "The request was denied.",
+    hint: "Another principal said no: the operation's approval names who. Nothing was done.",
+  },
+  approval_expired: {
+    status: 409,
+    message: "The request was not approved in time.",
+    hint: "Nothing was done; ask again.",
+  },
+  approval_changed: {
+    status: 409,
+    message: "The backup is not the one that was asked for.",
+    hint: "The file was replaced or deleted since. Nothing was done; look at the backup and ask again.",
+  },
+  idempotency_key_invalid: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: "Idempotency-Key takes 1 to 255 visible ASCII characters, best a UUID.",
+  },
+  idempotency_unsupported: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: "Idempotency-Key is understood only by calls that answer an operation.",
+  },
+  idempotency_mismatch: {
+    status: 422,
+    message: "The Idempotency-Key was used for another request.",
+    hint: "Take a new key for a new request, or send the same request again.",
+  },
+  idempotency_running: {
+    status: 409,
+    message: "The request with this Idempotency-Key is still running.",
+    hint: "Follow Location instead of asking again.",
+  },
+  undo_unavailable: {
+    status: 409,
+    message: "The restore cannot be undone.",
+    hint: "Restore the safety backup by hand if it is still there.",
+  },
+  restore_protected: {
+    status: 409,
+    message: "A restore is running.",
+    hint: "Wait for its outcome: until then nothing may be made, and neither the restored backup nor the safety backup be replaced or deleted.",
+  },
+  restore_failed: {
+    status: 400,
+    message: "The restore failed; the server kept its data.",
+    hint: "The message tells the server's reason where its log had one.",
+  },
+  restore_unknown: {
+    status: 504,
+    message: "It could not be settled whether the restore happened.",
+    hint: "The result's steps say how to find out and how to put the old data back.",
+  },
+  safety_backup_failed: {
+    status: 400,
+    message: "The safety backup could not be made, so nothing was restored.",
+    hint: "The operation's steps tell why. safetyBackup: false needs the scope backups:restore-unsafe.",
+  },
   login_failed: {
     status: 400,
     message: "Failed to authenticate.",

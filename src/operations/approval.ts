@@ -1,0 +1,54 @@
+import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { Operation } from "./operation.ts";
+
+/** Requests of one principal that may wait for a yes at once. */
+export const MAX_PENDING = 3;
+/** How long somebody has to decide, unless the key says otherwise, and the most it may say. */
+export const APPROVAL_SECONDS = 15 * 60;
+export const MAX_APPROVAL_SECONDS = 24 * 3600;
+
+/** What an approval is for, exactly. A delete has no digest. */
+export type Binding = { key: string; size: number; modified: string; directorySha256: string | null };
+
+/**
+ * When a new request's approval expires (ms since the epoch), or `approvals_full`. `active` are the operations that
+ * have not ended.
+ */
+export function requestApproval(
+  active: readonly Operation[],
+  principal: string,
+  now: number,
+  seconds = APPROVAL_SECONDS,
+): Result<number, Problem> {
+  const pending = active.filter(({ state, actor }) => state === "awaiting_approval" && actor.principal === principal);
+  if (pending.length >= MAX_PENDING) return fail(problem("approvals_full"));
+  return ok(now + Math.min(Math.max(seconds, 1), MAX_APPROVAL_SECONDS) * 1000);
+}
+
+/** True from the moment on at which nobody can decide any more. */
+export const hasExpired = ({ state, approval }: Operation, now: number): boolean =>
+  state === "awaiting_approval" && approval !== null && now >= approval.expires;
+
+/**
+ * Whether a principal may approve or deny (SECURITY 3): in time, and not one's own request, whatever key or surface it
+ * came by. `null` is somebody nobody named, who may request but never decide; a request without a principal can be
+ * decided by any named one. Scope and patterns of the decider are the verdict's business.
+ */
+export function mayDecide(operation: Operation, by: string | null, now: number): Result<null, Problem> {
+  if (operation.state !== "awaiting_approval") return fail(problem("approval_not_pending"));
+  if (hasExpired(operation, now)) return fail(problem("approval_expired"));
+  if (by === null || by === operation.actor.principal) return fail(problem("approval_own"));
+  return ok(null);
+}
+
+/** SECURITY 18: just before the request, what is there must be what was approved, to the byte of its listing. */
+export function stillBound(binding: Binding, seen: Binding | null): Result<null, Problem> {
+  const same =
+    seen !== null &&
+    seen.key === binding.key &&
+    seen.size === binding.size &&
+    seen.modified === binding.modified &&
+    seen.directorySha256 === binding.directorySha256;
+  return same ? ok(null) : fail(problem("approval_changed"));
+}

@@ -1,0 +1,49 @@
+import { type Problem, problem } from "../base/problem.ts";
+import type { Operation } from "./operation.ts";
+
+/** Operations that may wait for one server. */
+export const MAX_QUEUED = 20;
+
+/** An operation that changes the server, with the file it keeps as a way back. */
+export type Claim = Operation & { safetyKey?: string | null };
+
+/** What somebody wants to do right now, outside the queue. */
+export type Wish = { verb: "create" | "restore" | "delete" | "upload"; key: string | null };
+
+/** Why another operation cannot be queued, or null. `active` are those that have not ended. */
+export function queueRefusal(active: readonly Operation[]): Problem | null {
+  const queued = active.filter(({ state }) => state === "queued").length;
+  return queued < MAX_QUEUED ? null : problem("queue_full", { retryAfterSeconds: 60 });
+}
+
+/**
+ * The operation to start now: none while one runs, else the one that was asked for first. An approval does not move an
+ * operation to the back: its place is that of the request.
+ */
+export function nextToRun(active: readonly Operation[]): Operation | null {
+  if (active.some(({ state }) => state === "running")) return null;
+  const queued = active.filter(({ state }) => state === "queued");
+  return queued.sort((a, b) => a.requested - b.requested || (a.id < b.id ? -1 : 1))[0] ?? null;
+}
+
+/** How many operations go before this one; 0 when it is next or running. Null when it is not in line. */
+export function placeInQueue(active: readonly Operation[], id: string): number | null {
+  const line = active.filter(({ state }) => state === "running" || state === "queued");
+  const running = (operation: Operation) => (operation.state === "running" ? 0 : 1);
+  line.sort((a, b) => running(a) - running(b) || a.requested - b.requested || (a.id < b.id ? -1 : 1));
+  const place = line.findIndex((operation) => operation.id === id);
+  return place < 0 ? null : place;
+}
+
+/**
+ * SECURITY 16: from preflight to outcome of a restore nothing else is made or restored, and neither the restored file
+ * nor its safety copy is replaced or deleted (a file swapped in the server's first second is what gets restored). The
+ * refusal, or null. What can wait is queued instead.
+ */
+export function restoreRefusal(active: readonly Claim[], { verb, key }: Wish): Problem | null {
+  const restore = active.find(({ kind, state }) => kind === "restore" && state === "running");
+  if (!restore) return null;
+  if (verb === "create" || verb === "restore") return problem("restore_protected", { retryAfterSeconds: 5 });
+  const claimed = key !== null && (key === restore.target.key || key === restore.safetyKey);
+  return claimed ? problem("restore_protected", { retryAfterSeconds: 5 }) : null;
+}
