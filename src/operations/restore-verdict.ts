@@ -1,0 +1,125 @@
+import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
+
+/** One look at the server after it accepted a restore. Times are ms since the epoch on the relay's own clock. */
+export type Sighting = {
+  at: number;
+  /**
+   * Asked after everything else of this look. `guest`: it answered and took none of our credentials (the token, then
+   * the stored password, then the one before). `refused`: it answered otherwise (a proxy's page, an IP list, 5xx).
+   */
+  server: "down" | "refused" | "guest" | "superuser";
+  /** Health's `canBackup`; null when not told. */
+  idle: boolean | null;
+  /** Whether the canary record is there; null when not planted or not readable. */
+  canary: boolean | null;
+  /** Whether the log row planted before is there; null when not planted or not readable. */
+  logRow: boolean | null;
+  /** Why the server's log says that a restore of this key failed since; null when it says nothing. */
+  failure: RestoreFailureReason | null;
+};
+
+/** What is known of the restore beside the sightings. */
+export type Watched = {
+  /** When the request was sent. */
+  sentAt: number;
+  /** On BosBase records and logs live in PostgreSQL, where a restore does not touch them: they prove nothing. */
+  bosbase: boolean;
+  /** True when the token used before it would not have expired by itself meanwhile, so that its death means something. */
+  tokenWouldLive: boolean;
+};
+
+export type RestoreVerdict =
+  | { state: "watching" }
+  | { state: "succeeded"; evidence: "canary" | "log_row" | "dead_token" }
+  | { state: "failed"; evidence: "canary" | "log_row" | "failure_row"; reason: RestoreFailureReason | null }
+  | { state: "unknown"; because: "not_back" | "still_busy" | "no_access" | "no_evidence" | "bosbase" };
+
+/** The server sleeps this long before it starts: whatever vanished earlier did not vanish by the restore. */
+const EARLIEST_MS = 1_000;
+/** A failure is over by then, so what is still there counts from now on. */
+export const SETTLED_MS = 5_000;
+/** A sign of failure must be seen twice, this far apart: a server under load starts late. */
+const TWICE_MS = 1_000;
+/** A server that has not come back by then will not by itself: a database it cannot open stops it at every start. */
+export const BACK_MS = 10 * 60_000;
+/** The server fetches an archive from S3 for at most 10 minutes, and then has to unpack it. */
+const BUSY_MS = 20 * 60_000;
+/** However it presents itself, looking ends then. */
+const LIMIT_MS = 60 * 60_000;
+/** How long to look for evidence on a server that answers but shows none. */
+const EVIDENCE_MS = 60_000;
+
+/**
+ * Decides what became of a restore (facts: upstream §1.6.1, seen on PocketBase 0.23 to 0.40). Worth in this order: the
+ * canary record, the canary log row, the death of a token that lived, a row about the failure. Outages, `canBackup` and
+ * elapsed time prove nothing; they only say how long to go on. `sightings` are in order of time; `now` is the last look.
+ */
+export function restoreVerdict(watched: Watched, sightings: readonly Sighting[], now: number): RestoreVerdict {
+  const readable = sightings.filter(({ server, idle }) => server === "superuser" && idle === true);
+  if (!watched.bosbase) {
+    for (const [sign, evidence] of [
+      ["canary", "canary"],
+      ["logRow", "log_row"],
+    ] as const) {
+      const gone = readable.find((sighting) => sighting[sign] === false);
+      if (gone && gone.at < watched.sentAt + EARLIEST_MS) continue;
+      if (gone) return { state: "succeeded", evidence };
+      const there = readable.filter((sighting) => sighting[sign] === true);
+      if (seenTwice(there, watched)) return { state: "failed", evidence, reason: reasonIn(sightings) };
+    }
+    const guests = sightings.filter(({ server }) => server === "guest");
+    if (watched.tokenWouldLive && seenTwice(guests, watched)) return { state: "succeeded", evidence: "dead_token" };
+  }
+  const reason = reasonIn(sightings);
+  if (reason !== null) return { state: "failed", evidence: "failure_row", reason };
+  return undecided(watched, sightings, now);
+}
+
+/** Goes on watching, or gives up with the reason. */
+function undecided(watched: Watched, sightings: readonly Sighting[], now: number): RestoreVerdict {
+  const last = sightings.at(-1);
+  const over = now - watched.sentAt >= LIMIT_MS;
+  const lasts = over ? LIMIT_MS : now - stateSince(sightings, watched.sentAt);
+  if (!last || last.server === "down" || last.server === "refused") {
+    if (lasts < BACK_MS) return { state: "watching" };
+    return { state: "unknown", because: last?.server === "refused" ? "no_access" : "not_back" };
+  }
+  if (last.idle === false) return lasts < BUSY_MS ? { state: "watching" } : { state: "unknown", because: "still_busy" };
+  if (now - watched.sentAt < EVIDENCE_MS || lasts < EVIDENCE_MS) return { state: "watching" };
+  if (watched.bosbase) return { state: "unknown", because: "bosbase" };
+  return { state: "unknown", because: last.server === "guest" ? "no_access" : "no_evidence" };
+}
+
+/** How the server presents itself, as far as waiting is concerned. */
+const presence = ({ server, idle }: Sighting): string =>
+  server === "down" || server === "refused" ? "away" : server === "superuser" && idle === false ? "busy" : server;
+
+/** When it began to present itself the way it does now. */
+function stateSince(sightings: readonly Sighting[], sentAt: number): number {
+  let since = sightings.at(-1)?.at ?? sentAt;
+  for (const sighting of sightings.toReversed()) {
+    if (presence(sighting) !== presence(sightings.at(-1)!)) break;
+    since = sighting.at;
+  }
+  return since;
+}
+
+/** Seen at least twice, apart, after the restore had time to happen. */
+function seenTwice(signs: readonly Sighting[], { sentAt }: Watched): boolean {
+  const late = signs.filter(({ at }) => at >= sentAt + SETTLED_MS);
+  return late.length >= 2 && late.at(-1)!.at - late[0]!.at >= TWICE_MS;
+}
+
+const reasonIn = (sightings: readonly Sighting[]): RestoreFailureReason | null =>
+  sightings.findLast(({ failure }) => failure !== null)?.failure ?? null;
+
+/**
+ * How long the server was seen away, in ms: from the first look that missed it to the next that did not. Outages are
+ * 20 to 2,500 ms, so most fall between two looks: then null. A server still away has been away until `now`.
+ */
+export function downtime(sightings: readonly Sighting[], now: number): number | null {
+  const away = sightings.findIndex(({ server }) => server === "down");
+  if (away < 0) return null;
+  const back = sightings.slice(away).find(({ server }) => server !== "down");
+  return (back?.at ?? now) - sightings[away]!.at;
+}
