@@ -41,6 +41,8 @@ function operation(changes: Partial<Operation> = {}): Operation {
     error: null,
     result: null,
     approval: null,
+    binding: null,
+    restore: null,
     ...changes,
   };
 }
