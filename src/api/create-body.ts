@@ -26,19 +26,28 @@ export async function requestedName(request: Request): Promise<Result<string | n
 }
 
 function fromJson(bytes: Uint8Array): Result<string | null, Problem> {
-  if (bytes.length === 0) return ok(null);
-  const value = parseJson(bytes) ?? parseJson(firstObject(bytes));
-  if (value === null) return ok(null);
-  if (typeof value !== "object" || Array.isArray(value)) return unreadable();
-  const entry = Object.entries(value as object).find(([key]) => key.toLowerCase() === "name");
+  const value = parseJson(bytes);
+  const first = value === undefined ? parseJson(firstObject(bytes)) : value;
+  if (first === null) return ok(null);
+  if (typeof first !== "object" || Array.isArray(first)) return unreadable();
+  const entry = Object.entries(first as object).findLast(([key]) => key.toLowerCase() === "name");
   if (!entry || entry[1] === null || entry[1] === "") return ok(null);
   return typeof entry[1] === "string" ? ok(entry[1]) : unreadable();
 }
 
-/** The server's decoder stops after the first value, so what trails it is ignored. */
+/** The server's decoder stops after the first value, so what trails the object is ignored: up to the brace that ends it. */
 function firstObject(bytes: Uint8Array): Uint8Array {
-  const end = bytes.lastIndexOf(0x7d);
-  return end < 0 ? new Uint8Array() : bytes.subarray(0, end + 1);
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const character = bytes[at]!;
+    if (quoted && character === 0x5c) at++;
+    else if (character === 0x22) quoted = !quoted;
+    else if (quoted) continue;
+    else if (character === 0x7b) depth++;
+    else if (character === 0x7d && --depth <= 0) return bytes.subarray(0, at + 1);
+  }
+  return new Uint8Array();
 }
 
 async function fromMultipart(type: string, bytes: Uint8Array): Promise<Result<string | null, Problem>> {
@@ -47,7 +56,7 @@ async function fromMultipart(type: string, bytes: Uint8Array): Promise<Result<st
     const name = form.get("name");
     if (typeof name === "string" && name !== "") return ok(name);
     const json = form.get("@jsonPayload");
-    return typeof json === "string" ? fromJson(new TextEncoder().encode(json)) : ok(null);
+    return typeof json === "string" && json !== "" ? fromJson(new TextEncoder().encode(json)) : ok(null);
   } catch {
     return unreadable();
   }
