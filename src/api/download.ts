@@ -3,6 +3,7 @@ import { parseTicketParameter } from "../access/credential.ts";
 import { download } from "../backups/download.ts";
 import { systemClock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
+import { problems } from "../base/problems.ts";
 import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
@@ -36,6 +37,12 @@ async function visitorOf(c: AppContext): Promise<Result<Visitor, Problem>> {
   return asTicket(await visit(c, ticket.ok ? ticket.value : null));
 }
 
+/** PocketBase has one message for everybody who may not download; code and hint say which it was. */
+const inDownloadWords = (refused: Problem): Problem =>
+  refused.code === "scope_missing" || refused.code === "network_refused"
+    ? { ...refused, message: problems.ticket_refused.message }
+    : refused;
+
 /** One download as the Worker runs it: it passes the door for the first byte and again for every heal and every piece. */
 class Transfer {
   private readonly c: AppContext;
@@ -57,7 +64,7 @@ class Transfer {
   async answer(): Promise<Response> {
     let answered = await this.attempt(false);
     if (!answered.ok && answered.error.code === "backup_changed") answered = await this.attempt(true);
-    return answered.ok ? answered.value : refuse(this.c, answered.error);
+    return answered.ok ? answered.value : refuse(this.c, inDownloadWords(answered.error));
   }
 
   private async attempt(anew: boolean): Promise<Result<Response, Problem>> {

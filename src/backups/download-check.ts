@@ -16,6 +16,7 @@ function windowOf(
   whole: boolean,
 ): Result<Window, Problem> {
   if (whole) return ok({ start: 0, end: size - 1, total: size });
+  if (isEmptySuffix(asked, size, headers)) return ok({ start: size, end: size - 1, total: size });
   const window = parseContentRange(headers.get("Content-Range"));
   if (status !== 206 || !window) return invalid("The server told a range that cannot be.");
   if (window.total !== size) return changed();
@@ -23,6 +24,10 @@ function windowOf(
   const other = wanted !== "other" && (wanted.start !== window.start || wanted.end !== window.end);
   return other ? invalid("The server answered another range than the one asked for.") : ok(window);
 }
+
+/** Go answers the last 0 bytes with 206, nothing, and a range that RFC 9110 §14.4 does not know. */
+const isEmptySuffix = (asked: Conditions, size: number, headers: Headers): boolean =>
+  /^bytes=\s*-0+\s*$/.test(asked.Range ?? "") && headers.get("Content-Range") === `bytes ${size}-${size - 1}/${size}`;
 
 /**
  * Whether the first answer to a download is one of the file that was listed, told in a way that can be relied on: its

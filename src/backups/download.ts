@@ -63,6 +63,7 @@ function passed(call: DownloadCall, piece: Piece, status: number, headers: Heade
   const length = contentLength(response.headers);
   if (length !== null && (status === 200 || status === 206)) headers.set("Content-Length", String(length));
   if (status === 416) headers.set("Content-Type", "text/plain; charset=utf-8");
+  if (status === 304) headers.delete("Content-Type");
   // Go's `http.ServeContent` words both ways; the server's own body is not passed on.
   const text = headers.has("Content-Range") ? "invalid range: failed to overlap\n" : "invalid range\n";
   piece.close();
