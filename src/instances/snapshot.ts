@@ -40,13 +40,14 @@ export class Snapshot {
     return this.start();
   }
 
-  /** The entry as last seen; with `fresh` on a miss the server is asked once more. Null: not there. */
+  /** The entry as last seen; on a miss the server is asked once more. Null: not there. */
   async find(key: string): Promise<UpstreamResult<ListedBackup | null>> {
     const known = this.byKey?.get(key);
     if (known) return { ok: true, value: known };
     const listing = await this.look();
     if (!listing.ok) return listing;
-    return { ok: true, value: this.byKey?.get(key) ?? null };
+    // Not from `byKey`: a change meanwhile keeps this list out of it, though it answers the question.
+    return { ok: true, value: listing.value.items.find((item) => item.key === key) ?? null };
   }
 
   private start(): Promise<UpstreamResult<Listing>> {

@@ -37,12 +37,17 @@ export function transferHandlers({
     const given = await connected.value.session.access(use, refused);
     return given.ok ? given : fail(given.error.problem);
   };
+  /** The next look for this key asks the server: what was listed last may be gone or replaced behind the relay's back. */
+  const forget = async (key: string): Promise<void> => {
+    const connected = await server.connect();
+    if (connected.ok) connected.value.snapshot.forget(key);
+  };
   const started = ({ actor, caller }: Admitted, key: string, range: string | null): number =>
     audit.admit(actor, "download", key, caller, range);
 
   return {
     "download.open": async ({ key, head, range, transfer, refusedToken, anew }, admitted) => {
-      if (anew) await server.connect().then((connected) => connected.ok && connected.value.snapshot.forget(key));
+      if (anew) await forget(key);
       const found = await find(server, key, "backup_not_found");
       if (!found.ok) return found;
       const given = await access("download", refusedToken ?? undefined);
@@ -63,6 +68,7 @@ export function transferHandlers({
         return taken("upload_reserved");
       const reservation = transfers.reserve(name, size, auditRow);
       if (!reservation) return taken("upload_reserved");
+      await forget(name);
       const found = await find(server, name, "backup_not_found");
       if (found.ok || found.error.code !== "backup_not_found") {
         transfers.release(reservation);
