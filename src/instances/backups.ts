@@ -101,10 +101,10 @@ export function backupHandlers({
 
     "backups.create": async ({ name, unreadable, waitSeconds }, admitted) => {
       if (operations.holder()) return fail(problem("upstream_busy"));
-      if (unreadable) return fail(unreadable);
+      if (unreadable) return fail(await busyFirst(server, unreadable));
       const key = name ?? generatedBackupName(await appName(server), clock());
       const creatable = isCreatableName(key);
-      if (!creatable.ok) return creatable;
+      if (!creatable.ok) return fail(await busyFirst(server, creatable.error));
       if (!seenBy(admitted)(key)) return fail(problem("pattern_refused"));
       if (transfers.holds(key)) return fail(problem("upload_reserved", { data: nameExists }));
       // Reading the server's name for itself may have let another caller in.
@@ -127,7 +127,7 @@ export function backupHandlers({
     "backups.restore": async ({ key, waitSeconds }, admitted) => {
       if (operations.holder()) return fail(problem("upstream_busy"));
       const found = await find(server, key, "backup_missing");
-      if (!found.ok) return found;
+      if (!found.ok) return fail(await busyFirst(server, found.error));
       if (operations.holder()) return fail(problem("upstream_busy"));
       const operation = operations.start("restore", targetOf(found.value), actorOf(admitted));
       const ended = (await operations.wait(operation.id, waitSeconds)) ?? operation;
@@ -171,6 +171,14 @@ export async function find(
   const found = await connected.value.snapshot.find(key);
   if (!found.ok) return fail(found.error.problem);
   return found.value ? ok(found.value) : fail(problem(missing));
+}
+
+/** PocketBase looks at its lock before it looks at what is asked, so a caller of a busy server hears that it is busy. */
+async function busyFirst(server: Server, refused: Problem): Promise<Problem> {
+  const connected = await server.connect();
+  if (!connected.ok) return refused;
+  const health = await connected.value.session.health();
+  return health.ok && health.value.idle === false ? problem("upstream_busy") : refused;
 }
 
 /** The name the server generates backups by; null when it does not tell, and then the generated name has none. */
