@@ -16,7 +16,7 @@ export type PocketBase = {
 
 type Say = (line: string) => void;
 
-const cacheFolder = join(root, ".cache", "pocketbase");
+const projectCache = join(root, ".cache", "pocketbase");
 
 /** The version a binary tells, "unknown" for one built without, null when it is no server we can run. */
 async function tellVersion(path: string): Promise<string | null> {
@@ -49,7 +49,7 @@ async function findOwn(wanted: string | null, say: Say): Promise<PocketBase | nu
 }
 
 /** What an earlier run fetched. A binary whose hash is pinned is checked on every start. */
-async function findCached(version: string): Promise<PocketBase | null> {
+async function findCached(version: string, cacheFolder: string): Promise<PocketBase | null> {
   const folder = join(cacheFolder, version);
   const path = join(folder, binaryName);
   if (!existsSync(path)) return null;
@@ -62,7 +62,7 @@ async function findCached(version: string): Promise<PocketBase | null> {
 }
 
 /** Fetches one version into the cache; the reasons when no source has it. */
-async function fetchVersion(version: string, say: Say): Promise<PocketBase | string[]> {
+async function fetchVersion(version: string, cacheFolder: string, say: Say): Promise<PocketBase | string[]> {
   const reasons: string[] = [];
   await mkdir(cacheFolder, { recursive: true });
   for (const source of sources) {
@@ -75,7 +75,7 @@ async function fetchVersion(version: string, say: Say): Promise<PocketBase | str
         await writeFile(join(ready, "origin"), `${source.origin}\n`);
         // Another process may have been faster; its copy is as good.
         await rename(ready, join(cacheFolder, version)).catch(() => {});
-        const found = await findCached(version);
+        const found = await findCached(version, cacheFolder);
         if (found) return found;
       } else reasons.push(reason);
     } finally {
@@ -90,7 +90,11 @@ async function fetchVersion(version: string, say: Say): Promise<PocketBase | str
  * build, the official release. With `wanted` exactly that version; without, the default one, or what the user brought
  * along, or, when the default cannot be had, the last of the line before (said aloud). Refuses with every source's reason.
  */
-export async function findPocketBase(wanted: string | null = null, say: Say = () => {}): Promise<PocketBase> {
+export async function findPocketBase(
+  wanted: string | null = null,
+  say: Say = () => {},
+  cacheFolder: string = projectCache,
+): Promise<PocketBase> {
   if (wanted !== null && !/^\d+\.\d+\.\d+$/.test(wanted))
     throw new Refusal(`"${wanted}" is no PocketBase version: give it as three numbers, for example ${defaultVersion}.`);
   const own = await findOwn(wanted, say);
@@ -98,9 +102,9 @@ export async function findPocketBase(wanted: string | null = null, say: Say = ()
   const failures: string[] = [];
   for (const version of wanted === null ? [defaultVersion, previousVersion] : [wanted]) {
     if (failures.length > 0) say(`PocketBase ${defaultVersion} cannot be had here; trying ${version} instead.`);
-    const cached = await findCached(version);
+    const cached = await findCached(version, cacheFolder);
     if (cached) return cached;
-    const fetched = await fetchVersion(version, say);
+    const fetched = await fetchVersion(version, cacheFolder, say);
     if (!Array.isArray(fetched)) {
       say(`PocketBase ${version} is ready (${fetched.origin}).`);
       return fetched;

