@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fromBase64url, fromUtf8, utf8 } from "../../src/base/encoding.ts";
+import { checkOf } from "../../src/upstream/check.ts";
 import type { Fetch } from "../../src/upstream/exchange.ts";
+import { inspect } from "../../src/upstream/inspect.ts";
 import { type UpstreamSession, upstreamSession } from "../../src/upstream/session.ts";
 import { database, joined, zip } from "../harness/fake/archive.ts";
 
@@ -432,6 +434,21 @@ export function contract(name: string, start: () => Promise<ContractServer>): vo
 
     it("tells where backups are kept", async () => {
       expect(await session.settings()).toEqual({ ok: true, value: { s3: false, superuserIps: 0, appName: "Acme" } });
+    });
+
+    it("is found healthy by the check", async () => {
+      const { email, password, fetch, url } = server;
+      const wire = { baseUrl: url, headers: {}, fetch, clock: Date.now };
+      const observed = await inspect({
+        ...wire,
+        credential: { kind: "password", email, password },
+        edge: false,
+        session,
+      });
+      const { check, refusal } = checkOf(observed);
+      const version = server.line === "0.40" ? ">=0.40" : "0.38-0.39";
+      expect(check).toMatchObject({ reachable: true, authorized: true, flavour: "pocketbase", version, idle: true });
+      expect([check.storage, check.warnings, refusal]).toEqual(["local", [], null]);
     });
 
     /** Waits until the server answers a superuser and a restore's end is certain. */
