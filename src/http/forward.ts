@@ -13,7 +13,7 @@ export function conditions(caller: Headers): Conditions {
   const own: Conditions = {};
   for (const name of passed) {
     const value = caller.get(name);
-    if (value !== null && value.length <= LONGEST_VALUE) own[name] = value;
+    if (value && value.length <= LONGEST_VALUE) own[name] = value;
   }
   return own;
 }

@@ -1,0 +1,171 @@
+import { describe, expect, it } from "vitest";
+import { attachment, formPart, parseMediaType } from "../../src/http/content-disposition.ts";
+import { conditions, fileHeaders, lastModified } from "../../src/http/forward.ts";
+import { contentLength, parseContentRange, requestedWindow } from "../../src/http/range.ts";
+
+describe("ranges", () => {
+  it("reads only a Content-Range that can be", () => {
+    expect(parseContentRange("bytes 0-9/100")).toEqual({ start: 0, end: 9, total: 100 });
+    for (const odd of [
+      null,
+      "",
+      "bytes */100",
+      "bytes 0-9/*",
+      "bytes 9-0/100",
+      "bytes 0-100/100",
+      "items 0-9/100",
+      "bytes 0-9/100, bytes 0-9/100",
+      "bytes -1-9/100",
+      "bytes 0-99999999999999999999/99999999999999999999",
+    ])
+      expect(parseContentRange(odd)).toBe(null);
+  });
+
+  it("knows the window a Range asks for, as Go's http.ServeContent gives it", () => {
+    const window = (start: number, end: number) => ({ start, end, total: 100 });
+    expect(requestedWindow("bytes=0-9", 100)).toEqual(window(0, 9));
+    expect(requestedWindow("bytes=90-", 100)).toEqual(window(90, 99));
+    expect(requestedWindow("bytes=0-500", 100)).toEqual(window(0, 99));
+    expect(requestedWindow("bytes=-22", 100)).toEqual(window(78, 99));
+    expect(requestedWindow("bytes=-500", 100)).toEqual(window(0, 99));
+    for (const other of [
+      "bytes=100-",
+      "bytes=5-2",
+      "bytes=-0",
+      "bytes=",
+      "bytes=-",
+      "bytes=0-3,10-13",
+      "items=0-1",
+      "bytes=a-b",
+    ])
+      expect(requestedWindow(other, 100)).toBe("other");
+    expect(requestedWindow("bytes=-5", 0)).toBe("other");
+  });
+
+  it("reads a Content-Length that is one number", () => {
+    expect(contentLength(new Headers({ "content-length": "17" }))).toBe(17);
+    for (const odd of ["", "-1", "1.5", "0x10", "1, 1", "99999999999999999999"])
+      expect(contentLength(new Headers({ "content-length": odd }))).toBe(null);
+    expect(contentLength(new Headers())).toBe(null);
+  });
+});
+
+describe("what of a download passes (SECURITY 14)", () => {
+  it("to the server: range and conditions, nothing else", () => {
+    const own = {
+      range: "bytes=0-1",
+      "if-range": "x",
+      "if-match": "x",
+      "if-none-match": "x",
+      "if-modified-since": "x",
+      "if-unmodified-since": "x",
+    };
+    const more = {
+      authorization: "brk",
+      cookie: "pb_auth=x",
+      "x-forwarded-for": "1.1.1.1",
+      te: "x",
+      accept: "a",
+      host: "h",
+    };
+    const passed = conditions(new Headers({ ...own, ...more }));
+    expect(Object.fromEntries(Object.entries(passed).map(([name, value]) => [name.toLowerCase(), value]))).toEqual(own);
+    expect(conditions(new Headers({ range: `bytes=${"0-1,".repeat(400)}5-6` }))).toEqual({});
+  });
+
+  it("to the caller: checked values under our own guard", () => {
+    const server = new Headers({
+      "content-type": "text/html",
+      "content-range": "bytes 0-1/x",
+      "last-modified": "yesterday",
+      "accept-ranges": "bytes, evil",
+      "content-disposition": "inline",
+      "set-cookie": "a=b",
+      etag: '"e"',
+      location: "https://elsewhere.example/?token=t",
+      "content-security-policy": "default-src *",
+      "cache-control": "max-age=2592000",
+    });
+    expect(Object.fromEntries(fileHeaders(server, "x.zip"))).toEqual({
+      "content-type": "application/octet-stream",
+      "content-disposition": 'attachment; filename="x.zip"',
+      "content-security-policy": "default-src 'none'; sandbox",
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      "cache-control": "private, no-store",
+    });
+  });
+
+  it("a boundary of several ranges only when it is one", () => {
+    const typeFor = (type: string) => fileHeaders(new Headers({ "content-type": type }), "x").get("content-type");
+    expect(typeFor("multipart/byteranges; boundary=abc123")).toBe('multipart/byteranges; boundary="abc123"');
+    for (const odd of [
+      'multipart/byteranges; boundary="a b"',
+      "multipart/byteranges",
+      "multipart/byteranges; boundary=a; x=y",
+    ])
+      expect(typeFor(odd)).toBe("application/octet-stream");
+  });
+
+  it("a date only when it is one", () => {
+    expect(lastModified(new Headers({ "last-modified": "Mon, 23 Nov 2026 00:17:13 GMT" }))).not.toBe(null);
+    expect(lastModified(new Headers({ "last-modified": "2026-11-23" }))).toBe(null);
+  });
+});
+
+describe("Content-Disposition", () => {
+  it("tells any file name safely: ASCII in filename, the rest exact in filename*", () => {
+    const told: [string, string][] = [
+      ["pb_backup_acme_1.zip", 'filename="pb_backup_acme_1.zip"'],
+      ["@auto_pb_backup_1.zip", 'filename="@auto_pb_backup_1.zip"'],
+      ["My Backup (1).ZIP", 'filename="My Backup (1).ZIP"'],
+      ["dir/sub.zip", 'filename="sub.zip"'],
+      ['q"uote.zip', "filename=\"q_uote.zip\"; filename*=UTF-8''q%22uote.zip"],
+      ["dir\\x.zip", "filename=\"dir_x.zip\"; filename*=UTF-8''dir%5Cx.zip"],
+      ["50%25.zip", "filename=\"50_25.zip\"; filename*=UTF-8''50%2525.zip"],
+      ["é 日.zip", "filename=\"_ _.zip\"; filename*=UTF-8''%C3%A9%20%E6%97%A5.zip"],
+      ["a\r\nX: 1.zip", "filename=\"a__X: 1.zip\"; filename*=UTF-8''a%0D%0AX%3A%201.zip"],
+      ["\ud800.zip", "filename=\"_.zip\"; filename*=UTF-8''%EF%BF%BD.zip"],
+    ];
+    for (const [name, wanted] of told) expect(attachment(name)).toBe(`attachment; ${wanted}`);
+  });
+
+  it("is read as Go's mime.ParseMediaType reads it", () => {
+    const params = (text: string) => {
+      const parsed = parseMediaType(text);
+      return parsed && Object.fromEntries(parsed.params);
+    };
+    expect(params('form-data; a="x\\"y"; B=z')).toEqual({ a: 'x"y', b: "z" });
+    expect(params("form-data")).toEqual({});
+    expect(params("form-data;")).toEqual({});
+    expect(params('form-data; a=""')).toEqual({ a: "" });
+    expect(params('form-data; a="C:\\dev\\x"')).toEqual({ a: "C:\\dev\\x" });
+    expect(params("form-data; f*0*=UTF-8''%41%42; f*1=c; f*2*=%44")).toEqual({ f: "ABcD" });
+    expect(params("form-data; f*=UTF-8''it's")).toEqual({ f: "it's" });
+    expect(params("form-data; f=p; f*=UTF-8''%zz")).toEqual({ f: "p" });
+    expect(params("form-data; f*1=late")).toEqual({});
+    for (const odd of [
+      'form-data; a="open',
+      "form-data; =x",
+      "form-data; a",
+      "form-data a=b; c",
+      "form-data; a=1; a=2",
+      "form-data; ;",
+    ])
+      expect(parseMediaType(odd)?.params.size ?? null).toBe(odd === "form-data a=b; c" ? null : null);
+  });
+
+  it("takes time in proportion to its length, whatever it holds", () => {
+    for (const unit of ["/", '"', "\\", ";", "a*0=b;", " ", "%4", "'"]) {
+      const long = unit.repeat(Math.ceil(16_384 / unit.length));
+      formPart(`form-data; name="file"; filename="${long}x"`);
+      formPart(`form-data; name="file"; filename=${long}`);
+      formPart(`form-data; ${long}`);
+    }
+    expect(formPart(`form-data; name="file"; filename="a/${"/".repeat(16_000)}"`)).toEqual({
+      kind: "file",
+      name: "file",
+      filename: "a",
+    });
+  });
+});

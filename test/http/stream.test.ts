@@ -1,0 +1,163 @@
+import { describe, expect, it } from "vitest";
+import { within } from "../../src/base/sleep.ts";
+import { CHUNK, chunksOf } from "../../src/http/stream/chunks.ts";
+import { drain } from "../../src/http/stream/drain.ts";
+import { type FormEvent, formParser } from "../../src/http/stream/multipart.ts";
+import { patience } from "../../src/http/stream/patience.ts";
+import { pour } from "../../src/http/stream/pour.ts";
+
+const bytes = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
+const never = (_ms: number, until?: AbortSignal) =>
+  new Promise<void>((resolve) => until?.addEventListener("abort", () => resolve()));
+
+/** A byte source of `pieces` bytes each; what it was asked for is counted. */
+function source(pieces: number[]) {
+  const state = { given: 0 };
+  const queue = [...pieces];
+  const body = new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      const next = queue.shift();
+      if (next === undefined) {
+        controller.close();
+        controller.byobRequest?.respond(0);
+        return;
+      }
+      state.given += next;
+      controller.enqueue(new Uint8Array(next));
+    },
+  });
+  return { body, state };
+}
+
+describe("patience", () => {
+  it("tries at once, then after growing waits, then no more; progress brings all tries back", async () => {
+    const waits: number[] = [];
+    const sleep = async (ms: number) => void waits.push(ms);
+    const tries = patience(8, sleep, (count) => new Uint8Array(count), new AbortController().signal);
+    for (let n = 0; n < 8; n++) expect(await tries.another()).toBe(true);
+    expect(await tries.another()).toBe(false);
+    expect(waits).toEqual([125, 250, 500, 1000, 2000, 4000, 5000]);
+    tries.renew();
+    expect(await tries.another()).toBe(true);
+    expect(waits.length).toBe(7);
+  });
+
+  it("has none for a client that is gone", async () => {
+    const gone = new AbortController();
+    const tries = patience(
+      8,
+      async () => gone.abort(),
+      (count) => new Uint8Array(count),
+      gone.signal,
+    );
+    expect(await tries.another()).toBe(true);
+    expect(await tries.another()).toBe(false);
+  });
+});
+
+describe("a deadline", () => {
+  it("gives the value, passes a rejection on, and misses", async () => {
+    expect(await within(10, Promise.resolve(5), never)).toEqual({ met: true, value: 5 });
+    await expect(within(10, Promise.reject(new Error("no")), never)).rejects.toThrow("no");
+    expect(await within(10, new Promise(() => {}), async () => {})).toEqual({ met: false });
+  });
+});
+
+describe("chunks", () => {
+  it("ask for more while the source is quick, and for less when it is not", async () => {
+    let now = 0;
+    let pace = 0;
+    const { body } = source(Array(400).fill(1000));
+    const reader = chunksOf(body, () => (now += pace), never);
+    const sizes: number[] = [];
+    for (let n = 0; n < 8; n++) sizes.push(((await reader.next()) as Uint8Array).length);
+    expect(sizes.at(-1)).toBeGreaterThan(sizes[0]!);
+    pace = 2000;
+    for (let n = 0; n < 8; n++) sizes.push(((await reader.next()) as Uint8Array).length);
+    expect(sizes.at(-1)).toBeLessThanOrEqual(1000);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(CHUNK);
+  });
+
+  it("a sink that takes nothing holds the source back", async () => {
+    const { body, state } = source(Array(1000).fill(64 * 1024));
+    const pipe = new IdentityTransformStream();
+    void pour(
+      chunksOf(body, () => 0, never),
+      pipe.writable.getWriter(),
+      Number.MAX_SAFE_INTEGER,
+    ).catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(state.given).toBeLessThanOrEqual(3 * CHUNK);
+  });
+
+  it("drain reads a refused body to its end, but no more than 64 MiB and 5 s", async () => {
+    const small = source(Array(10).fill(1000));
+    await drain(small.body, () => 0, never);
+    expect(small.state.given).toBe(10_000);
+    const large = source(Array(200).fill(CHUNK));
+    await drain(large.body, () => 0, never);
+    expect(large.state.given).toBeLessThanOrEqual(66 * CHUNK);
+    const slow = source(Array(200).fill(1000));
+    let now = 0;
+    await drain(slow.body, () => (now += 1000), never);
+    expect(slow.state.given).toBeLessThanOrEqual(10_000);
+    await drain(null, () => 0, never);
+  });
+});
+
+describe("the form parser", () => {
+  const text =
+    "--b\r\nA: 1\r\na: 2\r\nB:\t x y \r\n\r\none\r\n--b\r\n\r\n\r\n--bx\r\n--b-\r\n--b  \r\nC: 3\r\n\r\n\r\n--b--\r\nepilogue\r\n--b\r\n";
+
+  function parsed(pieces: Uint8Array[]) {
+    const parser = formParser("b");
+    const parts: { headers: Record<string, string>; content: string; ended: boolean }[] = [];
+    for (const piece of pieces) {
+      const events: FormEvent[] | null = parser.push(piece);
+      if (!events) return null;
+      for (const event of events) {
+        if (event.kind === "part")
+          parts.push({ headers: Object.fromEntries(event.headers), content: "", ended: false });
+        else if (event.kind === "content") parts.at(-1)!.content += new TextDecoder("latin1").decode(event.bytes);
+        else parts.at(-1)!.ended = true;
+      }
+    }
+    return { parts, complete: parser.complete };
+  }
+
+  it("finds the same parts however the body is cut in three", () => {
+    const whole = bytes(text);
+    const wanted = {
+      complete: true,
+      parts: [
+        { headers: { a: "1", b: "x y" }, content: "one", ended: true },
+        { headers: {}, content: "\r\n--bx\r\n--b-", ended: true },
+        { headers: { c: "3" }, content: "", ended: true },
+      ],
+    };
+    for (let one = 0; one <= whole.length; one++)
+      for (let two = one; two <= whole.length; two++)
+        expect(parsed([whole.subarray(0, one), whole.subarray(one, two), whole.subarray(two)])).toEqual(wanted);
+  });
+
+  it("is complete only after the last boundary", () => {
+    const upTo = bytes(text).subarray(0, text.indexOf("--b--"));
+    expect(parsed([upTo])!.complete).toBe(false);
+    expect(parsed([upTo, bytes("--b-")])!.complete).toBe(false);
+    expect(parsed([upTo, bytes("--b--")])!.complete).toBe(true);
+  });
+
+  it("gives up on framing no client sends", () => {
+    for (const odd of [
+      "--b\r\nno colon\r\n\r\n",
+      "--b\r\n: x\r\n\r\n",
+      "--b\nA: 1\n\n",
+      "--b\rA: 1\r\n\r\n",
+      "--b x\r\n\r\n",
+      `--b${" ".repeat(300)}`,
+    ])
+      expect(parsed([bytes(odd), bytes("\r\n--b--")])).toBe(null);
+    expect(parsed([bytes(`--b\r\nA: ${"x".repeat(17_000)}`)])).toBe(null);
+  });
+});
