@@ -417,6 +417,9 @@ export function contract(name: string, start: () => Promise<ContractServer>): vo
       const { id } = planted.value;
       expect(await session.canaryPresent(id)).toEqual({ ok: true, value: true });
       const path = `/api/collections/_authOrigins/records/${id}`;
+      const search = `/api/collections/_authOrigins/records?filter=${encodeURIComponent('fingerprint="relay-contract"')}`;
+      expect(JSON.parse((await ask("GET", search, { token })).text).items).toMatchObject([{ id }]);
+      expect(JSON.parse((await ask("GET", search)).text).items).toEqual([]);
       expect(await seen(ask("GET", path))).toEqual(failed(404, E404));
       expect(await seen(ask("DELETE", path))).toEqual(failed(404, E404));
       expect(
@@ -434,6 +437,20 @@ export function contract(name: string, start: () => Promise<ContractServer>): vo
 
     it("tells where backups are kept", async () => {
       expect(await session.settings()).toEqual({ ok: true, value: { s3: false, superuserIps: 0, appName: "Acme" } });
+    });
+
+    it("shows a logged request by its query once its log is written, and no unknown row", async () => {
+      await ask("GET", "/api/backups?relay=contract-row", { token });
+      const filter = encodeURIComponent('data.url~"contract-row"');
+      let rows: { id: string }[] = [];
+      for (let left = 30; left > 0 && rows.length === 0; left--) {
+        await new Promise((resolve) => setTimeout(resolve, server.patience / 4));
+        rows = JSON.parse((await ask("GET", `/api/logs?filter=${filter}`, { token })).text).items;
+      }
+      const row = await ask("GET", `/api/logs/${rows[0]!.id}`, { token });
+      expect(JSON.parse(row.text)).toMatchObject({ id: rows[0]!.id, message: "GET /api/backups?relay=contract-row" });
+      expect(await seen(ask("GET", "/api/logs/missing00000000", { token }))).toEqual(failed(404, E404));
+      expect(await seen(ask("GET", "/api/logs"))).toEqual(failed(401, E401));
     });
 
     it("is found healthy by the check", async () => {

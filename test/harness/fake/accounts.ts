@@ -93,6 +93,14 @@ export class Accounts {
   async canary(request: Request, path: string, who: Who | null): Promise<Response> {
     const { replies, world } = this;
     const id = path.slice("/api/collections/_authOrigins/records/".length);
+    const filter = /^fingerprint="(.*)"$/.exec(new URL(request.url).searchParams.get("filter") ?? "");
+    if (request.method === "GET" && id === "") {
+      const all = who === "superuser" ? [...world.canaries] : [];
+      const items = all
+        .filter(([, fingerprint]) => !filter || fingerprint === filter[1])
+        .map(([found, fingerprint]) => ({ ...ORIGINS, fingerprint, id: found }));
+      return replies.json(200, { items, page: 1, perPage: 30, totalItems: items.length, totalPages: 1 });
+    }
     if (request.method === "POST") {
       if (who !== "superuser") return replies.error("E403SU");
       const body = (await request.json()) as Record<string, unknown>;

@@ -228,6 +228,10 @@ export class FakeUpstream {
       return replies.json(200, settings);
     }
     if (call === "logs") {
+      if (path !== "/api/logs") {
+        const row = world.log.find(now, "", "").find(({ id }) => path === `/api/logs/${id}`);
+        return row ? replies.json(200, row) : replies.error("E404");
+      }
       const items = world.log.find(now, url.searchParams.get("filter") ?? "", url.searchParams.get("sort") ?? "");
       const perPage = Number(url.searchParams.get("perPage") ?? 30);
       return replies.json(200, {
