@@ -157,7 +157,8 @@ export async function handOver(script, args) {
   if (!isInstalled(lock, readOrNull(at("node_modules", ".package-lock.json")))) await install();
   const node = await findNode();
   const bins = at("node_modules", ".bin");
-  const child = spawn(node, ["--disable-warning=ExperimentalWarning", at(script), ...args], {
+  // The dashes keep node from taking the script's own --env-file for itself.
+  const child = spawn(node, ["--disable-warning=ExperimentalWarning", "--", at(script), ...args], {
     cwd: process.cwd(),
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: { ...process.env, PATH: `${bins}${delimiter}${process.env.PATH ?? ""}` },
