@@ -22,6 +22,8 @@ export type ApiKey = {
   quotas: Partial<Record<Scope, number>>;
   /** Scopes whose use makes an operation wait for another principal. */
   approval: Scope[];
+  /** How long another principal has to decide, in seconds; the default when left out. */
+  approvalSeconds?: number | null;
   disabled: boolean;
   note: string;
   /** SHA-256 (hex) of the whole key text. The key itself is kept nowhere. */

@@ -28,7 +28,7 @@ export function mountBackups(app: Hono<AppEnv>): void {
       do: "backups.create",
       name: name.ok ? name.value : null,
       unreadable: name.ok ? null : name.error,
-      waitSeconds: CREATE_WAIT_SECONDS,
+      ...asked(CREATE_WAIT_SECONDS),
     });
     if (!created.ok) return refuse(c, created.error);
     const ended = outcome(created.value);
@@ -49,7 +49,7 @@ export function mountBackups(app: Hono<AppEnv>): void {
     const deleted = await perform(c, visitor.value, {
       do: "backups.delete",
       key: key.value,
-      waitSeconds: SHORT_WAIT_SECONDS,
+      ...asked(SHORT_WAIT_SECONDS),
     });
     if (!deleted.ok) return refuse(c, deleted.error);
     const ended = outcome(deleted.value);
@@ -65,15 +65,20 @@ export function mountBackups(app: Hono<AppEnv>): void {
     const restored = await perform(c, visitor.value, {
       do: "backups.restore",
       key: key.value,
-      waitSeconds: SHORT_WAIT_SECONDS,
+      safetyBackup: true,
+      ...asked(SHORT_WAIT_SECONDS),
     });
     if (!restored.ok) return refuse(c, restored.error);
-    return c.body(null, 204);
+    const ended = outcome(restored.value);
+    return ended.ok ? c.body(null, 204) : refuse(c, ended.error);
   });
 }
 
 /** Decoded once from the path as it was sent: a framework's decoded parameter would already be a second reading. */
 export const backupKey = (c: AppContext) => decodeBackupKey(new URL(c.req.url).pathname.split("/")[3] ?? "");
+
+/** The drop-in surface knows neither a queue nor idempotency keys. */
+const asked = (waitSeconds: number) => ({ waitSeconds, surface: "api" as const, idempotency: null });
 
 function stillRunning(c: AppContext, id: string): Response {
   c.header("location", `/v1/operations/${id}`);

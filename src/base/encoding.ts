@@ -19,7 +19,9 @@ export const fromHex = (text: string): Uint8Array<ArrayBuffer> | null =>
   /^([0-9a-f]{2})*$/i.test(text) ? copy(Buffer.from(text, "hex")) : null;
 
 export const fromBase64 = (text: string): Uint8Array<ArrayBuffer> | null =>
-  /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==)?|[A-Za-z0-9+/]{3}=?)?$/.test(text) ? copy(Buffer.from(text, "base64")) : null;
+  /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==)?|[A-Za-z0-9+/]{3}=?)?$/.test(text)
+    ? copy(Buffer.from(text, "base64"))
+    : null;
 
 export const fromBase64url = (text: string): Uint8Array<ArrayBuffer> | null =>
   /^[A-Za-z0-9_-]*$/.test(text) && text.length % 4 !== 1 ? copy(Buffer.from(text, "base64url")) : null;

@@ -13,6 +13,8 @@ export type Problem = {
   hint?: string;
   data?: Record<string, FieldProblem>;
   retryAfterSeconds?: number;
+  /** Where to look instead; becomes the Location header. */
+  location?: string;
 };
 
 export const problem = (code: ProblemCode, details: Omit<Problem, "code"> = {}): Problem => ({ code, ...details });

@@ -395,6 +395,11 @@ export const problems = {
     message: "Missing or invalid backup file.",
     hint: "Ask for a dry run of the restore: its checks say what is wrong with the backup.",
   },
+  approval_required: {
+    status: 403,
+    message: "The authorized record is not allowed to perform this action.",
+    hint: "This key needs another principal's approval: ask through /v1, which answers with an operation to follow.",
+  },
   operation_final: {
     status: 409,
     message: "The operation has ended.",

@@ -10,6 +10,7 @@ export function problemResponse(problem: Problem, requestId: string): Response {
   const headers: Record<string, string> = { "content-type": "application/json", "cache-control": "no-store" };
   if (problem.retryAfterSeconds !== undefined) headers["retry-after"] = String(Math.ceil(problem.retryAfterSeconds));
   else if (status === 429 || status === 503) headers["retry-after"] = "5";
+  if (problem.location !== undefined) headers.location = problem.location;
   return new Response(
     JSON.stringify({
       data: problem.data ?? {},

@@ -2,6 +2,7 @@ import type { RateState } from "../access/counters.ts";
 import type { Lineage } from "../access/key.ts";
 import type { Scope } from "../access/scope.ts";
 import type { SessionClaims } from "../access/session.ts";
+import type { Preflight } from "../archive/preflight.ts";
 import type { BackupOrder, BackupView } from "../backups/view.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
@@ -17,6 +18,16 @@ import type { Operation, OperationFilter } from "./operations.ts";
 export type Page<T> = { items: T[]; nextCursor: string | null };
 export type PageRequest = { limit: number; cursor: string | null };
 
+/** How a caller asks for an operation. */
+export type Asked = {
+  /** How long to wait for its end; a restore asked for through `/api` only until its preflight is over. */
+  waitSeconds: number;
+  /** `/v1` may wait in line and for an approval; `/api` is refused at once. */
+  surface: "api" | "v1";
+  /** Of the Idempotency-Key header, with a SHA-256 over method, path and body; null without one. */
+  idempotency: { key: string; fingerprint: string } | null;
+};
+
 export type SessionGrant = { token: string; keyId: string; keyName: string; expires: number; created: number };
 
 /** Everything that can be asked of an instance, by name: what goes in and what comes out. */
@@ -27,11 +38,12 @@ export type Commands = {
   "backups.latest": { input: { pattern: string | null; maxAgeSeconds: number | null }; output: BackupView };
   "backups.create": {
     /** `unreadable` holds what was wrong with the body: a busy server says that it is busy first, as PocketBase does. */
-    input: { name: string | null; unreadable: Problem | null; waitSeconds: number };
+    input: Asked & { name: string | null; unreadable: Problem | null };
     output: Operation;
   };
-  "backups.delete": { input: { key: string; waitSeconds: number }; output: Operation };
-  "backups.restore": { input: { key: string; waitSeconds: number }; output: Operation };
+  "backups.delete": { input: Asked & { key: string }; output: Operation };
+  "backups.restore": { input: Asked & { key: string; safetyBackup: boolean }; output: Operation };
+  "backups.preflight": { input: { key: string }; output: Preflight };
   "download.open": {
     /** `transfer` names a running one that is healed or goes on with its next range. */
     input: {
@@ -62,6 +74,10 @@ export type Commands = {
   "keys.rotate": { input: { id: string; graceSeconds: number | null }; output: MintedKey };
   "keys.delete": { input: { id: string }; output: null };
   "keys.self": { input: object; output: KeySelf };
+  "operations.approve": { input: { id: string }; output: Operation };
+  "operations.deny": { input: { id: string }; output: Operation };
+  "operations.cancel": { input: { id: string }; output: Operation };
+  "operations.undo": { input: Asked & { id: string }; output: Operation };
   "operations.list": { input: PageRequest & OperationFilter; output: Page<Operation> };
   "operations.read": { input: { id: string; waitSeconds: number }; output: Operation };
   "events.list": { input: { after: number; limit: number; types: string[] }; output: EventPage };
@@ -87,6 +103,8 @@ export type Policy = {
   scope: Scope | "admin" | null;
   target?: "key" | "name";
   audit: boolean;
+  /** Asks for the scope without using its daily quota: nothing is done. */
+  free?: boolean;
   /** A further step of something already admitted: everything is checked again, but nothing is counted again. */
   again?: boolean;
   /** Credentials that may ask; all but tickets when left out. */
@@ -101,6 +119,7 @@ export const policies: { [N in CommandName]: Policy } = {
   "backups.create": { scope: "backups:create", target: "name", audit: true },
   "backups.delete": { scope: "backups:delete", target: "key", audit: true },
   "backups.restore": { scope: "backups:restore", target: "key", audit: true },
+  "backups.preflight": { scope: "backups:restore", target: "key", audit: true, free: true },
   "download.open": {
     scope: "backups:download",
     target: "key",
@@ -119,6 +138,10 @@ export const policies: { [N in CommandName]: Policy } = {
   "keys.rotate": { scope: "keys:write", audit: true },
   "keys.delete": { scope: "keys:write", audit: true },
   "keys.self": { scope: null, audit: false },
+  "operations.approve": { scope: "operations:approve", audit: true },
+  "operations.deny": { scope: "operations:approve", audit: true },
+  "operations.cancel": { scope: null, audit: true },
+  "operations.undo": { scope: "backups:restore", audit: true },
   "operations.list": { scope: "operations:read", audit: false },
   "operations.read": { scope: null, audit: false },
   "events.list": { scope: "events:read", audit: false },
@@ -165,6 +188,8 @@ export type Admitted = {
   claims: SessionClaims | null;
   /** Of the secret the caller holds: what is minted for it carries this and ends with it. */
   generation: number;
+  /** The scope is one that another principal has to agree to. */
+  needsApproval: boolean;
 };
 
 /** Who was admitted: a key, or the administrator. */

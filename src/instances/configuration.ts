@@ -55,11 +55,18 @@ type Stored = {
   created: number;
   updated: number;
   check: Check | null;
+  /** When the present credential was entered, ms since the epoch. */
+  credentialSince: number;
+  /** Until when the one before it is kept; null when there is none. */
+  previousUntil: number | null;
 };
 
 export const DEFAULT_POLL_SECONDS = 120;
 
-type SealedName = "credential" | "headers" | "sessionKey" | "nudgeSecret";
+type SealedName = "credential" | "previousCredential" | "headers" | "sessionKey" | "nudgeSecret";
+
+/** A credential that was replaced is kept sealed this long: a restore may bring its superuser back. */
+const PREVIOUS_KEPT_MS = 30 * 86_400_000;
 
 /** The instance's own row and its sealed values: where the server is, and how the relay logs in there. */
 export class Configuration {
@@ -111,6 +118,8 @@ export class Configuration {
       created: at,
       updated: at,
       check: null,
+      credentialSince: at,
+      previousUntil: null,
     };
     this.cached = stored;
     if (source === "api") await this.sealCredential(request.credential, request.headers);
@@ -140,6 +149,7 @@ export class Configuration {
       verify: change.verify ?? stored.verify,
       updated: this.clock(),
     };
+    if (change.credential && !moved) await this.keepPrevious();
     if (change.credential) next.credential = describe(change.credential);
     this.cached = next;
     if (change.credential || change.headers || moved) {
@@ -162,6 +172,46 @@ export class Configuration {
         : fail(problem("misconfigured", { message: "POCKETBASE_URL is not set any more." }));
     const text = await this.unseal("credential");
     return text.ok ? ok(JSON.parse(text.value)) : text;
+  }
+
+  /** What a restore has to know of the credential: since when it is there, and whether it outlives the next hours. */
+  credentialFacts(): { since: number | null; lasts: boolean } {
+    const { credential, credentialSince } = this.own;
+    const lasts = credential.kind === "password" || (credential.expires ?? Infinity) > this.clock() + 2 * 3_600_000;
+    return { since: credentialSince, lasts };
+  }
+
+  /** The credential before the present one, while it is still kept; null otherwise. */
+  async previousCredential(): Promise<UpstreamCredential | null> {
+    const until = this.own.previousUntil;
+    if (until === null) return null;
+    if (until < this.clock()) {
+      this.sql.exec("DELETE FROM sealed WHERE name = 'previousCredential'");
+      this.opened.delete("previousCredential");
+      this.write({ ...this.own, previousUntil: null });
+      return null;
+    }
+    const text = await this.unseal("previousCredential");
+    return text.ok ? JSON.parse(text.value) : null;
+  }
+
+  /** Makes the previous credential the present one, and the other way round. */
+  async swapCredentials(): Promise<void> {
+    const previous = await this.previousCredential();
+    const present = await this.credential();
+    if (!previous || !present.ok) return;
+    await this.seal("credential", JSON.stringify(previous));
+    await this.seal("previousCredential", JSON.stringify(present.value));
+    const at = this.clock();
+    const credentialSince = at;
+    this.write({ ...this.own, credential: describe(previous), credentialSince, previousUntil: at + PREVIOUS_KEPT_MS });
+  }
+
+  private async keepPrevious(): Promise<void> {
+    const present = await this.credential();
+    if (!present.ok) return;
+    await this.seal("previousCredential", JSON.stringify(present.value));
+    this.write({ ...this.own, previousUntil: this.clock() + PREVIOUS_KEPT_MS });
   }
 
   async headers(): Promise<Result<Record<string, string>, Problem>> {
@@ -236,7 +286,8 @@ export class Configuration {
   /** Credential and headers are bound to the origin they are meant for, the other values to the instance alone. */
   private context(name: SealedName): string {
     const { id, url } = this.own;
-    const origin = name === "credential" || name === "headers" ? new URL(url).origin : "";
+    const origin =
+      name === "credential" || name === "previousCredential" || name === "headers" ? new URL(url).origin : "";
     return `${id}|sealed|${name}|${origin}`;
   }
 
@@ -273,6 +324,7 @@ export class Configuration {
 
 const SEALED_WORDS: { [N in SealedName]: string } = {
   credential: "credential of the server",
+  previousCredential: "former credential of the server",
   headers: "extra headers",
   sessionKey: "signing key of sessions and tickets",
   nudgeSecret: "nudge secret",

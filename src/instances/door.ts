@@ -113,7 +113,17 @@ export class Door {
     if (caller.credential.kind === "admin") {
       const actor: Actor = { kind: "admin" };
       const auditRow = policy.audit ? audit.admit(actor, command.do, targetText(command), caller) : null;
-      return ok({ caller, lineage: null, actor, at, auditRow, claims: null, generation: 0, rate: null });
+      return ok({
+        caller,
+        lineage: null,
+        actor,
+        at,
+        auditRow,
+        claims: null,
+        generation: 0,
+        needsApproval: false,
+        rate: null,
+      });
     }
     if (policy.scope === "admin") {
       audit.deny(`key:${this.idOf(caller, known)}`, "admin_only", command.do, caller);
@@ -131,7 +141,10 @@ export class Door {
       at,
       address: caller.address,
       scopes: scopesOf(command, policy.scope),
-      again: policy.again === true || (transfer !== null && this.parts.transfers.startedAt(transfer) !== null),
+      again:
+        policy.again === true ||
+        policy.free === true ||
+        (transfer !== null && this.parts.transfers.startedAt(transfer) !== null),
       ...(typeof target === "string" ? { backupKey: target } : {}),
     };
     const judged = admit(attempt, this.counters);
@@ -146,7 +159,17 @@ export class Door {
     const actor: Actor = { kind: "key", id: key.id, name: key.name };
     const auditRow = policy.audit ? audit.admit(actor, command.do, targetText(command), caller) : null;
     const generation = generationOf(key, judged.value.match);
-    return ok({ caller, lineage: judged.value.lineage, actor, at, auditRow, claims: known.claims, generation, rate });
+    return ok({
+      caller,
+      lineage: judged.value.lineage,
+      actor,
+      at,
+      auditRow,
+      claims: known.claims,
+      generation,
+      needsApproval: judged.value.needsApproval,
+      rate,
+    });
   }
 
   async tokenKeys(): Promise<Result<TokenKeys, Problem>> {
@@ -167,10 +190,12 @@ export class Door {
   }
 }
 
-/** Names that the server's own pruning goes by need the right to delete as well (SECURITY 12). */
+/** Some forms of a command need a second right: names the server prunes by (SECURITY 12), a restore without a way back. */
 function scopesOf(command: Command, scope: Scope | "admin" | null): Scope[] {
   if (scope === null || scope === "admin") return [];
-  return command.do === "upload.reserve" && isReservedName(command.name) ? [scope, "backups:delete"] : [scope];
+  if (command.do === "upload.reserve" && isReservedName(command.name)) return [scope, "backups:delete"];
+  if (command.do === "backups.restore" && !command.safetyBackup) return [scope, "backups:restore-unsafe"];
+  return [scope];
 }
 
 /** A backup outside the patterns does not exist for the key; a name it would like to make is told openly. */

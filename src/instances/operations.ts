@@ -1,10 +1,8 @@
 import type { Clock } from "../base/clock.ts";
-import type { Problem } from "../base/problem.ts";
-import { problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
 import { type Random, randomBase62 } from "../base/random.ts";
-import type { Result } from "../base/result.ts";
-import type { Actor } from "../ledger/catalogue/shapes.ts";
-import { faultOf } from "../observing/reachability.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { type Binding, hasExpired } from "../operations/approval.ts";
 import { runCreate } from "../operations/create.ts";
 import { runDelete } from "../operations/delete.ts";
 import {
@@ -13,15 +11,23 @@ import {
   type Operation,
   type OperationActor,
   type OperationKind,
+  type RestoreData,
 } from "../operations/operation.ts";
+import { nextToRun, queueRefusal } from "../operations/queue.ts";
 import { runRestore } from "../operations/restore.ts";
-import { type Work, wasSent } from "../operations/work.ts";
+import { applied, firstState, type OperationEvent } from "../operations/states.ts";
+import { isWayBack, type Restore, UNDO_MS } from "../operations/undo.ts";
+import { CANCELED, type Work } from "../operations/work.ts";
 import type { Attributions, Deed } from "./attributions.ts";
 import type { Page, PageRequest } from "./commands.ts";
 import type { Ledger } from "./ledger.ts";
+import { factActor, restoreAccepted, told } from "./operation-events.ts";
 
 export type { Operation } from "../operations/operation.ts";
 export type OperationFilter = { state: string | null; kind: string | null };
+
+/** What the rest of the instance lends to a run; the operation's own row is added here. */
+export type Lent = Omit<Work, "operation" | "step" | "keep" | "bind" | "intend" | "accepted" | "clock" | "sleep">;
 
 const runs: { [K in OperationKind]: (work: Work) => Promise<Ending> } = {
   create: runCreate,
@@ -32,32 +38,35 @@ const runs: { [K in OperationKind]: (work: Work) => Promise<Ending> } = {
 /** What the observer will find when an operation did what it was to do. */
 const DEEDS: { [K in OperationKind]?: Deed } = { create: "made", delete: "deleted" };
 
-const factActor = ({ kind, id, name }: OperationActor): Actor => ({
-  kind,
-  ...(id ? { id } : {}),
-  ...(name ? { name } : {}),
-});
-
 /** Finished rows that are kept; the oldest go first. */
 const KEPT = 1_000;
 
 type Effects = {
-  /** What a run may use, but for the operation and its steps. */
-  work: () => Promise<Result<Pick<Work, "api" | "look">, Problem>>;
+  storage: DurableObjectStorage;
+  lent: () => Promise<Result<Lent, Problem>>;
+  attributions: Attributions;
+  ledger: Ledger;
   clock: Clock;
   random: Random;
   sleep: (ms: number) => Promise<void>;
   /** Keeps the object alive while a run is detached from any request. */
   detach: (run: Promise<void>) => void;
-  attributions: Attributions;
-  ledger: Ledger;
-  /** Called when a row changed what the server may hold. */
+  /** Called when a run ended: what the server holds may be another. */
   changed: (operation: Operation) => void;
 };
 
+export type Request = {
+  kind: OperationKind;
+  target: Operation["target"];
+  actor: OperationActor;
+  /** Null: nobody has to agree. */
+  approval: { expires: number; binding: Binding } | null;
+  restore: Pick<RestoreData, "safetyBackup" | "safetyKey" | "undoes"> | null;
+};
+
 /**
- * The rows that own long upstream calls, and the runs that work on them. At most one runs at a time; a row is written
- * before anything is sent, so that after a kill `resume` finds it and looks instead of sending again.
+ * The rows that own long upstream calls, and the runs that work on them. At most one runs at a time, the others wait in
+ * order; a row is written before anything is sent, so that after a kill `resume` goes on at the step that was not done.
  */
 export class Operations {
   private readonly sql: SqlStorage;
@@ -65,55 +74,117 @@ export class Operations {
   private readonly running = new Map<string, Promise<void>>();
   private readonly waiting = new Map<string, Set<() => void>>();
 
-  constructor(sql: SqlStorage, effects: Effects) {
-    this.sql = sql;
+  constructor(effects: Effects) {
     this.effects = effects;
+    this.sql = effects.storage.sql;
   }
 
-  /** The one operation that holds the server, deletes aside; null when it is free. */
-  holder(): Operation | null {
-    return this.active().find((operation) => operation.kind !== "delete") ?? null;
-  }
-
+  /** Those that have not ended, oldest first. */
   active(): Operation[] {
-    return this.sql
-      .exec<{ record: string }>("SELECT record FROM operations WHERE active = 1 ORDER BY id")
-      .toArray()
-      .map((row) => JSON.parse(row.record));
+    return this.records("SELECT record FROM operations WHERE active = 1 ORDER BY id");
   }
 
-  /** Writes the row and starts the run. */
-  start(kind: OperationKind, target: Operation["target"], actor: OperationActor): Operation {
+  /** The one that has the server, or is next to have it; null when it is free. A deletion takes no lock there. */
+  holder(): Operation | null {
+    const holds = ({ kind, state }: Operation) => kind !== "delete" && (state === "running" || state === "queued");
+    return this.active().find(holds) ?? null;
+  }
+
+  /** Restores young enough to be undone, whose safety backups must stay. */
+  restores(): Restore[] {
+    const since = operationId(this.effects.clock() - 2 * UNDO_MS, () => new Uint8Array(18));
+    const recent = this.records("SELECT record FROM operations WHERE id > ? ORDER BY id", since);
+    return recent
+      .filter(({ kind }) => kind === "restore")
+      .map((each) => ({ ...each, safety: each.restore?.safety ?? null }));
+  }
+
+  isWayBack(key: string): boolean {
+    return isWayBack(this.restores(), key, this.effects.clock());
+  }
+
+  /** Writes the row; it runs when its turn has come. `queue_full` when too many wait. */
+  request({ kind, target, actor, approval, restore }: Request): Result<Operation, Problem> {
+    const full = queueRefusal(this.active());
+    if (full) return fail(full);
     const at = this.effects.clock();
     const operation: Operation = {
       id: operationId(at, this.effects.random),
       kind,
-      state: "running",
+      state: firstState(approval !== null),
       target,
       steps: [],
       actor,
       requested: at,
-      started: at,
+      started: null,
       finished: null,
       error: null,
       result: null,
-      approval: null,
+      approval: approval && { expires: approval.expires, decidedBy: null, decidedAt: null },
+      binding: approval?.binding ?? null,
+      restore: restore && {
+        ...restore,
+        safety: null,
+        nonce: randomBase62(this.effects.random, 16),
+        canary: null,
+        sentAt: null,
+        bosbase: false,
+        outcome: null,
+      },
     };
-    const deed = DEEDS[kind];
-    if (deed) this.effects.attributions.intend(target.key, deed, { actor: factActor(actor), operation: operation.id });
-    this.write(operation);
-    this.run(operation);
-    return operation;
+    this.store(operation, approval ? "approval.requested" : null);
+    this.resume();
+    return ok(this.read(operation.id) ?? operation);
   }
 
-  /** Starts the runs of rows that have none: after a kill, an eviction, or a run that ended without an end. */
+  /** A decision or a cancellation. */
+  apply(id: string, event: OperationEvent, decider: OperationActor | null = null): Result<Operation, Problem> {
+    const operation = this.read(id);
+    if (!operation) return fail(problem("operation_not_found"));
+    const next = applied(operation, event);
+    if (!next.ok) return next;
+    const name = event.type === "granted" || event.type === "denied" || event.type === "expired" ? event.type : null;
+    this.store(next.value, name && `approval.${name}`, decider);
+    this.resume();
+    return next;
+  }
+
+  /** Ends what was not approved in time, and starts what is next or was interrupted. */
   resume(): void {
-    for (const operation of this.active()) if (!this.running.has(operation.id)) this.run(operation);
+    const now = this.effects.clock();
+    for (const operation of this.active()) {
+      if (hasExpired(operation, now)) this.apply(operation.id, { type: "expired", at: now });
+      else if (operation.state === "running" && !this.running.has(operation.id)) this.run(operation);
+    }
+    const active = this.active();
+    const line = active.filter(({ kind }) => kind !== "delete");
+    for (const deletion of active.filter(({ kind, state }) => kind === "delete" && state === "queued"))
+      this.begin(deletion);
+    const next = nextToRun(line);
+    if (next) this.begin(next);
+  }
+
+  private begin(next: Operation): void {
+    const now = this.effects.clock();
+    const started = applied(next, { type: "started", at: now });
+    if (!started.ok) return;
+    const deed = DEEDS[next.kind];
+    if (deed)
+      this.effects.attributions.intend(next.target.key, deed, { actor: factActor(next.actor), operation: next.id });
+    this.store(started.value, null);
+    this.run(started.value);
+  }
+
+  /** When the next approval expires, ms since the epoch. */
+  nextExpiry(): number | null {
+    const ends = this.active().flatMap(({ state, approval }) =>
+      state === "awaiting_approval" && approval ? [approval.expires] : [],
+    );
+    return ends.length > 0 ? Math.min(...ends) : null;
   }
 
   read(id: string): Operation | null {
-    const row = this.sql.exec<{ record: string }>("SELECT record FROM operations WHERE id = ?", id).toArray()[0];
-    return row ? JSON.parse(row.record) : null;
+    return this.records("SELECT record FROM operations WHERE id = ?", id)[0] ?? null;
   }
 
   /** Newest first; the cursor is the last id given out. */
@@ -135,13 +206,17 @@ export class Operations {
     return { items: shown, nextCursor: items.length > request.limit ? shown.at(-1)!.id : null };
   }
 
-  /** The operation as it is when it ends, or after `seconds` at the latest. */
-  async wait(id: string, seconds: number): Promise<Operation | null> {
-    const until = this.effects.clock() + seconds * 1000;
+  /** The operation once it ended, or `until` is true of it, or after `seconds` at the latest. */
+  async wait(
+    id: string,
+    seconds: number,
+    until: (operation: Operation) => boolean = isFinal,
+  ): Promise<Operation | null> {
+    const end = this.effects.clock() + seconds * 1000;
     for (;;) {
       const operation = this.read(id);
-      const left = until - this.effects.clock();
-      if (!operation || isFinal(operation) || left <= 0) return operation;
+      const left = end - this.effects.clock();
+      if (!operation || isFinal(operation) || until(operation) || left <= 0) return operation;
       let wake = () => {};
       const changed = new Promise<void>((resolve) => {
         wake = resolve;
@@ -154,70 +229,88 @@ export class Operations {
   }
 
   private run(operation: Operation): void {
-    const run = this.drive(operation).finally(() => this.running.delete(operation.id));
+    const run = this.drive(operation).finally(() => {
+      this.running.delete(operation.id);
+      if (this.read(operation.id)?.state !== "running") this.resume();
+    });
     this.running.set(operation.id, run);
     this.effects.detach(run);
   }
 
   private async drive(operation: Operation): Promise<void> {
-    const work = await this.effects.work();
-    // Without a usable credential nothing can be sent or looked at; the row stays and is resumed when there is one.
-    if (!work.ok && operation.steps.length > 0) return;
-    const ending: Ending = work.ok
-      ? await runs[operation.kind]({
-          ...work.value,
-          operation,
-          clock: this.effects.clock,
-          sleep: this.effects.sleep,
-          step: (name, state, detail) => {
-            const at = this.effects.clock();
-            const others = operation.steps.filter((step) => step.name !== name);
-            operation.steps = [...others, { name, state, at, ...(detail ? { detail } : {}) }];
-            this.write(operation);
-          },
-        }).catch((): Ending => ({ state: "unknown", error: problem("internal") }))
-      : { state: "failed", error: work.error };
-    operation.state = ending.state;
-    operation.finished = this.effects.clock();
-    operation.result = ending.result ?? null;
-    operation.error = ending.state === "succeeded" ? null : ending.error;
-    this.finish(operation);
-    this.effects.changed(operation);
-    this.prune();
-    for (const wake of this.waiting.get(operation.id) ?? []) wake();
-    this.waiting.delete(operation.id);
-  }
-
-  /** The observer announces what came of it; only that nothing came of it is for us to say. */
-  private finish(operation: Operation): void {
-    const { attributions, ledger } = this.effects;
+    const lent = await this.effects.lent();
+    // Without a usable credential nothing can be sent or looked at; a row that has begun waits until there is one.
+    if (!lent.ok && operation.steps.length > 0) return;
+    const ending = lent.ok ? await this.ending(operation, lent.value) : failed(lent.error);
+    if (ending === null) return;
+    const ended = applied(operation, { type: "ended", ending, at: this.effects.clock() });
+    if (!ended.ok) return;
     const deed = DEEDS[operation.kind];
-    this.write(operation);
-    if (operation.state !== "failed" || !operation.error) return;
-    if (deed) attributions.withdraw(operation.target.key, deed);
-    // A name that was refused from the start is the caller's mistake and no failure of backups.
-    if (operation.kind !== "create" || !wasSent(operation)) return;
-    ledger.append([
-      {
-        type: "backup.failed",
-        data: {
-          name: operation.target.key,
-          cause: "request",
-          error: faultOf(operation.error),
-          operation: operation.id,
-          actor: factActor(operation.actor),
-        },
-      },
-    ]);
+    if (deed && ending.state === "failed") this.effects.attributions.withdraw(operation.target.key, deed);
+    this.store(ended.value, "ended");
+    this.effects.changed(ended.value);
+    this.prune();
   }
 
-  private write(operation: Operation): void {
-    this.sql.exec(
-      "INSERT OR REPLACE INTO operations (id, active, record) VALUES (?, ?, ?)",
-      operation.id,
-      isFinal(operation) ? 0 : 1,
-      JSON.stringify(operation),
-    );
+  /** Null when the operation was canceled in the middle of its run. */
+  private async ending(operation: Operation, lent: Lent): Promise<Ending | null> {
+    try {
+      return await runs[operation.kind](this.work(operation, lent));
+    } catch (error) {
+      return error === CANCELED ? null : { state: "unknown", error: problem("internal") };
+    }
+  }
+
+  /** `operation` is the run's own copy; whoever else changes the row (a cancellation) ends the run's turn by its state. */
+  private work(operation: Operation, lent: Lent): Work {
+    const write = () => {
+      if (this.read(operation.id)?.state !== "running") throw CANCELED;
+      this.store(operation, null);
+    };
+    return {
+      ...lent,
+      operation,
+      clock: this.effects.clock,
+      sleep: this.effects.sleep,
+      step: (name, state, detail) => {
+        const record = { name, state, at: this.effects.clock(), ...(detail ? { detail } : {}) };
+        operation.steps = [...operation.steps.filter((step) => step.name !== name), record];
+        write();
+      },
+      keep: (data) => {
+        if (operation.restore) Object.assign(operation.restore, data);
+        write();
+      },
+      bind: (binding) => {
+        operation.binding = binding;
+        operation.target = { key: binding.key, size: binding.size, modified: binding.modified };
+        write();
+      },
+      intend: (key) =>
+        this.effects.attributions.intend(key, "made", { actor: factActor(operation.actor), operation: operation.id }),
+      accepted: () => this.effects.ledger.append([restoreAccepted(operation)]),
+    };
+  }
+
+  /** The row and what it has to tell, in one transaction. */
+  private store(operation: Operation, tell: Parameters<typeof told>[1], decider: OperationActor | null = null): void {
+    this.effects.storage.transactionSync(() => {
+      this.sql.exec(
+        "INSERT OR REPLACE INTO operations (id, active, record) VALUES (?, ?, ?)",
+        operation.id,
+        isFinal(operation) ? 0 : 1,
+        JSON.stringify(operation),
+      );
+      this.effects.ledger.append(told(operation, tell, decider));
+    });
+    for (const wake of this.waiting.get(operation.id) ?? []) wake();
+  }
+
+  private records(query: string, ...bindings: string[]): Operation[] {
+    return this.sql
+      .exec<{ record: string }>(query, ...bindings)
+      .toArray()
+      .map((row) => JSON.parse(row.record));
   }
 
   private prune(): void {
@@ -227,6 +320,8 @@ export class Operations {
     );
   }
 }
+
+const failed = (error: Problem): Ending => ({ state: "failed", error });
 
 /** Nine base36 digits of milliseconds sort by time until the year 5188; the random rest keeps two of one moment apart. */
 const operationId = (at: number, random: Random): string =>

@@ -1,12 +1,15 @@
 import { modifiedAt } from "../backups/view.ts";
 import type { Clock } from "../base/clock.ts";
+import type { Problem } from "../base/problem.ts";
 import type { Random } from "../base/random.ts";
-import { ok } from "../base/result.ts";
+import { ok, type Result } from "../base/result.ts";
 import { sealer } from "../base/seal.ts";
 import type { Sleep } from "../base/sleep.ts";
 import type { Settings } from "../settings.ts";
 import type { Fetch } from "../upstream/exchange.ts";
+import { rangeReader } from "../upstream/range-reader.ts";
 import { administrationHandlers } from "./administration.ts";
+import { Asking } from "./asking.ts";
 import { Attributions } from "./attributions.ts";
 import { Audit } from "./audit.ts";
 import { backupHandlers } from "./backups.ts";
@@ -18,7 +21,8 @@ import { KeyStore } from "./key-store.ts";
 import { keyHandlers } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Observer } from "./observer.ts";
-import { Operations } from "./operations.ts";
+import { operationHandlers } from "./operation-handlers.ts";
+import { type Lent, Operations } from "./operations.ts";
 import { Quotas } from "./quotas.ts";
 import { Server } from "./server.ts";
 import { sessionHandlers } from "./sessions.ts";
@@ -65,19 +69,29 @@ export function buildParts({ storage, settings, clock, random, fetch, sleep, det
   const server = new Server(configuration, settings, fetch, clock, (listing, began) => observer.take(listing, began));
   const verifier = new Verifier({ storage, server, verdicts, ledger, fetch, clock });
   const expiries = new Expiries({ storage, keys, configuration, ledger, clock });
-  const operations = new Operations(sql, {
+  /** What a run may use; the credential's facts are as they are when it begins. */
+  const lent = async (): Promise<Result<Lent, Problem>> => {
+    const connected = await server.connect();
+    if (!connected.ok) return connected;
+    const { session, snapshot } = connected.value;
+    return ok({
+      api: session,
+      look: () => snapshot.lookAnew(),
+      reader: (backup) => rangeReader(fetch, (refused) => session.access("download", refused), backup),
+      madeBy: (key) => ledger.madeBy(key),
+      credential: configuration.credentialFacts(),
+      tryPreviousCredential: () => server.tryPrevious(),
+    });
+  };
+  const operations = new Operations({
+    storage,
+    lent,
+    attributions,
+    ledger,
     clock,
     random,
     sleep,
     detach,
-    work: async () => {
-      const connected = await server.connect();
-      if (!connected.ok) return connected;
-      const { session, snapshot } = connected.value;
-      return ok({ api: session, look: () => snapshot.lookAnew() });
-    },
-    attributions,
-    ledger,
     changed: async (operation) => {
       const connected = await server.connect();
       if (!connected.ok) return;
@@ -87,6 +101,7 @@ export function buildParts({ storage, settings, clock, random, fetch, sleep, det
       watch.nudge();
     },
   });
+  const asking = new Asking(sql, operations, clock);
   const watch = new Watch({
     configuration,
     server,
@@ -110,7 +125,8 @@ export function buildParts({ storage, settings, clock, random, fetch, sleep, det
   const door: Door = new Door(
     { configuration, keys, quotas, audit, transfers, clock },
     {
-      ...backupHandlers({ server, operations, transfers, verdicts, observer, clock }),
+      ...backupHandlers({ server, verdicts, observer, clock }),
+      ...operationHandlers({ server, operations, asking, transfers, lent, clock, random }),
       ...transferHandlers({ server, transfers, operations, attributions, audit }),
       ...sessionHandlers({ configuration, door: () => door }),
       ...keyHandlers({ store: keys, ledger, clock, random, place: () => configuration.own }),

@@ -71,6 +71,23 @@ export class Server {
     return ok(found);
   }
 
+  /**
+   * Tries the credential before the present one, as after a restore that brought its superuser back. True when the
+   * server takes it: then it is the present one from here on.
+   */
+  async tryPrevious(): Promise<boolean> {
+    const previous = await this.configuration.previousCredential();
+    const headers = await this.configuration.headers();
+    if (!previous || !headers.ok) return false;
+    const baseUrl = this.configuration.own.url;
+    const wire = { baseUrl, headers: headers.value, fetch: this.fetch, clock: this.clock };
+    const health = await upstreamSession({ ...wire, credential: previous }).health();
+    if (!health.ok) return false;
+    await this.configuration.swapCredentials();
+    this.reset();
+    return true;
+  }
+
   private async open(): Promise<Result<Connected, Problem>> {
     const { own } = this.configuration;
     const environment = this.settings.environmentInstance;

@@ -1,4 +1,5 @@
-import { problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { stillBound } from "./approval.ts";
 import type { Ending } from "./operation.ts";
 import { type Work, wasSent } from "./work.ts";
 
@@ -9,6 +10,8 @@ const LOOKS = 5;
 export async function runDelete(work: Work): Promise<Ending> {
   const key = work.operation.target.key;
   if (!wasSent(work.operation)) {
+    const changed = await changedSinceApproval(work);
+    if (changed) return { state: "failed", error: changed };
     work.step("sent", "running");
     const answer = await work.api.delete(key, AbortSignal.timeout(ANSWER_MS));
     if (answer.ok) {
@@ -30,4 +33,15 @@ export async function runDelete(work: Work): Promise<Ending> {
   return there
     ? { state: "failed", error: problem("delete_lost") }
     : { state: "unknown", error: problem("delete_unsettled") };
+}
+
+/** SECURITY 18: what was approved is deleted, not what has its name now. */
+async function changedSinceApproval({ operation, look }: Work): Promise<Problem | null> {
+  const { binding, target } = operation;
+  if (!binding) return null;
+  const listing = await look();
+  if (!listing.ok) return listing.error.problem;
+  const found = listing.value.items.find(({ key }) => key === target.key);
+  const bound = stillBound(binding, found ? { ...found, directorySha256: null } : null);
+  return bound.ok ? null : bound.error;
 }

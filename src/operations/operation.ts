@@ -1,5 +1,8 @@
 import type { Problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
+import type { Binding } from "./approval.ts";
+import type { RestoreVerdict } from "./restore-verdict.ts";
+import type { SafetyCopy } from "./undo.ts";
 
 export type OperationKind = "create" | "restore" | "delete";
 
@@ -39,7 +42,30 @@ export type Operation = {
   error: Problem | null;
   result: Record<string, unknown> | null;
   approval: { expires: number; decidedBy: string | null; decidedAt: number | null } | null;
+  /** What an approval, or the preflight, saw of the target: it must be the same just before the request. */
+  binding: Binding | null;
+  /** Only of a restore. */
+  restore: RestoreData | null;
 };
+
+/** What a restore has to remember from one step to the next, and over a kill. */
+export type RestoreData = {
+  safetyBackup: boolean;
+  /** The name of the safety backup, chosen before it is made. */
+  safetyKey: string;
+  safety: (SafetyCopy & { modified: string }) | null;
+  /** Random part of the canary's fingerprint, chosen before it is planted. */
+  nonce: string;
+  canary: { kind: "record" | "log_row"; id: string } | null;
+  sentAt: number | null;
+  bosbase: boolean;
+  /** How it ended, once that is known; the clean-up comes after it. */
+  outcome: RestoreOutcome | null;
+  /** The operation it takes back. */
+  undoes: string | null;
+};
+
+export type RestoreOutcome = { verdict: Exclude<RestoreVerdict, { state: "watching" }>; downtimeMs: number | null };
 
 const FINAL: readonly OperationState[] = ["succeeded", "failed", "unknown", "canceled", "denied", "expired"];
 

@@ -1,23 +1,195 @@
-import { problem } from "../base/problem.ts";
-import type { Ending } from "./operation.ts";
-import { type Work, wasSent } from "./work.ts";
+import { inspectArchive } from "../archive/inspection.ts";
+import { isoTime } from "../base/clock.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
+import { stillBound } from "./approval.ts";
+import { makeBackup } from "./make-backup.ts";
+import type { Ending, RestoreData } from "./operation.ts";
+import { bindingOf, lookBeforeRestore, refusalOf } from "./restore-preflight.ts";
+import { watchRestore } from "./restore-watch.ts";
+import { nextStep, planned } from "./steps.ts";
+import { UNDO_MS } from "./undo.ts";
+import { wayBack } from "./way-back.ts";
+import { CANCELED, type Work } from "./work.ts";
 
 const ANSWER_MS = 35_000;
 
+type StepRun = (work: Work, data: RestoreData, how: "do" | "repeat" | "look") => Promise<Problem | null>;
+
 /**
- * Asks the server to restore. Its 204 only means that it accepted, and nothing here observes more than that: the
- * operation therefore ends as `unknown`, never as succeeded.
+ * The guarded restore: preflight, safety backup, confirm, canary, request, watch, clean-up. Each step is written down
+ * before it is taken; after a kill the run goes on at the step that was not done, and what may have reached the server is
+ * looked for there, never sent again.
  */
 export async function runRestore(work: Work): Promise<Ending> {
-  if (!wasSent(work.operation)) {
-    work.step("sent", "running");
-    const answer = await work.api.restore(work.operation.target.key, AbortSignal.timeout(ANSWER_MS));
-    if (!answer.ok && !answer.error.unclear) {
-      work.step("sent", "failed");
-      return { state: "failed", error: answer.error.problem };
+  const { operation } = work;
+  const plan = planned("restore", {
+    approved: operation.approval !== null,
+    safetyBackup: operation.restore!.safetyBackup,
+  });
+  try {
+    for (;;) {
+      const next = nextStep(operation.steps, plan);
+      if (next === null) return ending(operation.restore!);
+      const refused = await steps[next.name]!(work, operation.restore!, next.how);
+      if (!refused) continue;
+      work.step(next.name, "failed");
+      await removeCanary(work, operation.restore!);
+      return { state: "failed", error: refused };
     }
-    work.step("sent", "done", answer.ok ? "accepted" : "answer lost");
-    if (answer.ok) return { state: "unknown", error: problem("restore_unobserved"), result: { accepted: true } };
+  } catch (error) {
+    // Canceled between two steps: nothing was sent, so only the canary may be left.
+    if (error === CANCELED) await removeCanary(work, operation.restore!);
+    throw error;
   }
-  return { state: "unknown", error: problem("restore_unobserved"), result: { accepted: false } };
+}
+
+const steps: { [name: string]: StepRun } = {
+  async preflight(work) {
+    work.step("preflight", "running");
+    const { key } = work.operation.target;
+    const looked = await lookBeforeRestore(work, key);
+    if (!looked.ok) return looked.error;
+    const refusal = refusalOf(looked.value);
+    if (refusal !== null) return problem("preflight_refused", { hint: refusal });
+    const binding = bindingOf(looked.value)!;
+    if (work.operation.binding) {
+      const same = stillBound(work.operation.binding, binding);
+      if (!same.ok) return same.error;
+    }
+    const health = await work.api.health();
+    work.keep({ bosbase: health.ok && health.value.flavour === "bosbase" });
+    work.bind(binding);
+    work.step("preflight", "done");
+    return null;
+  },
+
+  async safety(work, data, how) {
+    const made = await makeBackup(work, data.safetyKey, {
+      alreadySent: how === "look",
+      sending: () => {
+        work.intend(data.safetyKey);
+        work.step("safety", "running");
+      },
+      sent: () => {},
+    });
+    const failed = (reason: Problem) =>
+      problem("safety_backup_failed", reason.message ? { message: `${SAFETY} ${reason.message}` } : {});
+    if (!made.ok) return failed(made.error.problem);
+    const { key, size, modified } = made.value;
+    const inspection = await inspectArchive(work.reader({ key, size }), size);
+    if (!inspection.ok) return failed(inspection.error);
+    const worst = inspection.value.findings.find(({ severity }) => severity === "refuse");
+    const { archive } = inspection.value;
+    if (worst || !archive) return failed(problem("preflight_refused", { message: worst?.message }));
+    work.keep({ safety: { key, size, modified, directorySha256: archive.directorySha256 } });
+    work.step("safety", "done", key);
+    return null;
+  },
+
+  async confirm(work) {
+    work.step("confirm", "running");
+    const { key } = work.operation.target;
+    const listing = await work.look();
+    if (!listing.ok) return listing.error.problem;
+    const found = listing.value.items.find((item) => item.key === key);
+    if (!found) return problem("approval_changed");
+    const { size, modified } = found;
+    const inspection = await inspectArchive(work.reader({ key, size }), size);
+    if (!inspection.ok) return inspection.error;
+    const digest = inspection.value.archive?.directorySha256 ?? null;
+    const same = stillBound(work.operation.binding!, { key, size, modified, directorySha256: digest });
+    if (!same.ok) return same.error;
+    work.step("confirm", "done");
+    return null;
+  },
+
+  async canary(work, data, how) {
+    work.step("canary", "running");
+    // On BosBase neither records nor logs vanish with a restore: a canary would prove nothing and stay behind.
+    if (!data.bosbase) work.keep({ canary: await plant(work, data, how) });
+    work.step("canary", "done", work.operation.restore!.canary?.kind ?? "none");
+    return null;
+  },
+
+  async sent(work, _data, how) {
+    const { operation } = work;
+    if (how === "do") {
+      work.keep({ sentAt: work.clock() });
+      work.step("sent", "running");
+      const answer = await work.api.restore(operation.target.key, AbortSignal.timeout(ANSWER_MS));
+      if (!answer.ok && !answer.error.unclear) return answer.error.problem;
+      work.step("sent", "done", answer.ok ? "accepted" : "answer lost");
+      if (answer.ok) work.accepted();
+    } else work.step("sent", "done", "interrupted");
+    return null;
+  },
+
+  async watch(work, data) {
+    work.step("watch", "running");
+    const outcome = await watchRestore(work, data);
+    work.keep({ outcome });
+    work.step("watch", "done", outcome.verdict.state);
+    return null;
+  },
+
+  async cleanup(work, data) {
+    if (data.outcome?.verdict.state !== "succeeded") await removeCanary(work, data);
+    work.step("cleanup", "done");
+    return null;
+  },
+};
+
+const SAFETY = "The safety backup could not be made, so nothing was restored.";
+
+/** A record where that works; else a row in the server's log. After a kill an earlier one is looked for first. */
+async function plant(work: Work, { nonce }: RestoreData, how: string): Promise<RestoreData["canary"]> {
+  const earlier = how === "look" ? await work.api.findCanary(nonce) : null;
+  if (earlier?.ok && earlier.value) return { kind: "record", id: earlier.value.id };
+  const record = await work.api.plantCanary(nonce);
+  if (record.ok) return { kind: "record", id: record.value.id };
+  const row = await work.api.plantLogRow(nonce, work.sleep);
+  return row.ok && row.value ? { kind: "log_row", id: row.value.id } : null;
+}
+
+async function removeCanary(work: Work, { canary }: RestoreData): Promise<void> {
+  if (canary?.kind !== "record") return;
+  for (let tries = 0; tries < 3; tries++) {
+    const removed = await work.api.removeCanary(canary.id);
+    if (removed.ok) return;
+    await work.sleep(1_000);
+  }
+}
+
+const REASONS: { [reason in RestoreFailureReason]: string } = {
+  database_missing: "The server found no usable data.db in the archive.",
+  not_an_archive: "The server could not read the file as an archive.",
+  damaged: "The archive is damaged inside.",
+  unsafe_path: "The archive holds a name that leaves the data folder.",
+  busy: "Another backup or restore took the server first.",
+  timed_out: "The server could not fetch the archive in its own time limit.",
+  unknown: "The cause stands in the server's log.",
+};
+
+function ending({ outcome, safety, sentAt, safetyKey, safetyBackup }: RestoreData): Ending {
+  const { verdict, downtimeMs } = outcome!;
+  const shared = {
+    evidence: "evidence" in verdict ? verdict.evidence : null,
+    downtimeMs,
+    safetyBackup: safety?.key ?? null,
+  };
+  if (verdict.state === "succeeded") {
+    const undoUntil = safety && sentAt !== null ? isoTime(sentAt + UNDO_MS) : null;
+    return { state: "succeeded", result: { ...shared, undoUntil } };
+  }
+  if (verdict.state === "failed") {
+    const message = `The restore failed; the server kept its data. ${REASONS[verdict.reason ?? "unknown"]}`;
+    return { state: "failed", error: problem("restore_failed", { message }), result: shared };
+  }
+  const way = wayBack(verdict.because, safetyBackup ? safetyKey : null);
+  return {
+    state: "unknown",
+    error: problem("restore_unknown", { message: way[0] }),
+    result: { ...shared, steps: way },
+  };
 }

@@ -1,19 +1,49 @@
+import type { MadeBy } from "../archive/preflight.ts";
+import type { RangeReader } from "../archive/ranges.ts";
 import type { Clock } from "../base/clock.ts";
 import type { BackupsApi, Listing, UpstreamResult } from "../upstream/backups-api.ts";
-import type { Operation } from "./operation.ts";
+import type { RestoreEvidence } from "../upstream/restore-evidence.ts";
+import type { Binding } from "./approval.ts";
+import type { Operation, RestoreData } from "./operation.ts";
 
 /** What the run of an operation may use. Every effect goes through here, so that tests own time and the server. */
 export type Work = {
   operation: Operation;
-  api: BackupsApi;
+  api: BackupsApi & RestoreEvidence;
   /** A list made after this call began, which the snapshot has seen too. */
   look: () => Promise<UpstreamResult<Listing>>;
+  /** Reads a backup's bytes, for looking into the archive. */
+  reader: (backup: { key: string; size: number }) => RangeReader;
   /** Writes a step into the row before the work goes on: after a kill the steps tell where it was. */
   step: (name: string, state: "running" | "done" | "failed", detail?: string) => void;
+  /** Writes what a restore has to remember. */
+  keep: (data: Partial<RestoreData>) => void;
+  /** Writes what the preflight saw of the target. */
+  bind: (binding: Binding) => void;
+  /** The server took the request to restore: said at once, the outcome follows. */
+  accepted: () => void;
+  /** Says whose backup it is going to be, before it is asked for. */
+  intend: (key: string) => void;
+  /** Who made a backup, as far as the ledger knows. */
+  madeBy: (key: string) => MadeBy;
+  /** What is known of the credential the relay uses. */
+  credential: CredentialFacts;
+  /** Tries the credential before the present one, if it is still kept; true when the server takes it. */
+  tryPreviousCredential: () => Promise<boolean>;
   clock: Clock;
   /** Milliseconds. */
   sleep: (ms: number) => Promise<void>;
 };
 
+export type CredentialFacts = {
+  /** Since when it is what it is, ms since the epoch; null when unknown. */
+  since: number | null;
+  /** True when its token would not have expired by itself during a restore, so that its death means something. */
+  lasts: boolean;
+};
+
 /** True when an earlier run (before a kill or an eviction) may have sent the request already: look, never send again. */
 export const wasSent = (operation: Operation): boolean => operation.steps.some((step) => step.name === "sent");
+
+/** Thrown by `step` and `keep` when the operation was canceled meanwhile: the run ends there, and sends nothing more. */
+export const CANCELED = Symbol("the operation was canceled");

@@ -43,6 +43,17 @@ const stringAt = (json: unknown, name: string): string | null => {
   return typeof value === "string" && value !== "" ? value : null;
 };
 
+/** The id of the first item of a page; null of an empty one. */
+const firstId = (answer: Answer): { value: { id: string } | null } | null => {
+  const items = (answer.json as { items?: unknown } | null | undefined)?.items;
+  if (!Array.isArray(items)) return null;
+  const id = stringAt(items[0], "id");
+  return { value: id === null ? null : { id } };
+};
+
+/** Longest wait for a log row, in ms: rows are visible 3 s after the last logged request. */
+const LOG_ROW_MS = 10_000;
+
 const canaryPath = (id: string): string => `${paths.canaries}/${encodeURIComponent(id)}`;
 
 /** PocketBase's own 404: a proxy's says nothing about the record. */
@@ -130,6 +141,29 @@ export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvid
         return id === null ? null : { value: { id } };
       });
     },
+
+    findCanary: (nonce, signal) => {
+      const query = new URLSearchParams({ filter: `fingerprint="relay-${nonce}"`, perPage: "1" });
+      return ask({ method: "GET", path: `${paths.canaries}?${query}`, signal }, 200, firstId);
+    },
+
+    async plantLogRow(nonce, sleep) {
+      // Any request is logged; a list with a query nobody else sends is found by it.
+      const planted = await ask({ method: "GET", path: `${paths.backups}?relay=${nonce}`, cap: caps.list }, 200, done);
+      if (!planted.ok) return planted;
+      const query = new URLSearchParams({ filter: `data.url~"${nonce}"`, perPage: "1" });
+      for (let waited = 0; waited < LOG_ROW_MS; waited += 1_000) {
+        await sleep(1_000);
+        const found = await ask({ method: "GET", path: `${paths.logs}?${query}` }, 200, firstId);
+        if (!found.ok || found.value) return found;
+      }
+      return ok(null);
+    },
+
+    logRowPresent: (id, signal) =>
+      ask({ method: "GET", path: `${paths.logs}/${encodeURIComponent(id)}`, signal }, [200, 404], (answer) =>
+        answer.status === 200 ? { value: true } : absent(answer) ? { value: false } : null,
+      ),
 
     canaryPresent: (id, signal) =>
       ask({ method: "GET", path: canaryPath(id), signal }, [200, 404], (answer) =>

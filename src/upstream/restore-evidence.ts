@@ -24,6 +24,15 @@ export type RestoreFailure = {
 export interface RestoreEvidence {
   /** Makes the record: a row of `_authOrigins`, which admits nobody and notifies nobody. */
   plantCanary(nonce: string, signal?: AbortSignal): Promise<UpstreamResult<{ id: string }>>;
+  /** The record an earlier run may have made with this nonce; null when there is none. */
+  findCanary(nonce: string, signal?: AbortSignal): Promise<UpstreamResult<{ id: string } | null>>;
+  /**
+   * The second best: a row in the server's log, which a restore takes away as well. It is visible 3 s after the last
+   * logged request, so this waits up to 10 s. Null when it never showed up: logging is off, or the server busy.
+   */
+  plantLogRow(nonce: string, sleep: (ms: number) => Promise<void>): Promise<UpstreamResult<{ id: string } | null>>;
+  /** As `canaryPresent`, for the row. */
+  logRowPresent(id: string, signal?: AbortSignal): Promise<UpstreamResult<boolean>>;
   /** Believe `false` only while `health` shows a superuser: to a guest every record is missing. */
   canaryPresent(id: string, signal?: AbortSignal): Promise<UpstreamResult<boolean>>;
   /** Also ok when it is gone already. */

@@ -4,11 +4,27 @@ import { downloadKey } from "../api/download.ts";
 import { uploadRaw } from "../api/upload.ts";
 import { refuse } from "../http/context.ts";
 import { ask } from "../http/door.ts";
-import { isFinal, outcome } from "../operations/operation.ts";
-import { OperationSchema, operationView } from "./operations.ts";
+import { outcome } from "../operations/operation.ts";
+import { askedBy } from "./asked.ts";
+import { accepted, OperationSchema } from "./operations.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
 const BackupSchema = z.object({ key: z.string(), size: z.number(), modified: z.string() }).openapi("Backup");
+const PreflightSchema = z
+  .object({
+    ok: z.boolean(),
+    checks: z.array(
+      z.object({ name: z.string(), ok: z.boolean(), severity: z.enum(["refuse", "warn"]), message: z.string() }),
+    ),
+    backup: z.object({ key: z.string(), size: z.number(), modified: z.string() }).nullable(),
+    archive: z.record(z.string(), z.unknown()).nullable(),
+    madeBy: z.object({
+      kind: z.enum(["server", "key", "unknown"]),
+      id: z.string().optional(),
+      name: z.string().optional(),
+    }),
+  })
+  .openapi("Preflight");
 const sorts = ["-modified", "modified", "key", "-size"] as const;
 const oneKey = z.object({ key: z.string() });
 const newest = z.strictObject({
@@ -52,12 +68,44 @@ const put = route({
   params: oneKey,
   answers: { 201: { description: "Stored, and listed with the size that was sent.", schema: BackupSchema } },
 });
+const create = route({
+  method: "post",
+  path: "/v1/backups",
+  tag: "Backups",
+  summary: "Make a backup; answers at once with the operation",
+  scope: "backups:create",
+  idempotent: true,
+  body: z.strictObject({ name: z.string().min(1).max(150).optional() }).optional(),
+  bodyOptional: true,
+  answers: { 202: { description: "Queued or running; Location leads to it.", schema: OperationSchema } },
+});
+const restore = route({
+  method: "post",
+  path: "/v1/backups/{key}/restore",
+  tag: "Backups",
+  summary: "Restore a backup: preflight, safety backup, restore, and watching until it is known how it ended",
+  scope: "backups:restore",
+  idempotent: true,
+  params: oneKey,
+  body: z
+    .strictObject({
+      dryRun: z.boolean().default(false).describe("Answer the preflight alone; nothing is done."),
+      safetyBackup: z.boolean().default(true).describe("false needs the scope backups:restore-unsafe."),
+    })
+    .optional(),
+  bodyOptional: true,
+  answers: {
+    200: { description: "With dryRun: the preflight.", schema: PreflightSchema },
+    202: { description: "Queued, running or waiting for an approval.", schema: OperationSchema },
+  },
+});
 const remove = route({
   method: "delete",
   path: "/v1/backups/{key}",
   tag: "Backups",
   summary: "Delete a backup",
   scope: "backups:delete",
+  idempotent: true,
   params: oneKey,
   answers: {
     202: { description: "Not settled yet: see the operation.", schema: OperationSchema },
@@ -90,19 +138,41 @@ export function mountBackupViews(app: Relay): void {
     return found.ok ? downloadKey(c, found.value.key) : refuse(c, found.error);
   });
   serve(app, put, async (c) => uploadRaw(c, keyOf(c.req.url)));
+  serve(app, create, async (c, input) => {
+    const name = input.body?.name ?? null;
+    const asked = await askedBy(c, 0);
+    if (!asked.ok) return refuse(c, asked.error);
+    const created = await ask(c, { do: "backups.create", ...asked.value, name, unreadable: null });
+    return created.ok ? accepted(c, created.value) : refuse(c, created.error);
+  });
+  serve(app, restore, async (c, input) => {
+    const key = keyOf(c.req.url);
+    if (!key.ok) return refuse(c, key.error);
+    const { dryRun, safetyBackup } = input.body ?? { dryRun: false, safetyBackup: true };
+    if (dryRun) {
+      const looked = await ask(c, { do: "backups.preflight", key: key.value });
+      return looked.ok ? c.json(looked.value, 200) : refuse(c, looked.error);
+    }
+    const asked = await askedBy(c, 0);
+    if (!asked.ok) return refuse(c, asked.error);
+    const restored = await ask(c, { do: "backups.restore", ...asked.value, key: key.value, safetyBackup });
+    return restored.ok ? accepted(c, restored.value) : refuse(c, restored.error);
+  });
   serve(app, remove, async (c) => {
     const key = keyOf(c.req.url);
     if (!key.ok) return refuse(c, key.error);
-    const deleted = await ask(c, { do: "backups.delete", key: key.value, waitSeconds: 60 });
+    const asked = await askedBy(c, DELETE_WAIT_SECONDS);
+    if (!asked.ok) return refuse(c, asked.error);
+    const deleted = await ask(c, { do: "backups.delete", ...asked.value, key: key.value });
     if (!deleted.ok) return refuse(c, deleted.error);
     const ended = outcome(deleted.value);
     if (!ended.ok) return refuse(c, ended.error);
-    if (isFinal(deleted.value) && deleted.value.state === "succeeded") return c.body(null, 204);
-    c.header("location", `/v1/operations/${deleted.value.id}`);
-    c.header("retry-after", "5");
-    return c.json(operationView(deleted.value), 202);
+    return deleted.value.state === "succeeded" ? c.body(null, 204) : accepted(c, deleted.value);
   });
 }
+
+/** Deletions are quick; what takes longer is answered with its operation. */
+const DELETE_WAIT_SECONDS = 60;
 
 /** From the path as it was sent, decoded once. */
 const keyOf = (url: string) => decodeBackupKey(new URL(url).pathname.split("/")[3] ?? "");

@@ -1,9 +1,10 @@
 import { z } from "@hono/zod-openapi";
 import { isoTime } from "../base/clock.ts";
 import { problems } from "../base/problems.ts";
-import { refuse } from "../http/context.ts";
+import { type AppContext, refuse } from "../http/context.ts";
 import { ask } from "../http/door.ts";
 import { isFinal, type Operation } from "../operations/operation.ts";
+import { askedBy } from "./asked.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
 const states = [
@@ -110,6 +111,30 @@ const outcome = route({
   },
 });
 
+const decisions = ["approve", "deny", "cancel"] as const;
+const SUMMARIES = {
+  approve: "Agree to another principal's request, which then takes its place in line",
+  deny: "Refuse another principal's request",
+  cancel: "Cancel one's own operation, as long as nothing was sent to the server",
+};
+const undo = route({
+  method: "post",
+  path: "/v1/operations/{id}/undo",
+  tag: "Operations",
+  summary: "Take the newest restore back by restoring its safety backup, within 24 hours",
+  scope: "backups:restore",
+  idempotent: true,
+  params: one,
+  answers: { 202: { description: "A restore of its own.", schema: OperationSchema } },
+});
+
+/** 202 with where to look, and when. */
+export function accepted(c: AppContext, operation: Operation): Response {
+  c.header("location", `/v1/operations/${operation.id}`);
+  c.header("retry-after", "2");
+  return c.json(operationView(operation), 202);
+}
+
 export function mountOperations(app: Relay): void {
   serve(app, list, async (c, input) => {
     const { limit, cursor, state, kind } = input.query;
@@ -136,5 +161,26 @@ export function mountOperations(app: Relay): void {
     if (isFinal(operation.value)) return c.json(operationView(operation.value), 422);
     c.header("retry-after", "2");
     return c.json(operationView(operation.value), 503);
+  });
+  for (const decision of decisions) {
+    const row = route({
+      method: "post",
+      path: `/v1/operations/{id}/${decision}`,
+      tag: "Operations",
+      summary: SUMMARIES[decision],
+      scope: decision === "cancel" ? null : "operations:approve",
+      params: one,
+      answers: { 200: { description: "The operation as it is now.", schema: OperationSchema } },
+    });
+    serve(app, row, async (c, input) => {
+      const decided = await ask(c, { do: `operations.${decision}`, id: input.params.id });
+      return decided.ok ? c.json(operationView(decided.value), 200) : refuse(c, decided.error);
+    });
+  }
+  serve(app, undo, async (c, input) => {
+    const asked = await askedBy(c, 0);
+    if (!asked.ok) return refuse(c, asked.error);
+    const undone = await ask(c, { do: "operations.undo", ...asked.value, id: input.params.id });
+    return undone.ok ? accepted(c, undone.value) : refuse(c, undone.error);
   });
 }

@@ -19,6 +19,8 @@ export type RouteRow<P extends z.ZodObject, Q extends z.ZodObject, B extends z.Z
   /** JSON; nothing unknown may be in it. */
   body?: B;
   bodyOptional?: boolean;
+  /** Takes an Idempotency-Key; every other call refuses one instead of ignoring it. */
+  idempotent?: boolean;
   /** Status → what is answered; a schema for JSON, none for anything else. */
   answers: { [status: number]: { description: string; schema?: z.ZodType } };
 };
@@ -67,6 +69,7 @@ export function serve<P extends z.ZodObject, Q extends z.ZodObject, B extends z.
       ...(params ? { params } : {}),
       // A mistyped filter must not widen an answer, so a route without parameters takes none.
       query: query ?? z.strictObject({}),
+      ...(row.idempotent ? { headers: z.object({ "idempotency-key": z.string().optional() }) } : {}),
       ...(body ? { body: { required: !row.bodyOptional, content: { "application/json": { schema: body } } } } : {}),
     },
     responses: {
@@ -86,7 +89,11 @@ export function serve<P extends z.ZodObject, Q extends z.ZodObject, B extends z.
     const valid = c.req.valid.bind(c.req) as (target: string) => never;
     return { params: valid("param"), query: valid("query"), body: valid("json") };
   };
-  app.openapi(config, ((c: AppContext) => handle(c, validated(c))) as never);
+  app.openapi(config, ((c: AppContext) => {
+    if (!row.idempotent && c.req.header("idempotency-key") !== undefined)
+      return refuse(c, problem("idempotency_unsupported"));
+    return handle(c, validated(c));
+  }) as never);
 }
 
 /** `?limit=&cursor=` of every list (API.md "Conventions"). */

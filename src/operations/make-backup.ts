@@ -1,0 +1,96 @@
+import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { Listing } from "../upstream/backups-api.ts";
+import type { Work } from "./work.ts";
+
+/** The server cuts its own answer at 5 minutes but works on; after that only looking helps. */
+const ANSWER_MS = 310_000;
+/** Work that goes on longer than this is not waited for any more. */
+const SETTLE_MS = 3_600_000;
+/** An idle server that does not list the file for this long, over at least three looks, did not make it. S3 lists may lag. */
+const ABSENT_MS = 5_000;
+const ABSENT_LOOKS = 3;
+
+export type Made = { key: string; size: number; modified: string };
+/** `settled: false`: it could not be found out whether there is a backup. */
+export type NotMade = { problem: Problem; settled: boolean };
+
+type Notes = {
+  /** An earlier run may have sent the request: look, never send again. */
+  alreadySent: boolean;
+  /** Written before the request goes out. */
+  sending: () => void;
+  sent: (detail: string) => void;
+};
+
+const notMade = (reason: Problem, settled = true) => fail({ problem: reason, settled });
+
+/**
+ * Has the server make a backup of this name. Its answer is only a hint: a 204 may come without a file (a hook that forgot
+ * `e.next()`), and a lost answer may stand for a whole one (facts: upstream §1.2). So the end is always what the list
+ * shows. Never sends twice.
+ */
+export async function makeBackup(work: Work, key: string, notes: Notes): Promise<Result<Made, NotMade>> {
+  if (notes.alreadySent) return settle(work, key, false);
+  const before = await work.look();
+  if (!before.ok) return notMade(before.error.problem);
+  if (listed(before.value, key)) return notMade(await taken(work));
+  notes.sending();
+  const answer = await work.api.create(key, AbortSignal.timeout(ANSWER_MS));
+  if (!answer.ok && !answer.error.unclear) return notMade(await refusal(work, key, answer.error.problem));
+  notes.sent(answer.ok ? "answered" : "answer lost");
+  return settle(work, key, answer.ok);
+}
+
+async function settle(work: Work, key: string, answered: boolean): Promise<Result<Made, NotMade>> {
+  const began = work.clock();
+  let absentLooks = 0;
+  let absentSince = 0;
+  for (let pause = answered ? 100 : 1_000; work.clock() - began < SETTLE_MS; pause = Math.min(pause * 2, 5_000)) {
+    const health = await work.api.health();
+    const listing = await work.look();
+    const idle = health.ok && health.value.idle !== false;
+    if (listing.ok) {
+      const found = listed(listing.value, key);
+      if (found && (idle || answered)) return ok({ key, size: found.size, modified: found.modified });
+      if (!found && idle && !beingWritten(listing.value, key)) {
+        absentLooks++;
+        absentSince ||= work.clock();
+        if (absentLooks >= ABSENT_LOOKS && work.clock() - absentSince >= ABSENT_MS)
+          return notMade(problem(answered ? "create_vanished" : "create_lost"));
+      } else {
+        absentLooks = 0;
+        absentSince = 0;
+      }
+    }
+    await work.sleep(pause);
+  }
+  return notMade(problem("create_unsettled"), false);
+}
+
+/** `validation_backup_name_exists` also comes when the server cannot reach its S3 store: only the list tells which. */
+async function refusal(work: Work, key: string, refused: Problem): Promise<Problem> {
+  if (refused.data?.name?.code !== "validation_backup_name_exists") return refused;
+  const listing = await work.look();
+  return listing.ok && listed(listing.value, key) ? refused : problem("upstream_storage_failed");
+}
+
+/** PocketBase looks at its lock before it looks at names. */
+async function taken(work: Work): Promise<Problem> {
+  const health = await work.api.health();
+  if (health.ok && health.value.idle === false) return problem("upstream_busy");
+  return problem("backup_name_exists", {
+    data: {
+      name: {
+        code: "validation_backup_name_exists",
+        message: "The backup file name is invalid or already exists.",
+      },
+    },
+  });
+}
+
+const listed = (listing: Listing, key: string) => listing.items.find((item) => item.key === key);
+
+/** While the server copies a finished archive into its store, the list shows `KEY.<hex>.tmp`. */
+const beingWritten = (listing: Listing, key: string) =>
+  listing.items.some((item) => item.key.startsWith(`${key}.`) && item.key.endsWith(".tmp"));

@@ -1,0 +1,37 @@
+import { inspectArchive } from "../archive/inspection.ts";
+import { type Preflight, preflight } from "../archive/preflight.ts";
+import type { Problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { readServerTime } from "../base/server-time.ts";
+import type { Binding } from "./approval.ts";
+import type { Work } from "./work.ts";
+
+type Looking = Pick<Work, "api" | "look" | "reader" | "madeBy" | "credential">;
+
+/** Looks at everything that decides whether a backup may be restored; changes nothing on the server. */
+export async function lookBeforeRestore(work: Looking, key: string): Promise<Result<Preflight, Problem>> {
+  const health = await work.api.health();
+  const listing = await work.look();
+  if (!listing.ok) return fail(listing.error.problem);
+  const found = listing.value.items.find((item) => item.key === key);
+  const backup = found ? { key: found.key, size: found.size, modified: found.modified } : null;
+  return ok(
+    preflight({
+      backup,
+      made: backup && readServerTime(backup.modified),
+      idle: health.ok ? health.value.idle : null,
+      inspection: backup && (await inspectArchive(work.reader(backup), backup.size)),
+      credentialSince: work.credential.since,
+      madeBy: work.madeBy(key),
+    }),
+  );
+}
+
+/** What a later look must find unchanged; null when the preflight found nothing to bind to. */
+export function bindingOf({ backup, archive }: Preflight): Binding | null {
+  return backup && archive ? { ...backup, directorySha256: archive.directorySha256 } : null;
+}
+
+/** The sentence of the first check that forbids the restore. */
+export const refusalOf = ({ checks }: Preflight): string | null =>
+  checks.find(({ ok: good, severity }) => !good && severity === "refuse")?.message ?? null;
