@@ -114,15 +114,16 @@ describe("the settings of npm run serve", () => {
   });
 });
 
+const refuse = (response: ServerResponse): void => void response.writeHead(503).end();
+
 describe("npm run serve", () => {
   const settings = { ...secrets(), ALLOW_PRIVATE_NETWORK: "instances" };
   let folder: string;
   let dataDir: string;
   let upstream: Server;
   let upstreamUrl: string;
-  /** Requests to the stand-in server that wait for the test's answer. */
-  const waiting: ServerResponse[] = [];
-  let arrived: () => void = () => {};
+  /** Called with every request to the stand-in server. */
+  let onRequest: (response: ServerResponse) => void = refuse;
   const started: Running[] = [];
 
   const serve = (args: string[], env: Record<string, string> = settings) => {
@@ -155,10 +156,7 @@ describe("npm run serve", () => {
     await buildWorker();
     folder = await mkdtemp(join(tmpdir(), "relay-serve-"));
     dataDir = join(folder, "data");
-    upstream = createServer((_, response) => {
-      waiting.push(response);
-      arrived();
-    }).listen(0, "127.0.0.1");
+    upstream = createServer((_, response) => onRequest(response)).listen(0, "127.0.0.1");
     await once(upstream, "listening");
     upstreamUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`;
   });
@@ -203,7 +201,7 @@ describe("npm run serve", () => {
     expect((await fetch(`${url}/v1/health`)).status).toBe(200);
     const made = await admin(url, "POST", "/v1/instances", {
       name: "kept",
-      url: upstreamUrl.replace("127.0.0.1", "127.0.0.2"),
+      url: upstreamUrl,
       credential: { token: "t".repeat(20) },
       force: true,
     });
@@ -239,13 +237,12 @@ describe("npm run serve", () => {
   it("lets a request under way finish after SIGTERM and then ends with 0", async () => {
     const running = started.at(-1)!;
     const url = await answering(running);
-    await admin(url, "PATCH", "/v1/instances/kept", {
-      url: upstreamUrl,
-      credential: { token: "t".repeat(20) },
-      force: true,
-    }).catch(() => {});
+    const held: ServerResponse[] = [];
     const reached = new Promise<void>((resolve) => {
-      arrived = resolve;
+      onRequest = (response) => {
+        held.push(response);
+        resolve();
+      };
     });
     const answer = admin(url, "POST", "/v1/instances/kept/check");
     await reached;
@@ -253,8 +250,8 @@ describe("npm run serve", () => {
     while (!running.log().includes("Ending after the requests under way"))
       await new Promise((resolve) => setTimeout(resolve, 20));
     expect(running.alive()).toBe(true);
-    arrived = () => waiting.splice(0).forEach((response) => void response.writeHead(503).end());
-    arrived();
+    onRequest = refuse;
+    held.forEach(refuse);
     expect((await answer).status).toBe(200);
     expect((await running.exited).code).toBe(0);
     expect(workerd()).toEqual([]);
