@@ -1,6 +1,7 @@
 import type { Problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
 import type { UploadCall } from "./upload-call.ts";
+import { broken } from "./upload-refusal.ts";
 import type { Sending } from "./upload-sending.ts";
 
 /** Everything is with the server but the last boundary: the door once more, the boundary, the answer, the look. */
@@ -11,6 +12,7 @@ export async function conclude<Stored>(
 ): Promise<Result<Stored, Problem>> {
   const confirmed = await call.confirm();
   if (!confirmed.ok) return giveUp(call, sending, confirmed.error);
+  if (!sending.open()) return giveUp(call, sending, broken());
   return call.settle({ sent, problem: await sending.finish() });
 }
 

@@ -18,6 +18,8 @@ export type Sending = {
   send(bytes: Uint8Array): Promise<boolean>;
   /** Lets the runtime pass a whole stream on. False as above, and when the stream itself broke. */
   pipe(body: ReadableStream<Uint8Array>): Promise<boolean>;
+  /** Whether the last boundary is still of use: the server waits for it and the client for the answer. */
+  open(): boolean;
   /** Sends the last boundary and waits for the answer: null, or what the server said instead of 204. */
   finish(): Promise<Problem | null>;
   /** Drops the connection, so that the server stores nothing. What the server had said by then, null without an answer. */
@@ -110,6 +112,7 @@ export function startSending(
       lost = !passed;
       return passed;
     },
+    open: () => !stop.signal.aborted,
     async finish() {
       whole = true;
       await send(tail);

@@ -514,6 +514,19 @@ for (const form of ["multipart", "raw"] as const) {
       expect(ends).toEqual([{ sent: content.length, problem: problem("upload_cut") }]);
     });
 
+    it("a client that leaves during the door's second pass leaves nothing behind", async () => {
+      const gone = new AbortController();
+      const got = await go({
+        signal: gone.signal,
+        confirm: async () => {
+          gone.abort();
+          return ok(null);
+        },
+      });
+      expect(got.ends).toMatchObject([{ sent: null }]);
+      nothingStored(got);
+    });
+
     it("a lost answer is settled by looking", async () => {
       const { ends } = await go({ serving: { silent: true } });
       expect(ends).toMatchObject([{ sent: content.length, problem: { code: "upstream_unreachable" } }]);
