@@ -77,6 +77,8 @@ export class MinuteCounter {
 
 /** Slows whoever guesses credentials: per IPv4 address or IPv6 /64, in memory only. */
 export class AnonymousBrake {
+  /** When nobody has failed for a while, nobody's address need be read. */
+  #lastFailure = Number.NEGATIVE_INFINITY;
   readonly #counter: MinuteCounter;
 
   constructor(capacity?: number) {
@@ -85,11 +87,13 @@ export class AnonymousBrake {
 
   /** `rate_limited` when the address has failed too often in the last minute. Ask before looking anything up. */
   refusal(address: string | null, at: number): Problem | null {
+    if (at - this.#lastFailure > WINDOW_SECONDS * 1000) return null;
     const { remaining, retryAfterSeconds } = this.#counter.peek(brakeBucket(address), ANONYMOUS_PER_MINUTE, at);
     return remaining > 0 ? null : problem("rate_limited", { retryAfterSeconds });
   }
 
   failed(address: string | null, at: number): void {
+    this.#lastFailure = at;
     this.#counter.take(brakeBucket(address), at);
   }
 }

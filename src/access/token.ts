@@ -1,6 +1,6 @@
-import { Buffer } from "node:buffer";
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, hash, timingSafeEqual } from "node:crypto";
 import { crc32 } from "node:zlib";
+import { utf8 } from "../base/encoding.ts";
 import { BASE62, type Random, randomBase62 } from "../base/random.ts";
 
 /** The text of an API key. The format is frozen and explained, with its test vectors, in `docs/keys.md`. */
@@ -41,12 +41,12 @@ export function parseKeyText(text: string): KeyParts | null {
 }
 
 /** SHA-256 (hex) of the whole text: the only form of a key that is stored or crosses an RPC. Synchronous: no turn is lost. */
-export const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+export const digestOf = (text: string): string => hash("sha256", text, "hex");
 
 /** Equality that takes the same time wherever two texts of one length differ. For digests and tags, never for secrets. */
 export const sameDigest = (a: string, b: string): boolean => {
-  const left = Buffer.from(a);
-  const right = Buffer.from(b);
+  const left = utf8(a);
+  const right = utf8(b);
   return left.length === right.length && timingSafeEqual(left, right);
 };
 

@@ -49,14 +49,15 @@ export async function openPiece(
     const { status } = problems[access.error.code];
     return failed(access.error, status === 429 || status >= 500);
   }
-  const own = new AbortController();
-  const signal = AbortSignal.any([gone, own.signal]);
+  // A HEAD is over with its answer: there is nothing to end early.
+  const own = method === "HEAD" ? null : new AbortController();
+  const signal = own ? AbortSignal.any([gone, own.signal]) : undefined;
   const opened = await openDownload(call.fetch, access.value, { method, key: call.backup.key, headers, signal });
   if (!opened.ok) {
     const { problem, unauthorized } = opened.error;
     return failed(problem, passing.has(problem.code), unauthorized);
   }
-  return { done: true, value: { response: opened.value, close: () => own.abort() } };
+  return { done: true, value: { response: opened.value, close: () => own?.abort() } };
 }
 
 /** Tries until it works, a refusal comes or the patience ends; the last problem is the answer then. */

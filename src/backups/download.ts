@@ -49,7 +49,7 @@ function segmented(call: DownloadCall, asked: Conditions): Window | null {
 export async function download(call: DownloadCall): Promise<Result<Response, Problem>> {
   const gone = new AbortController();
   if (call.request.signal.aborted) gone.abort();
-  call.request.signal.addEventListener("abort", () => gone.abort());
+  else if (call.request.method !== "HEAD") call.request.signal.addEventListener("abort", () => gone.abort());
   return answer(call, conditions(call.request.headers), gone);
 }
 

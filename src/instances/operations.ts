@@ -73,6 +73,8 @@ export class Operations {
   private readonly effects: Effects;
   private readonly running = new Map<string, Promise<void>>();
   private readonly waiting = new Map<string, Set<() => void>>();
+  /** Asked for its times on every request, and so kept until a row is written. */
+  private unfinished: readonly Operation[] | null = null;
 
   constructor(effects: Effects) {
     this.effects = effects;
@@ -175,9 +177,16 @@ export class Operations {
     this.run(started.value);
   }
 
+  /** Whether the server is being worked on, or is about to be: what waits for an approval does not count. */
+  get busy(): boolean {
+    this.unfinished ??= this.active();
+    return this.unfinished.some(({ state }) => state !== "awaiting_approval");
+  }
+
   /** When the next approval expires, ms since the epoch. */
   nextExpiry(): number | null {
-    const ends = this.active().flatMap(({ state, approval }) =>
+    this.unfinished ??= this.active();
+    const ends = this.unfinished.flatMap(({ state, approval }) =>
       state === "awaiting_approval" && approval ? [approval.expires] : [],
     );
     return ends.length > 0 ? Math.min(...ends) : null;
@@ -294,6 +303,7 @@ export class Operations {
 
   /** The row and what it has to tell, in one transaction. */
   private store(operation: Operation, tell: Parameters<typeof told>[1], decider: OperationActor | null = null): void {
+    this.unfinished = null;
     this.effects.storage.transactionSync(() => {
       this.sql.exec(
         "INSERT OR REPLACE INTO operations (id, active, record) VALUES (?, ?, ?)",

@@ -62,11 +62,12 @@ export class Watch {
     const { operations, observer, verdicts, expiries, keys, configuration, clock } = this.deps;
     const now = clock();
     if (keys.unwritten) this.flushAt ??= now + FLUSH_MS;
-    const busy = operations.active().length > 0 ? now + BUSY_LOOK_MS : Number.POSITIVE_INFINITY;
+    const busy = operations.busy ? now + BUSY_LOOK_MS : Number.POSITIVE_INFINITY;
     const nudged = this.nudgedAt === null ? Number.POSITIVE_INFINITY : (observer.lookedAt ?? 0) + BUSY_LOOK_MS;
     const look = observer.nextLook(configuration.own.pollSeconds * 1000);
-    const verdict = verdicts.nextAt() ?? Number.POSITIVE_INFINITY;
-    return Math.max(now, Math.min(busy, nudged, look, verdict, expiries.due, this.flushAt ?? Number.POSITIVE_INFINITY));
+    const never = Number.POSITIVE_INFINITY;
+    const [verdict, approval] = [verdicts.nextAt() ?? never, operations.nextExpiry() ?? never];
+    return Math.max(now, Math.min(busy, nudged, look, verdict, approval, expiries.due, this.flushAt ?? never));
   }
 
   /** Starts what is due and returns at once: nothing here waits for the server. */
@@ -79,7 +80,7 @@ export class Watch {
       keys.flush();
     }
     if (now >= expiries.due) expiries.run();
-    const busy = operations.active().length > 0;
+    const { busy } = operations;
     const nudged = this.nudgedAt !== null && now >= (observer.lookedAt ?? 0) + BUSY_LOOK_MS;
     if (busy || nudged || now >= observer.nextLook(configuration.own.pollSeconds * 1000)) {
       this.nudgedAt = null;
