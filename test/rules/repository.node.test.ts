@@ -1,0 +1,190 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { root } from "../../scripts/root.ts";
+
+/** Rules of the project that no compiler keeps. Each test answers with the places that break its rule. */
+
+const read = (path: string) => readFileSync(join(root, path), "utf8");
+const under = (folder: string): string[] =>
+  existsSync(join(root, folder))
+    ? readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    : [];
+const topLevel = readdirSync(root, { withFileTypes: true })
+  .filter((entry) => entry.isFile() && !/\.log$/.test(entry.name))
+  .map((entry) => entry.name);
+const all = [...["src", "test", "scripts", "bench", "docs", ".ci"].flatMap(under), ...topLevel];
+const code = all.filter((path) => /\.(ts|mts|mjs)$/.test(path));
+const source = under("src").filter((path) => path.endsWith(".ts"));
+
+const breaking = (paths: string[], rule: RegExp): string[] =>
+  paths.flatMap((path) =>
+    read(path)
+      .split("\n")
+      .flatMap((line, index) => (rule.test(line) ? [`${path}:${index + 1}: ${line.trim().slice(0, 100)}`] : [])),
+  );
+
+/** The first folder under src, or the file itself at its top: `access`, `app.ts`. */
+const partOf = (path: string) => relative("src", path).split("/")[0]!;
+
+type Import = { from: string; to: string };
+
+/** Every static import, type-only ones too: a type's home is a dependency like any other. */
+const imports: Import[] = source.flatMap((from) =>
+  [
+    ...read(from).matchAll(
+      /^\s*(?:import|export)\b[^;"]*?from\s+"([^"]+)"|^\s*import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gms,
+    ),
+  ].map((match) => {
+    const specifier = (match[1] ?? match[2] ?? match[3])!;
+    const local = specifier.startsWith(".");
+    return { from, to: local ? relative(root, resolve(root, dirname(from), specifier)) : specifier };
+  }),
+);
+const wrong = (refuse: (one: Import) => boolean) =>
+  imports.filter(refuse).map(({ from, to }) => `${from} imports ${to}`);
+const ours = (to: string) => to.startsWith("src/") || to === "package.json";
+const within = (to: string, parts: readonly string[]) => ours(to) && parts.includes(partOf(to));
+
+/** Pure decisions: no web framework, no platform, no clock, no network of their own. */
+const domain = ["access", "archive", "ledger", "observing", "operations", "upstream", "webhooks"];
+/** Durable Objects of the domain's own folders, which the platform starts. */
+const objects = ["src/webhooks/endpoint.ts"];
+const inDomain = ({ from }: { from: string }) => domain.includes(partOf(from)) && !objects.includes(from);
+
+describe("dependencies point one way", () => {
+  it("sees the imports at all", () => {
+    expect(imports.length).toBeGreaterThan(200);
+    expect(imports.some(({ to }) => to === "hono" || to.startsWith("hono/"))).toBe(true);
+  });
+  it("base knows nothing of ours but base", () => {
+    expect(wrong(({ from, to }) => partOf(from) === "base" && ours(to) && partOf(to) !== "base")).toEqual([]);
+  });
+  it("the domain knows base and the domain", () => {
+    expect(wrong((one) => inDomain(one) && ours(one.to) && !within(one.to, ["base", ...domain]))).toEqual([]);
+  });
+  it("the domain and the verbs know neither the web framework nor the platform", () => {
+    const pure = (one: Import) => inDomain(one) || partOf(one.from) === "backups" || partOf(one.from) === "base";
+    expect(wrong((one) => pure(one) && /^(hono|@hono|cloudflare:)/.test(one.to))).toEqual([]);
+  });
+  it("the objects know no surface", () => {
+    const surfaces = ["api", "v1", "chat", "app.ts", "index.ts"];
+    const below = (from: string) => ["instances", "backups"].includes(partOf(from)) || objects.includes(from);
+    expect(wrong(({ from, to }) => below(from) && within(to, surfaces))).toEqual([]);
+    expect(wrong(({ from, to }) => partOf(from) === "instances" && /^(hono|@hono)/.test(to))).toEqual([]);
+  });
+  it("only the entry knows the app, and nobody the entry", () => {
+    expect(wrong(({ from, to }) => to === "src/app.ts" && from !== "src/index.ts")).toEqual([]);
+    expect(wrong(({ to }) => to === "src/index.ts")).toEqual([]);
+  });
+});
+
+describe("what is passed in is not taken from the air", () => {
+  const uncommented = (path: string) => read(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
+  const callsFetch = /(?<![.\w])fetch\(/;
+
+  it("the domain calls only a fetch it was handed", () => {
+    const handed = /[{(,]\s*fetch\s*[:,})]|\bfetch\??:/;
+    const free = source.filter(
+      (from) => inDomain({ from }) && callsFetch.test(uncommented(from)) && !handed.test(uncommented(from)),
+    );
+    expect(free).toEqual([]);
+    expect(breaking(source, /globalThis\.fetch/)).toEqual([]);
+  });
+  it("everything else hands the global fetch over and never calls it", () => {
+    const others = source.filter((from) => !domain.includes(partOf(from)));
+    const calls = others.filter((from) =>
+      callsFetch.test(
+        uncommented(from)
+          .replaceAll("fetch: (input, init) => fetch(input, init)", "")
+          .replace(/\bfetch\([\w, :]*\)\s*[:{]/g, ""),
+      ),
+    );
+    expect(calls).toEqual([]);
+  });
+  it("the clock and chance have one home each", () => {
+    const homes = ["src/base/clock.ts", "src/base/random.ts"];
+    const found = source.filter(
+      (path) =>
+        !homes.includes(path) &&
+        /\bDate\.now\(|new Date\(\)|Math\.random\(|crypto\.(getRandomValues|randomUUID)/.test(uncommented(path)),
+    );
+    expect(found).toEqual([]);
+  });
+  it("the domain never reads the system's clock or chance by itself", () => {
+    const found = imports.filter((one) => inDomain(one) && /base\/(clock|random)\.ts$/.test(one.to));
+    const values = found.filter(({ from }) => /\b(systemClock|secureRandom)\b/.test(uncommented(from)));
+    expect(values.map(({ from }) => from)).toEqual([]);
+  });
+});
+
+describe("files", () => {
+  /** A table with a row for every problem code; splitting it would only hide rows. */
+  const tables = ["src/base/problems.ts"];
+
+  it("under src have at most 300 lines", () => {
+    const long = source.filter((path) => !tables.includes(path) && read(path).split("\n").length > 301);
+    expect(long).toEqual([]);
+  });
+  it("are named by what they are about", () => {
+    expect(
+      all.filter((path) => /(^|\/)(utils?|helpers?|common|misc|shared|lib|index)(\/|\.[a-z]+$)/.test(path)),
+    ).toEqual(["src/index.ts"]);
+  });
+  it("hold no test that is left out", () => {
+    const left = new RegExp(`\\b(it|test|describe)\\.(${["skip", "todo", "only", "fails"].join("|")})\\b`);
+    expect(
+      breaking(
+        code.filter((path) => path.startsWith("test/")),
+        left,
+      ),
+    ).toEqual([]);
+  });
+  it("hold no note about work left for later", () => {
+    const notes = new RegExp(`\\b(${["TO" + "DO", "FIX" + "ME", "X" + "XX"].join("|")})\\b`);
+    expect(breaking(code, notes)).toEqual([]);
+  });
+});
+
+describe("what a clone must not carry", () => {
+  it("the lock file names no registry and keeps every integrity", () => {
+    const lock = JSON.parse(read("package-lock.json")) as {
+      packages: Record<string, { resolved?: string; integrity?: string }>;
+    };
+    const packages = Object.entries(lock.packages).filter(([path]) => path !== "");
+    expect(packages.filter(([, entry]) => entry.resolved).map(([path]) => path)).toEqual([]);
+    expect(packages.filter(([, entry]) => !entry.integrity).map(([path]) => path)).toEqual([]);
+  });
+  it("no path of somebody's machine", () => {
+    const machine = new RegExp(
+      `(^|["'\`\\s(=:])/(${["work", "root", "home/[a-z]", "Users/[A-Za-z]", "farm"].join("|")})/`,
+    );
+    expect(
+      breaking(
+        all.filter((path) => path !== "package-lock.json"),
+        machine,
+      ),
+    ).toEqual([]);
+  });
+  it("no API key but the published vectors", () => {
+    const keys = (path: string) => read(path).match(new RegExp(`${"brk"}_[0-9A-Za-z]{62}`, "g")) ?? [];
+    const published = keys("docs/keys.md");
+    expect(published.length).toBeGreaterThan(0);
+    expect(all.filter((path) => keys(path).some((key) => !published.includes(key)))).toEqual([]);
+  });
+  it("no example with a value where a secret belongs", () => {
+    const examples = all.filter((path) => /\.example$/.test(path));
+    expect(
+      breaking(examples, /^\s*(ADMIN_TOKEN|ENCRYPTION_KEY|POCKETBASE_(TOKEN|PASSWORD))\s*=\s*["']?[^"'\s#]/),
+    ).toEqual([]);
+  });
+});
+
+it("every command of package.json stands in a file that is there", () => {
+  const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+  const files = Object.values(scripts).flatMap((line) => line.split(" ").filter((word) => /\.(mjs|ts)$/.test(word)));
+  expect(files.length).toBeGreaterThan(5);
+  expect(files.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+});
