@@ -8,12 +8,13 @@ import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
 import { type AppContext, refuse } from "../http/context.ts";
 import { perform, type Visitor, visit } from "../http/door.ts";
+import { drain } from "../http/stream/drain.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 
 /** `POST /api/backups/upload`: the form as PocketBase takes it. */
 export async function uploadBackup(c: AppContext): Promise<Response> {
   const visitor = await visit(c);
-  if (!visitor.ok) return refuse(c, visitor.error);
+  if (!visitor.ok) return refuseUnread(c, visitor.error);
   const stored = await new Reception(c, visitor.value, false).take({ form: "multipart" });
   return stored.ok ? c.body(null, 204) : refuse(c, stored.error);
 }
@@ -21,11 +22,17 @@ export async function uploadBackup(c: AppContext): Promise<Response> {
 /** `PUT /v1/backups/{key}`: the bare file, as `curl -T` sends it. */
 export async function uploadRaw(c: AppContext, key: Result<string, Problem>): Promise<Response> {
   const visitor = await visit(c);
-  if (!visitor.ok) return refuse(c, visitor.error);
-  if (!key.ok) return refuse(c, key.error);
+  if (!visitor.ok) return refuseUnread(c, visitor.error);
+  if (!key.ok) return refuseUnread(c, key.error);
   const stored = await new Reception(c, visitor.value, true).take({ form: "raw", name: key.value });
   if (!stored.ok) return refuse(c, stored.error);
   return c.json(backupView(stored.value, { firstSeen: null, verified: "pending", reason: null }), 201);
+}
+
+/** A client that is still sending would see a broken pipe instead of the answer, so a body is read off first. */
+async function refuseUnread(c: AppContext, problem: Problem): Promise<Response> {
+  await drain(c.req.raw.body, systemClock, systemSleep);
+  return refuse(c, problem);
 }
 
 /** One upload as the Worker runs it: it passes the door before the first byte and once more before the last. */
@@ -45,7 +52,7 @@ class Reception {
   take(form: { form: "multipart" } | { form: "raw"; name: string }): Promise<Result<ListedBackup, Problem>> {
     const { c, visitor } = this;
     const { headers, body, signal } = c.req.raw;
-    return upload<ListedBackup>({
+    const taken = upload<ListedBackup>({
       ...form,
       request: { headers, body, signal },
       check: (name) => (this.strict ? isCreatableName(name) : checkBackupKey(name)),
@@ -69,5 +76,8 @@ class Reception {
       sleep: systemSleep,
       random: secureRandom,
     });
+    // What became of it is settled even when the client has left.
+    c.executionCtx.waitUntil(taken.catch(() => undefined));
+    return taken;
   }
 }
