@@ -1,10 +1,13 @@
 import { createMiddleware } from "hono/factory";
+import { systemClock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { randomBase62, secureRandom } from "../base/random.ts";
 import type { Result } from "../base/result.ts";
+import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { type AppEnv, refuse } from "./context.ts";
+import { drain, UNWANTED_BYTES } from "./stream/drain.ts";
 
 const read = new WeakMap<object, Result<Settings, Problem>>();
 
@@ -15,6 +18,11 @@ function settingsOf(env: Bindings): Result<Settings, Problem> {
     read.set(env, settings);
   }
   return settings;
+}
+
+/** A body that no handler read would reset the connection under its sender, who then never sees the answer. */
+async function dropBody(request: Request): Promise<void> {
+  if (!request.bodyUsed) await drain(request.body, systemClock, systemSleep, UNWANTED_BYTES);
 }
 
 /**
@@ -32,6 +40,7 @@ export const requestContext = createMiddleware<AppEnv>(async (c, next) => {
   } else {
     c.set("settings", settings.value);
     await next();
+    await dropBody(c.req.raw);
   }
   const headers = c.res.headers;
   headers.set("x-request-id", c.get("requestId"));

@@ -104,6 +104,19 @@ describe("chunks", () => {
     expect(slow.state.given).toBeLessThanOrEqual(10_000);
     await drain(null, () => 0, never);
   });
+
+  it("drain reads no further than it is told to, and waits for no silent sender", async () => {
+    const large = source(Array(200).fill(1000));
+    await drain(large.body, () => 0, never, 20_000);
+    expect(large.state.given).toBeLessThan(200_000);
+    const silent = new ReadableStream({ type: "bytes", pull: () => new Promise<void>(() => {}) });
+    const over = drain(
+      silent,
+      () => 0,
+      async () => {},
+    );
+    await expect(over).resolves.toBeUndefined();
+  });
 });
 
 describe("the form parser", () => {
