@@ -30,6 +30,13 @@ export function decodeBackupKey(rawSegment: string): Result<string, Problem> {
   }
 }
 
+/** The key in the address of a call on one backup: the third segment of the path as it was sent. */
+export function backupKeyIn(url: string): Result<string, Problem> {
+  // Not by `URL()`: that folds `.` and `%2e%2e` into the path of another call.
+  const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, "").split(/[?#]/)[0]!;
+  return decodeBackupKey(path.split("/")[3] ?? "");
+}
+
 /**
  * Whether `POST /api/backups` may create a backup of this name, in PocketBase's words (`apis/backup_create.go`): 1–150
  * bytes, then the pattern. An empty name there means "generate one": do that first.

@@ -1,5 +1,5 @@
 import type { Hono } from "hono";
-import { decodeBackupKey } from "../access/backup-name.ts";
+import { backupKeyIn } from "../access/backup-name.ts";
 import type { AppContext, AppEnv } from "../http/context.ts";
 import { refuse } from "../http/context.ts";
 import { ask, perform, visit } from "../http/door.ts";
@@ -42,7 +42,7 @@ export function mountBackups(app: Hono<AppEnv>): void {
   app.on(["GET", "HEAD"], "/api/backups/:key", downloadBackup);
 
   app.delete("/api/backups/:key", async (c) => {
-    const key = backupKey(c);
+    const key = backupKeyIn(c.req.url);
     const visitor = await visit(c);
     if (!visitor.ok) return refuse(c, visitor.error);
     if (!key.ok) return refuse(c, key.error);
@@ -58,7 +58,7 @@ export function mountBackups(app: Hono<AppEnv>): void {
   });
 
   app.post("/api/backups/:key/restore", async (c) => {
-    const key = backupKey(c);
+    const key = backupKeyIn(c.req.url);
     const visitor = await visit(c);
     if (!visitor.ok) return refuse(c, visitor.error);
     if (!key.ok) return refuse(c, key.error);
@@ -73,9 +73,6 @@ export function mountBackups(app: Hono<AppEnv>): void {
     return ended.ok ? c.body(null, 204) : refuse(c, ended.error);
   });
 }
-
-/** Decoded once from the path as it was sent: a framework's decoded parameter would already be a second reading. */
-export const backupKey = (c: AppContext) => decodeBackupKey(new URL(c.req.url).pathname.split("/")[3] ?? "");
 
 /** The drop-in surface knows neither a queue nor idempotency keys. */
 const asked = (waitSeconds: number) => ({ waitSeconds, surface: "api" as const, idempotency: null });

@@ -1,4 +1,4 @@
-import { decodeBackupKey } from "../access/backup-name.ts";
+import { backupKeyIn } from "../access/backup-name.ts";
 import { parseTicketParameter } from "../access/credential.ts";
 import { download } from "../backups/download.ts";
 import { systemClock } from "../base/clock.ts";
@@ -15,7 +15,7 @@ import type { UpstreamAccess } from "../upstream/backups-api.ts";
 export async function downloadBackup(c: AppContext): Promise<Response> {
   const visitor = await visitorOf(c);
   if (!visitor.ok) return refuse(c, visitor.error);
-  const key = decodeBackupKey(new URL(c.req.url).pathname.split("/")[3] ?? "");
+  const key = backupKeyIn(c.req.url);
   return key.ok ? new Transfer(c, visitor.value, key.value).answer() : refuse(c, key.error);
 }
 

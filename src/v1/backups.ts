@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { decodeBackupKey } from "../access/backup-name.ts";
+import { backupKeyIn } from "../access/backup-name.ts";
 import { downloadKey } from "../api/download.ts";
 import { uploadRaw } from "../api/upload.ts";
 import { refuse } from "../http/context.ts";
@@ -137,7 +137,7 @@ export function mountBackupViews(app: Relay): void {
     });
     return found.ok ? downloadKey(c, found.value.key) : refuse(c, found.error);
   });
-  serve(app, put, async (c) => uploadRaw(c, keyOf(c.req.url)));
+  serve(app, put, async (c) => uploadRaw(c, backupKeyIn(c.req.url)));
   serve(app, create, async (c, input) => {
     const name = input.body?.name ?? null;
     const asked = await askedBy(c, 0);
@@ -146,7 +146,7 @@ export function mountBackupViews(app: Relay): void {
     return created.ok ? accepted(c, created.value) : refuse(c, created.error);
   });
   serve(app, restore, async (c, input) => {
-    const key = keyOf(c.req.url);
+    const key = backupKeyIn(c.req.url);
     if (!key.ok) return refuse(c, key.error);
     const { dryRun, safetyBackup } = input.body ?? { dryRun: false, safetyBackup: true };
     if (dryRun) {
@@ -159,7 +159,7 @@ export function mountBackupViews(app: Relay): void {
     return restored.ok ? accepted(c, restored.value) : refuse(c, restored.error);
   });
   serve(app, remove, async (c) => {
-    const key = keyOf(c.req.url);
+    const key = backupKeyIn(c.req.url);
     if (!key.ok) return refuse(c, key.error);
     const asked = await askedBy(c, DELETE_WAIT_SECONDS);
     if (!asked.ok) return refuse(c, asked.error);
@@ -173,6 +173,3 @@ export function mountBackupViews(app: Relay): void {
 
 /** Deletions are quick; what takes longer is answered with its operation. */
 const DELETE_WAIT_SECONDS = 60;
-
-/** From the path as it was sent, decoded once. */
-const keyOf = (url: string) => decodeBackupKey(new URL(url).pathname.split("/")[3] ?? "");

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  backupKeyIn,
   checkBackupKey,
   decodeBackupKey,
   generatedBackupName,
@@ -39,6 +40,17 @@ describe("the key of a backup in a path", () => {
     for (const raw of ["", "a/b", "a%2Fb", "%2f", "a%5Cb", "a\\b", "%00", "a%0Ab", "%7f", "%C2%85", "..%2Fdata.db"]) {
       expect([raw, told(raw)]).toEqual([raw, "not_found"]);
     }
+  });
+
+  it("is read from the address as it was sent, which `URL` would fold into another call's", () => {
+    const told = (path: string) => backupKeyIn(`https://relay.example${path}`);
+    expect(told("/api/backups/x%20y.zip?token=a/b/c")).toEqual({ ok: true, value: "x y.zip" });
+    expect(told("/api/backups/x.zip/restore")).toEqual({ ok: true, value: "x.zip" });
+    expect(told("/api/backups/x#y")).toEqual({ ok: true, value: "x" });
+    for (const path of ["/api/backups/./restore", "/api/backups/%2e%2e/restore", "/api/backups/..", "/v1/backups/%2E"])
+      expect(told(path)).toMatchObject({ ok: false, error: { code: "backup_name_refused" } });
+    for (const path of ["/api/backups/", "/api/backups", ""])
+      expect(told(path)).toMatchObject({ ok: false, error: { code: "not_found" } });
   });
 
   it("is refused when it is not UTF-8 or over 1024 bytes", () => {
