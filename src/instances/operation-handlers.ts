@@ -70,7 +70,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
       const looked = await inspected(found.key);
       if (!looked.ok) return looked;
       const refusal = refusalOf(looked.value);
-      if (refusal !== null) return fail(problem("preflight_refused", { hint: refusal }));
+      if (refusal) return fail(refusal);
       const binding = bindingOf(looked.value);
       const pending = pendingApproval(operations, admitted, binding, clock());
       if (!pending.ok) return pending;

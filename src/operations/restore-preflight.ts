@@ -1,6 +1,6 @@
 import { inspectArchive } from "../archive/inspection.ts";
 import { type Preflight, preflight } from "../archive/preflight.ts";
-import type { Problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { readServerTime } from "../base/server-time.ts";
 import type { Binding } from "./approval.ts";
@@ -32,6 +32,9 @@ export function bindingOf({ backup, archive }: Preflight): Binding | null {
   return backup && archive ? { ...backup, directorySha256: archive.directorySha256 } : null;
 }
 
-/** The sentence of the first check that forbids the restore. */
-export const refusalOf = ({ checks }: Preflight): string | null =>
-  checks.find(({ ok: good, severity }) => !good && severity === "refuse")?.message ?? null;
+/** What the first check that forbids the restore says; a server at work is told in PocketBase's own words for it. */
+export function refusalOf({ checks }: Preflight): Problem | null {
+  const failed = checks.find(({ ok: good, severity }) => !good && severity === "refuse");
+  if (!failed) return null;
+  return problem(failed.name === "idle" ? "upstream_busy" : "preflight_refused", { hint: failed.message });
+}

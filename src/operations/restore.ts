@@ -51,7 +51,7 @@ const steps: { [name: string]: StepRun } = {
     const looked = await lookBeforeRestore(work, key);
     if (!looked.ok) return looked.error;
     const refusal = refusalOf(looked.value);
-    if (refusal !== null) return problem("preflight_refused", { hint: refusal });
+    if (refusal) return refusal;
     const binding = bindingOf(looked.value)!;
     if (work.operation.binding) {
       const same = stillBound(work.operation.binding, binding);
