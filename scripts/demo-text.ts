@@ -2,13 +2,15 @@ export type DemoFacts = {
   relay: string;
   key: string;
   upstream: { url: string; version?: string; own: boolean };
+  /** Where the same facts stand for scripts. */
+  demoFile: string;
   /** The backup that was made, or one the server already had; null when there is none. */
   backup: string | null;
   mayWrite: boolean;
 };
 
 /** What `npm start` prints when everything answers: addresses, the key, and lines to paste. */
-export function demoText({ relay, key, upstream, backup, mayWrite }: DemoFacts): string {
+export function demoText({ relay, key, upstream, backup, mayWrite, demoFile }: DemoFacts): string {
   const name = backup ?? "NAME.zip";
   const path = encodeURIComponent(name);
   const auth = `-H "Authorization: Bearer ${key}"`;
@@ -34,6 +36,6 @@ With the PocketBase JS SDK, unchanged (npm install pocketbase):
   console.log(await pb.backups.getFullList());${mayWrite ? `\n  await pb.backups.create("mine.zip");` : ""}
   const file = await fetch(pb.backups.getDownloadURL(await pb.files.getToken(), "${name}"));
 
-For scripts: .relay/demo.json (until this ends)${upstream.own ? "; the dashboard's login stands there" : ""}. Ctrl-C ends everything.
+For scripts: ${demoFile} (until this ends)${upstream.own ? "; the dashboard's login stands there" : ""}. Ctrl-C ends everything.
 `;
 }

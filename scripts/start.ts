@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { backupName, instanceName, makeBackup, mintDemoKey, registerInstance } from "./demo.ts";
 import { demoText } from "./demo-text.ts";
 import { startDevRelay } from "./dev-relay.ts";
@@ -30,9 +30,11 @@ prints a key with lines to paste. Ctrl-C ends both. Data stays in .relay/ betwee
   --upstream URL         fronts an existing server instead; its superuser is asked for, or taken from POCKETBASE_TOKEN,
                          or POCKETBASE_EMAIL and POCKETBASE_PASSWORD. Nothing is written there before you say yes.
   --help
+
+BACKUP_RELAY_FOLDER in the environment is another folder than .relay/, for a second one at the same time.
 `;
 
-const folder = join(root, ".relay");
+const folder = resolve(process.env.BACKUP_RELAY_FOLDER || join(root, ".relay"));
 const demoFile = join(folder, "demo.json");
 const say = (line: string) => console.error(line);
 
@@ -128,7 +130,14 @@ async function demo(flags: ReturnType<typeof readStartFlags>, runDir: string): P
   );
   await rename(`${demoFile}.new`, demoFile);
   console.log(
-    demoText({ relay: relay.url, key, upstream: { url, version: own?.version, own: own !== null }, backup, mayWrite }),
+    demoText({
+      relay: relay.url,
+      key,
+      upstream: { url, version: own?.version, own: own !== null },
+      demoFile: relative(process.cwd(), demoFile),
+      backup,
+      mayWrite,
+    }),
   );
   const gone = await Promise.race([
     relay.running.exited.then(() => ["The relay", relay.running.log()]),

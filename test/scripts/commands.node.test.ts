@@ -150,7 +150,8 @@ describe("an existing server for npm start", () => {
 });
 
 it("prints lines that a shell takes as they are", () => {
-  const facts = { relay: "http://127.0.0.1:8787", key: "KEY", upstream: { url: "http://127.0.0.1:8090", own: true } };
+  const upstream = { url: "http://127.0.0.1:8090", own: true };
+  const facts = { relay: "http://127.0.0.1:8787", key: "KEY", upstream, demoFile: ".relay/demo.json" };
   const text = demoText({ ...facts, backup: "demo.zip", mayWrite: true });
   expect(text).toContain('curl -H "Authorization: Bearer KEY" http://127.0.0.1:8787/api/backups\n');
   expect(text).toContain(`-d '{"name":"mine.zip"}' http://127.0.0.1:8787/api/backups\n`);

@@ -228,7 +228,7 @@ describe("npm run serve", () => {
     const script = processesNaming(dataDir).find(({ commandLine }) => /disable-warning.*serve\.ts/.test(commandLine))!;
     process.kill(script.pid, "SIGKILL");
     await running!.exited;
-    expect(await afterTheyEnd(`store=${dataDir}`)).toEqual([]);
+    expect(await afterTheyEnd(() => processesNaming(`store=${dataDir}`))).toEqual([]);
     const url = await answering(serve(["--port", "0"]));
     const kept = await admin(url, "GET", "/v1/instances/kept");
     expect(kept.status).toBe(200);
