@@ -9,6 +9,8 @@ import { fail, ok, type Result } from "./result.ts";
  */
 export type Sealer = {
   seal(plain: string, context: string): Promise<string>;
+  /** Whether the first of the keys sealed it. */
+  isCurrent(sealed: string): Promise<boolean>;
   /** `locked`: no configured key sealed this. `damaged`: the right key, but the text or its context was altered. */
   open(sealed: string, context: string): Promise<Result<{ plain: string; old: boolean }, "locked" | "damaged">>;
 };
@@ -30,6 +32,9 @@ export function sealer(encryptionKeys: readonly Uint8Array<ArrayBuffer>[], rando
       bytes.set(nonce);
       bytes.set(new Uint8Array(cipher), 12);
       return `s1.${key.mark}.${base64url(bytes)}`;
+    },
+    async isCurrent(sealed) {
+      return sealed.split(".")[1] === (await keys)[0]!.mark;
     },
     async open(sealed, context) {
       const [version, mark, coded] = sealed.split(".");

@@ -3,8 +3,9 @@ import { problems } from "../base/problems.ts";
 import { fail, ok } from "../base/result.ts";
 import type { Audit } from "./audit.ts";
 import type { Handlers } from "./commands.ts";
-import type { Configuration, InstanceView } from "./configuration.ts";
+import type { Configuration } from "./configuration.ts";
 import type { Door } from "./door.ts";
+import type { InstanceView } from "./instance-record.ts";
 import type { Observer } from "./observer.ts";
 import type { Server } from "./server.ts";
 

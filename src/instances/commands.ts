@@ -10,7 +10,7 @@ import type { ChainVerdict } from "../ledger/chain.ts";
 import type { Health, ListedBackup, UpstreamAccess } from "../upstream/backups-api.ts";
 import type { Check } from "../upstream/check.ts";
 import type { AuditEntry, AuditFilter } from "./audit.ts";
-import type { InstanceChange, InstanceView } from "./configuration.ts";
+import type { InstanceChange, InstanceView } from "./instance-record.ts";
 import type { KeyChange, KeyRequest, KeySelf, KeyView, MintedKey } from "./keys.ts";
 import type { EventPage } from "./ledger.ts";
 import type { Operation, OperationFilter } from "./operations.ts";

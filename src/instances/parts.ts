@@ -13,10 +13,11 @@ import { Asking } from "./asking.ts";
 import { Attributions } from "./attributions.ts";
 import { Audit } from "./audit.ts";
 import { backupHandlers } from "./backups.ts";
-import { Configuration, type InstanceView } from "./configuration.ts";
+import { Configuration } from "./configuration.ts";
 import { Door } from "./door.ts";
 import { eventHandlers } from "./events.ts";
 import { Expiries } from "./expiries.ts";
+import type { InstanceView } from "./instance-record.ts";
 import { KeyStore } from "./key-store.ts";
 import { keyHandlers } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
@@ -49,7 +50,7 @@ export type Parts = ReturnType<typeof buildParts>;
 /** Puts an instance together: each part owns its tables and is handed the others it needs. */
 export function buildParts({ storage, settings, clock, random, fetch, sleep, detach }: Ground) {
   const { sql } = storage;
-  const configuration = new Configuration(sql, sealer(settings.encryptionKeys, random), clock, random);
+  const configuration = new Configuration(storage, sealer(settings.encryptionKeys, random), clock, random);
   const keys = new KeyStore(sql, clock);
   const quotas = new Quotas(sql);
   const audit = new Audit(sql, clock);

@@ -79,7 +79,10 @@ export class Watch {
       this.flushAt = null;
       keys.flush();
     }
-    if (now >= expiries.due) expiries.run();
+    if (now >= expiries.due) {
+      expiries.run();
+      this.deps.detach(configuration.reseal());
+    }
     const { busy } = operations;
     const nudged = this.nudgedAt !== null && now >= (observer.lookedAt ?? 0) + BUSY_LOOK_MS;
     if (busy || nudged || now >= observer.nextLook(configuration.own.pollSeconds * 1000)) {

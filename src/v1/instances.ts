@@ -3,8 +3,8 @@ import { type Problem, problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import { type AppContext, refuse } from "../http/context.ts";
 import { admitAdmin, perform, visit } from "../http/door.ts";
-import type { InstanceView } from "../instances/configuration.ts";
 import type { Place } from "../instances/directory.ts";
+import type { InstanceView } from "../instances/instance-record.ts";
 import { baseUrl } from "../upstream/address.ts";
 import { extraHeaders } from "../upstream/extra-headers.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
@@ -54,6 +54,7 @@ const InstanceSchema = z
     created: z.string(),
     updated: z.string(),
     check: CheckSchema.nullable(),
+    leftToReseal: z.number().describe("0 when a former ENCRYPTION_KEY can be taken away."),
     locked: z.array(z.string()).describe("Sealed values that no configured ENCRYPTION_KEY opens."),
   })
   .openapi("Instance");
