@@ -1,0 +1,31 @@
+import type { Catalogue } from "./catalogue.ts";
+
+/** What is refused to those who manage API keys. */
+export const keysProblems = {
+  key_not_found: { status: 404, message: "There is no such key.", hint: "GET /v1/keys lists the keys you may see." },
+  rights_exceeded: {
+    status: 403,
+    message: "A key cannot have more rights than the keys above it.",
+    hint: "See data: ask for less, or let the key above or the administrator mint it.",
+  },
+  own_key: {
+    status: 403,
+    message: "A key cannot change, rotate or delete itself.",
+    hint: "Use the key above it or the administrator's token.",
+  },
+  lineage_too_deep: {
+    status: 400,
+    message: "Keys can be minted at most three deep.",
+    hint: "Mint it with a key further up in the lineage.",
+  },
+  key_expired: {
+    status: 409,
+    message: "The key has expired; its secret cannot be rotated.",
+    hint: "Give it a later expiry first, or mint a new key.",
+  },
+  too_many_keys: {
+    status: 409,
+    message: "The instance has 5,000 keys.",
+    hint: "Delete keys that are not used any more; GET /v1/keys shows when each was used last.",
+  },
+} as const satisfies Catalogue;

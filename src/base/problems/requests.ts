@@ -1,0 +1,50 @@
+import type { Catalogue } from "./catalogue.ts";
+
+/** What any call may be told, whatever it is about. */
+export const requestsProblems = {
+  not_found: {
+    status: 404,
+    message: "The requested resource wasn't found.",
+    hint: "Check the path, and the method: there is no 405.",
+  },
+  invalid_request: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: "See data for the fields that were refused.",
+  },
+  body_too_large: {
+    status: 413,
+    message: "Request entity too large.",
+    hint: "A body that is no upload may have 32 MiB.",
+  },
+  idempotency_key_invalid: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: "Idempotency-Key takes 1 to 255 visible ASCII characters, best a UUID.",
+  },
+  idempotency_unsupported: {
+    status: 400,
+    message: "An error occurred while validating the submitted data.",
+    hint: "Idempotency-Key is understood only by calls that answer an operation.",
+  },
+  idempotency_mismatch: {
+    status: 422,
+    message: "The Idempotency-Key was used for another request.",
+    hint: "Take a new key for a new request, or send the same request again.",
+  },
+  idempotency_running: {
+    status: 409,
+    message: "The request with this Idempotency-Key is still running.",
+    hint: "Follow Location instead of asking again.",
+  },
+  misconfigured: {
+    status: 503,
+    message: "The relay is not set up.",
+    hint: "Its operator finds the setting to mend in this message.",
+  },
+  internal: {
+    status: 500,
+    message: "Something went wrong while processing your request.",
+    hint: "Report the requestId to the relay's operator.",
+  },
+} as const satisfies Catalogue;

@@ -1,0 +1,40 @@
+import type { Catalogue } from "./catalogue.ts";
+
+/** Restores: what is looked at before, and what is known after. */
+export const restoresProblems = {
+  archive_unreadable: {
+    status: 502,
+    message: "The backup could not be read from the server.",
+    hint: "It changed or the connection broke while it was read; try again.",
+  },
+  preflight_refused: {
+    status: 400,
+    message: "Missing or invalid backup file.",
+    hint: "Ask for a dry run of the restore: its checks say what is wrong with the backup.",
+  },
+  safety_backup_failed: {
+    status: 400,
+    message: "The safety backup could not be made, so nothing was restored.",
+    hint: "The operation's steps tell why. safetyBackup: false needs the scope backups:restore-unsafe.",
+  },
+  restore_protected: {
+    status: 409,
+    message: "A restore is running.",
+    hint: "Wait for its outcome: until then nothing may be made, and neither the restored backup nor the safety backup be replaced or deleted.",
+  },
+  restore_failed: {
+    status: 400,
+    message: "The restore failed; the server kept its data.",
+    hint: "The message tells the server's reason where its log had one.",
+  },
+  restore_unknown: {
+    status: 504,
+    message: "It could not be settled whether the restore happened.",
+    hint: "The result's steps say how to find out and how to put the old data back.",
+  },
+  undo_unavailable: {
+    status: 409,
+    message: "The restore cannot be undone.",
+    hint: "Restore the safety backup by hand if it is still there.",
+  },
+} as const satisfies Catalogue;
