@@ -53,6 +53,8 @@ async function credentials(c: AppContext): Promise<{ identity: string; password:
   const value = isForm ? Object.fromEntries(new URLSearchParams(fromUtf8(bytes))) : parseJson(bytes);
   if (bytes.length > 0 && (value === undefined || typeof value !== "object" || Array.isArray(value))) return null;
   const fields = (value ?? {}) as Record<string, unknown>;
+  const texts = [fields.identity, fields.password];
+  if (texts.some((text) => text !== undefined && text !== null && typeof text !== "string")) return null;
   const text = (field: unknown) => (typeof field === "string" ? field : "");
   return { identity: text(fields.identity), password: text(fields.password) };
 }
