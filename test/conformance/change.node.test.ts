@@ -1,6 +1,8 @@
+import { describe, expect, it } from "vitest";
+import { admin } from "../support/relay-client.ts";
 import * as says from "./answers.ts";
-import { type Act, conformance, fourBackups, row } from "./conform.ts";
-import type { Who } from "./stage.ts";
+import { type Act, conformance, fourBackups, row, type Stages } from "./conform.ts";
+import { type Side, type Stage, versions, type Who } from "./stage.ts";
 
 const remove =
   (key: string): Act =>
@@ -60,19 +62,75 @@ conformance({ call: "delete", missingScope: "backups:delete", given: fourBackups
   }),
 ]);
 
-conformance({ call: "restore", missingScope: "backups:restore", given: fourBackups }, [
-  row("36 without a credential", asGuest("POST", "test1.zip/restore"), 401, says.unauthorized),
-  row("37 as U", raw("POST", "test1.zip/restore", "U"), 403, says.forbidden),
-  row("38 of a missing backup", restore("missing.zip"), 400, says.missingBackup),
-  row("39 while a create without a name runs", restore("test1.zip"), 400, says.busy, held("")),
-  row("of a missing backup while a create runs", restore("missing.zip"), 400, says.busy, held("new.zip")),
-  row("while the relay makes a backup", restore("test1.zip"), 400, says.busy, held("new.zip", "relay")),
-  row(
-    "with a JSON body, as Dart and Elixir send it",
-    raw("POST", "missing.zip/restore", "S", "{}"),
-    400,
-    says.missingBackup,
-  ),
-  row("of two encoded dots", raw("POST", "%2e%2e/restore"), 400, says.missingBackup, { relay: dots }),
-  row("of an encoded slash", raw("POST", "a%2Fb.zip/restore"), 400, says.missingBackup, { relay: noKey }),
-]);
+conformance(
+  { call: "restore", missingScope: "backups:restore", given: fourBackups },
+  [
+    row("36 without a credential", asGuest("POST", "test1.zip/restore"), 401, says.unauthorized),
+    row("37 as U", raw("POST", "test1.zip/restore", "U"), 403, says.forbidden),
+    row("38 of a missing backup", restore("missing.zip"), 400, says.missingBackup),
+    row("39 while a create without a name runs", restore("test1.zip"), 400, says.busy, held("")),
+    row("of a missing backup while a create runs", restore("missing.zip"), 400, says.busy, held("new.zip")),
+    row("while the relay makes a backup", restore("test1.zip"), 400, says.busy, held("new.zip", "relay")),
+    row(
+      "with a JSON body, as Dart and Elixir send it",
+      raw("POST", "missing.zip/restore", "S", "{}"),
+      400,
+      says.missingBackup,
+    ),
+    row("of two encoded dots", raw("POST", "%2e%2e/restore"), 400, says.missingBackup, { relay: dots }),
+    row("of an encoded slash", raw("POST", "a%2Fb.zip/restore"), 400, says.missingBackup, { relay: noKey }),
+  ],
+  (stageOf) => {
+    describe("done for real", () => {
+      for (const version of versions)
+        describe(`PocketBase ${version}`, { concurrent: true }, () => restoring(version, stageOf));
+    });
+  },
+);
+
+/** Makes a backup and a user that it does not hold, restores it, and waits until that user is gone. */
+async function restoredBy(side: Side, stage: Stage): Promise<void> {
+  const users = stage.direct.superuser.pb.collection("users");
+  await side.superuser.pb.backups.create("before.zip");
+  const later = await users.create({
+    email: "later@example.com",
+    password: "only-a-user-1",
+    passwordConfirm: "only-a-user-1",
+  });
+  expect(await side.superuser.pb.backups.restore("before.zip")).toBe(true);
+  for (const until = Date.now() + 40_000; Date.now() < until; ) {
+    const seen = await users.getOne(later.id).then(
+      () => "there",
+      (error) => error.status,
+    );
+    // A server that restarts gives no answer at all.
+    if (seen === 404) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("the restore had no effect");
+}
+
+function restoring(version: string, stageOf: Stages): void {
+  it("a restore brings the data back, on the server and through the relay", async () => {
+    const stage = stageOf(version);
+    await stage.store.reset([]);
+    await restoredBy(stage.direct, stage);
+    expect(await stage.store.names()).toEqual(["before.zip"]);
+
+    await stage.store.reset([]);
+    await restoredBy(stage.behind, stage);
+    const stored = await stage.store.names();
+    expect(stored).toEqual(["before.zip", expect.stringMatching(/^pre_restore_\w+\.zip$/)]);
+    expect(await lastRestore(stage)).toMatchObject({
+      state: "succeeded",
+      steps: expect.arrayContaining([expect.objectContaining({ name: "safety", detail: stored[1] })]),
+    });
+  });
+}
+
+/** The relay's own account of it, when it is over. */
+async function lastRestore(stage: Stage): Promise<unknown> {
+  const ask = async (path: string) => (await admin(stage.relay, path, { instance: stage.instance })).json();
+  const { items } = (await ask("/v1/operations?kind=restore")) as { items: { id: string }[] };
+  return ask(`/v1/operations/${items[0]!.id}?wait=25`);
+}
