@@ -96,11 +96,15 @@ export async function zip(entries: ArchiveEntry[]): Promise<Uint8Array<ArrayBuff
   return joined([...parts, central, end]);
 }
 
-/** A file with SQLite's header and as many pages as it says; the rest is noise. */
+/** A file with SQLite's header, PocketBase's table of tables and as many pages as it says; the rest is noise. */
 export function database(pages: number, pageSize = 4096): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(pages * pageSize);
-  for (let at = 100; at < bytes.length; at++) bytes[at] = (at * 2654435761) >>> 13;
+  for (let at = pageSize; at < bytes.length; at++) bytes[at] = (at * 2654435761) >>> 13;
   bytes.set(new TextEncoder().encode("SQLite format 3\0"));
+  // Write and read version, no reserved space, the three fixed payload fractions; at 100 a leaf of a table.
+  bytes.set([1, 1, 0, 64, 32, 32], 18);
+  bytes[100] = 13;
+  bytes.set(new TextEncoder().encode("CREATE TABLE `_collections`"), 200);
   const view = new DataView(bytes.buffer);
   view.setUint16(16, pageSize);
   view.setUint32(28, pages);

@@ -45,7 +45,7 @@ function condition(headers: Headers, modified: number): 304 | 412 | null {
 }
 
 /** The body as the faults leave it: cut short, at a trickle. */
-function spoiled(body: ReadableStream<Uint8Array>, strikes: Strikes): ReadableStream<Uint8Array> {
+export function spoiled(body: ReadableStream<Uint8Array>, strikes: Strikes): ReadableStream<Uint8Array> {
   let stream = body;
   const { trickle, cutAt } = strikes;
   if (trickle) {

@@ -3,6 +3,7 @@ import * as backups from "./backups.ts";
 import { Bodies } from "./bodies.ts";
 import { type CallName, callOf } from "./calls.ts";
 import type { Content } from "./content.ts";
+import { spoiled } from "./download.ts";
 import { ConnectionCut, Faults, type Strikes } from "./faults.ts";
 import { stamp } from "./log.ts";
 import { type FakeVersion, Replies } from "./reply.ts";
@@ -167,8 +168,10 @@ export class FakeUpstream {
       !(call === "health" && this.accounts.holder(request.headers.get("Authorization"), "auth") === null);
     if (logged) this.logRequest(request, path + url.search, response.status, now);
     if (strikes.reset) throw new ConnectionCut();
-    if (strikes.html) return this.replies.html(strikes.html.status);
-    return response;
+    const answered = strikes.html ? this.replies.html(strikes.html.status) : response;
+    // Files are spoiled where they are served; here come the answers to all other calls.
+    if ((call === "download" && !strikes.html) || !answered.body) return answered;
+    return new Response(spoiled(answered.body, strikes), { status: answered.status, headers: answered.headers });
   }
 
   private logRequest(request: Request, path: string, status: number, at: number): void {
