@@ -25,9 +25,9 @@ export class Asking {
   async once(
     asked: Asked["idempotency"],
     { actor }: Admitted,
-    ask: () => Promise<Result<Operation, Problem>>,
+    ask: (written: (operation: Operation) => void) => Promise<Result<Operation, Problem>>,
   ): Promise<Result<Operation, Problem>> {
-    if (asked === null) return ask();
+    if (asked === null) return ask(() => undefined);
     const name = `${actor.kind}:${actor.id ?? ""}:${asked.key}`;
     const remembered = this.remembered(name);
     const operation = remembered ? this.operations.read(remembered.operation) : null;
@@ -38,7 +38,8 @@ export class Asking {
     if (this.asking.has(name)) return fail(problem("idempotency_running", { retryAfterSeconds: 1 }));
     this.asking.add(name);
     try {
-      const answered = await ask();
+      // Remembered in the turn that writes the operation's row, and again with what was answered in the end.
+      const answered = await ask((operation) => this.remember(name, asked.fingerprint, operation));
       if (answered.ok) this.remember(name, asked.fingerprint, answered.value);
       return answered;
     } finally {

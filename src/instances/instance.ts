@@ -134,15 +134,16 @@ export class Instance extends DurableObject<Bindings> {
 
   override async alarm(): Promise<void> {
     if (!this.parts?.configuration.stored) return;
-    // Armed before anything is tried: an alarm that fails must not be the last one.
-    await this.ctx.storage.setAlarm(systemClock() + RETRY_MS);
+    // Nothing is awaited between here and the next arming, which costs one row however the run ended.
+    let next = systemClock() + RETRY_MS;
     try {
       this.parts.watch.run();
+      next = this.parts.watch.due();
     } catch {
       console.error("an alarm could not do all that was due; it comes again");
-      return;
     }
-    await this.ctx.storage.setAlarm(this.parts.watch.due());
+    this.armedFor = next;
+    await this.ctx.storage.setAlarm(next);
   }
 
   /** Brings the alarm forward when something is due earlier. */
@@ -178,6 +179,7 @@ export class Instance extends DurableObject<Bindings> {
       fetch: (input, init) => fetch(input, init),
       sleep: systemSleep,
       detach: (work) => this.ctx.waitUntil(work),
+      settled: () => this.ctx.waitUntil(this.arm()),
     });
     this.parts.operations.resume();
     return this.parts;

@@ -28,6 +28,7 @@ export type KeyRequest = {
   ratePerMinute?: number | null;
   quotas?: ApiKey["quotas"];
   approval?: Scope[];
+  approvalSeconds?: number | null;
   principal?: string | null;
   note?: string;
 };
@@ -45,6 +46,7 @@ export type KeyChange = Partial<
     | "ratePerMinute"
     | "quotas"
     | "approval"
+    | "approvalSeconds"
     | "disabled"
     | "note"
     | "principal"
@@ -95,6 +97,7 @@ export function keyHandlers({ store, ledger, clock, random, place }: Deps): Hand
     const living = previous && previous.until > clock() ? previous : null;
     return {
       ...shown,
+      approvalSeconds: key.approvalSeconds ?? null,
       notBefore: key.notBefore === null ? null : isoTime(key.notBefore),
       expires: key.expires === null ? null : isoTime(key.expires),
       created: isoTime(key.created),
@@ -143,6 +146,7 @@ export function keyHandlers({ store, ledger, clock, random, place }: Deps): Hand
         ratePerMinute: request.ratePerMinute ?? null,
         quotas: request.quotas ?? preset?.quotas ?? {},
         approval: request.approval ?? [],
+        approvalSeconds: request.approvalSeconds ?? null,
         disabled: false,
         note: request.note ?? "",
         digest: digestOf(text),

@@ -4,7 +4,7 @@ import type { Problem } from "../base/problem.ts";
 import type { Actor, BackupFact } from "../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../ledger/event.ts";
 import { diff } from "../observing/diff.ts";
-import { type Expectation, type Overdue, overdue, recovered } from "../observing/overdue.ts";
+import { dueAt, type Expectation, type Overdue, overdue, recovered } from "../observing/overdue.ts";
 import { lookFailed, lookSucceeded, REACHABLE, type Reachability } from "../observing/reachability.ts";
 import type { Fact, Generation, Sighting } from "../observing/sighting.ts";
 import { statsOf } from "../observing/stats.ts";
@@ -17,7 +17,7 @@ import type { Verdicts } from "./verdicts.ts";
 const AGAIN_MS = 5_000;
 
 /** A look that found nothing new is written down at most this often. */
-const IDLE_WRITE_MS = 60_000;
+const IDLE_WRITE_MS = 15 * 60_000;
 
 /** One row: what the observer remembers besides the sightings. */
 type Watch = {
@@ -26,8 +26,10 @@ type Watch = {
   overdue: Overdue;
   /** When the expectation was stated: until the first backup it is counted from there. */
   expectedSince: number | null;
-  /** The last row of the server's log that was told, ms by the server's clock. */
-  cronFailuresUntil: number;
+  /** How far the server's clock was ahead of ours at the last list. */
+  skewMs?: number;
+  /** The last row of the server's log that was told, ms by the server's clock; null before the first list. */
+  cronFailuresUntil: number | null;
 };
 
 type Deps = {
@@ -49,6 +51,8 @@ export class Observer {
   private readonly sightings = new Map<string, Sighting>();
   private watch: Watch;
   private again = false;
+  /** When a look failed last. */
+  private failedAt = 0;
   /** When the watch row was last written: a look that changed nothing waits with it. */
   private writtenAt = 0;
 
@@ -63,15 +67,21 @@ export class Observer {
 
   /** When the next look is due, `pollMs` being the usual distance. */
   nextLook(pollMs: number): number {
-    const last = Math.max(this.watch.lookedAt ?? 0, this.watch.reach.failingSince ?? 0);
-    return last + (this.again ? Math.min(AGAIN_MS, pollMs) : pollMs);
+    const last = Math.max(this.watch.lookedAt ?? 0, this.failedAt);
+    const usual = last + (this.again ? Math.min(AGAIN_MS, pollMs) : pollMs);
+    const expect = this.deps.expectation();
+    if (!expect || this.watch.overdue) return usual;
+    // A backup that does not come is missed when it is due, not a long poll later.
+    const due = dueAt(expect, this.newestAt() ?? this.watch.expectedSince ?? last);
+    return due > last ? Math.min(usual, due) : usual;
   }
 
   firstSeen(key: string): number | null {
     return this.sightings.get(key)?.firstSeen ?? null;
   }
 
-  get cronFailuresUntil(): number {
+  /** Null: not known from when on the server's log is news. */
+  get cronFailuresUntil(): number | null {
     return this.watch.cronFailuresUntil;
   }
 
@@ -80,31 +90,39 @@ export class Observer {
     if (began < (this.watch.lookedAt ?? 0)) return;
     const { clock, ledger } = this.deps;
     const found = diff({ lookedAt: this.watch.lookedAt, sightings: this.sightings }, listing, began);
-    const idle = found.upserts.length === 0 && found.removed.length === 0 && this.watch.reach.failingSince === null;
-    if (idle && this.watch.lookedAt !== null && clock() - this.writtenAt < IDLE_WRITE_MS) {
+    const { reach, lookedAt } = this.watch;
+    this.watch = { ...this.watch, skewMs: listing.serverTime === null ? 0 : listing.serverTime - began };
+    const idle = found.upserts.length === 0 && found.removed.length === 0;
+    const news = lookedAt === null || reach.failingSince !== null || reach.said !== "reachable";
+    this.again = found.lookAgain;
+    if (idle && !news && clock() - this.writtenAt < IDLE_WRITE_MS && this.judgeOverdue().drafts.length === 0) {
       this.watch = { ...this.watch, lookedAt: began };
-      this.again = found.lookAgain;
       return;
     }
     this.commit(() => {
       for (const sighting of found.upserts) this.remember(sighting);
       for (const key of found.removed) this.forget(key);
       const reached = lookSucceeded(this.watch.reach, clock());
-      const drafts = [...reached.drafts, ...this.told(found.facts)];
-      const due = this.judgeOverdue(found.facts);
-      ledger.append([...drafts, ...due.drafts]);
-      const lookedAt = Math.max(began, this.watch.lookedAt ?? 0);
-      return { ...this.watch, lookedAt, reach: reached.after, overdue: due.said };
+      ledger.append([...reached.drafts, ...this.told(found.facts)]);
+      const due = this.judgeOverdue();
+      ledger.append(due.drafts);
+      return {
+        ...this.watch,
+        lookedAt: Math.max(began, lookedAt ?? 0),
+        reach: reached.after,
+        overdue: due.said,
+        cronFailuresUntil: this.watch.cronFailuresUntil ?? listing.serverTime,
+      };
     });
-    this.again = found.lookAgain;
   }
 
   /** A look that got no list. Not to be told while an operation watches the server anyway. */
   failed(failure: { problem: Problem; unauthorized: boolean }): void {
     const { clock, ledger } = this.deps;
+    this.failedAt = clock();
     this.commit(() => {
       const { after, drafts } = lookFailed(this.watch.reach, failure, clock());
-      const due = this.judgeOverdue([]);
+      const due = this.judgeOverdue();
       ledger.append([...drafts, ...due.drafts]);
       return { ...this.watch, reach: after, overdue: due.said };
     });
@@ -112,7 +130,7 @@ export class Observer {
 
   /** Failures of the server's own cron, oldest first, as its log tells them. */
   cronFailed(failures: { name: string; at: number; message: string }[]): void {
-    const news = failures.filter(({ at }) => at > this.watch.cronFailuresUntil);
+    const news = failures.filter(({ at }) => at > (this.watch.cronFailuresUntil ?? Number.POSITIVE_INFINITY));
     if (news.length === 0) return;
     this.commit(() => {
       this.deps.ledger.append(
@@ -139,6 +157,7 @@ export class Observer {
   private draft(fact: Fact, stats: ReturnType<typeof statsOf>): EventDraft {
     if (fact.kind === "store_changed") {
       const { kind: _kind, ...counts } = fact;
+      this.deps.verdicts.forgetAllBut((key) => this.sightings.has(key));
       return { type: "instance.store_changed", data: { ...counts, actor: { kind: "upstream" } } };
     }
     const { key, generation } = fact;
@@ -160,21 +179,24 @@ export class Observer {
     return { type: "backup.changed", data: { ...data, previous: backupFact(key, fact.previous) } };
   }
 
-  private judgeOverdue(facts: Fact[]): { said: Overdue; drafts: EventDraft[] } {
+  /** By the relay's clock: a server whose own runs ahead or behind makes its backups no later. */
+  private judgeOverdue(): { said: Overdue; drafts: EventDraft[] } {
     const expect = this.deps.expectation();
     if (!expect) return { said: null, drafts: [] };
     const at = this.deps.clock();
-    const made = facts.find((fact) => fact.kind === "created");
-    if (made?.kind === "created" && this.watch.overdue)
-      return recovered(this.watch.overdue, backupFact(made.key, made.generation), at);
     const newest = this.newest();
-    return overdue(
-      expect,
-      this.watch.overdue,
-      newest && { backup: backupFact(newest.key, newest), at: newest.modified ?? newest.firstSeen },
-      this.watch.expectedSince ?? at,
-      at,
-    );
+    const made = newest && { backup: backupFact(newest.key, newest), at: this.newestAt()! };
+    const { overdue: said, expectedSince } = this.watch;
+    // A backup that came after it was said, or one that makes the next due later than now, ends it.
+    if (said && made && (made.at > said.saidAt || dueAt(expect, made.at) > at)) return recovered(said, made.backup, at);
+    return overdue(expect, said, made, expectedSince ?? at, at);
+  }
+
+  /** When the newest backup was made, by the relay's clock. */
+  private newestAt(): number | null {
+    const newest = this.newest();
+    if (!newest) return null;
+    return newest.modified === null ? newest.firstSeen : newest.modified - (this.watch.skewMs ?? 0);
   }
 
   private listed(): (Generation & { key: string; firstSeen: number })[] {
@@ -216,8 +238,7 @@ export class Observer {
     }
     const [row] = sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'watch'").toArray();
     if (row) return JSON.parse(row.value);
-    const cronFailuresUntil = this.deps.clock();
-    return { lookedAt: null, reach: REACHABLE, overdue: null, expectedSince: null, cronFailuresUntil };
+    return { lookedAt: null, reach: REACHABLE, overdue: null, expectedSince: null, cronFailuresUntil: null };
   }
 
   private remember(sighting: Sighting): void {

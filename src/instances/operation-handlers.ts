@@ -5,8 +5,10 @@ import type { Clock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { type Random, randomBase62 } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
+import { isBackupKey } from "../observing/backup-key.ts";
 import { type Binding, mayDecide, requestApproval } from "../operations/approval.ts";
 import type { Operation, OperationActor } from "../operations/operation.ts";
+import { deletePreview, type Preview, restorePreview } from "../operations/preview.ts";
 import { restoreRefusal } from "../operations/queue.ts";
 import { bindingOf, lookBeforeRestore, refusalOf } from "../operations/restore-preflight.ts";
 import { undoable } from "../operations/undo.ts";
@@ -45,11 +47,18 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
   const { server, operations, asking, transfers, lent, clock, random } = deps;
 
   /** Writes the row, and waits as long as the caller likes to. */
-  const ask = async (request: Request, asked: Asked, until?: (operation: Operation) => boolean) => {
-    const written = operations.request(request);
-    if (!written.ok) return written;
-    return ok((await operations.wait(written.value.id, asked.waitSeconds, until)) ?? written.value);
+  const ask = async (
+    request: Request,
+    asked: Asked,
+    written: (operation: Operation) => void,
+    until?: (operation: Operation) => boolean,
+  ) => {
+    const made = operations.request(request);
+    if (!made.ok) return made;
+    written(made.value);
+    return ok((await operations.wait(made.value.id, asked.waitSeconds, until)) ?? made.value);
   };
+  const placed = (operation: Operation): Operation => ({ ...operation, ahead: operations.place(operation) });
   const busy = ({ surface }: Asked) => surface === "api" && operations.holder() !== null;
 
   const inspected = async (key: string): Promise<Result<Preflight, Problem>> => {
@@ -62,8 +71,10 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
     wish: { safetyBackup: boolean; undoes: string | null },
     asked: Asked,
     admitted: Admitted,
+    written: (operation: Operation) => void,
   ): Promise<Result<Operation, Problem>> => {
     let approval: Request["approval"] = null;
+    let preview: Preview | null = null;
     if (admitted.needsApproval) {
       if (asked.surface === "api") return fail(problem("approval_required"));
       // What is asked for is looked into before somebody is bothered with it, and bound to what was seen.
@@ -75,6 +86,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
       const pending = pendingApproval(operations, admitted, binding, clock());
       if (!pending.ok) return pending;
       approval = pending.value;
+      preview = restorePreview(looked.value, clock());
     }
     const stamp = new Date(clock()).toISOString().replace(/\D/g, "").slice(0, 14);
     const safetyKey = `pre_restore_${stamp}_${randomBase62(random, 6).toLowerCase()}.zip`;
@@ -84,9 +96,20 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
       actor: actorOf(admitted),
       approval,
       restore: { ...wish, safetyKey },
+      preview,
     };
     if (busy(asked)) return fail(problem("upstream_busy"));
-    return ask(request, asked, asked.surface === "api" ? preflightOver : undefined);
+    return ask(request, asked, written, asked.surface === "api" ? preflightOver : undefined);
+  };
+
+  /** What a deletion takes away, for whoever decides about it. */
+  const lossOf = async (found: ListedBackup): Promise<Preview | null> => {
+    const work = await lent();
+    const listing = work.ok ? await work.value.look() : work;
+    if (!work.ok || !listing.ok) return null;
+    const others = listing.value.items.filter(({ key }) => key !== found.key && isBackupKey(key));
+    const newer = others.filter(({ modified }) => modified > found.modified);
+    return deletePreview(work.value.madeBy(found.key), others.length, newer.length);
   };
 
   const decide = async (id: string, type: "granted" | "denied", admitted: Admitted) => {
@@ -101,7 +124,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
 
   return {
     "backups.create": (asked, admitted) =>
-      asking.once(asked.idempotency, admitted, async () => {
+      asking.once(asked.idempotency, admitted, async (written) => {
         if (busy(asked)) return fail(problem("upstream_busy"));
         if (asked.unreadable) return fail(await busyFirst(server, asked.unreadable));
         const key = asked.name ?? generatedBackupName(await appName(server), clock());
@@ -111,11 +134,15 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
         if (transfers.holds(key)) return fail(problem("upload_reserved", { data: nameExists }));
         // Reading the server's name for itself may have let another caller in.
         if (busy(asked)) return fail(problem("upstream_busy"));
-        return ask({ kind: "create", target: { key }, actor: actorOf(admitted), approval: null, restore: null }, asked);
+        return ask(
+          { kind: "create", target: { key }, actor: actorOf(admitted), approval: null, restore: null },
+          asked,
+          written,
+        );
       }),
 
     "backups.delete": (asked, admitted) =>
-      asking.once(asked.idempotency, admitted, async () => {
+      asking.once(asked.idempotency, admitted, async (written) => {
         const { key } = asked;
         if (admitted.needsApproval && asked.surface === "api") return fail(problem("approval_required"));
         const found = await find(server, key, "backup_deleted");
@@ -128,6 +155,8 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
         if (operations.isWayBack(key)) return fail(problem("backup_in_use", WAY_BACK));
         const target = targetOf(found.value);
         const binding = admitted.needsApproval ? { ...target, directorySha256: null } : null;
+        // Before the count of what waits: from there to the row nothing may come between.
+        const preview = binding && (await lossOf(found.value));
         const approval = binding ? pendingApproval(operations, admitted, binding, clock()) : ok(null);
         if (!approval.ok) return approval;
         const request: Request = {
@@ -136,16 +165,17 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
           actor: actorOf(admitted),
           approval: approval.value,
           restore: null,
+          preview,
         };
-        return ask(request, asked, ({ state }) => state === "awaiting_approval");
+        return ask(request, asked, written, ({ state }) => state === "awaiting_approval");
       }),
 
     "backups.restore": (asked, admitted) =>
-      asking.once(asked.idempotency, admitted, async () => {
+      asking.once(asked.idempotency, admitted, async (written) => {
         if (busy(asked)) return fail(problem("upstream_busy"));
         const found = await find(server, asked.key, "backup_missing");
         if (!found.ok) return fail(await busyFirst(server, found.error));
-        return restore(found.value, { safetyBackup: asked.safetyBackup, undoes: null }, asked, admitted);
+        return restore(found.value, { safetyBackup: asked.safetyBackup, undoes: null }, asked, admitted, written);
       }),
 
     "backups.preflight": async ({ key }) => {
@@ -163,7 +193,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
     },
 
     "operations.undo": (asked, admitted) =>
-      asking.once(asked.idempotency, admitted, async () => {
+      asking.once(asked.idempotency, admitted, async (written) => {
         const operation = operations.read(asked.id);
         if (!operation || !isVisible(operation, admitted, "operations:read"))
           return fail(problem("operation_not_found"));
@@ -176,16 +206,18 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
         const allowed = undoable({ ...operation, safety }, sent.at(-1)?.id ?? "", same, clock());
         if (!allowed.ok) return allowed;
         if (!seen || !seenBy(admitted)(seen.key)) return fail(problem("pattern_refused"));
-        return restore(seen, { safetyBackup: true, undoes: operation.id }, asked, admitted);
+        return restore(seen, { safetyBackup: true, undoes: operation.id }, asked, admitted, written);
       }),
 
-    "operations.list": ({ do: _do, ...request }, admitted) =>
-      ok(operations.list(request, (operation) => isVisible(operation, admitted, "operations:read"))),
+    "operations.list": ({ do: _do, ...request }, admitted) => {
+      const { items, nextCursor } = operations.list(request, (each) => isVisible(each, admitted, "operations:read"));
+      return ok({ items: items.map(placed), nextCursor });
+    },
 
     "operations.read": async ({ id, waitSeconds }, admitted) => {
       const operation = operations.read(id);
       if (!operation || !isVisible(operation, admitted, "operations:read")) return fail(problem("operation_not_found"));
-      return ok((await operations.wait(id, waitSeconds)) ?? operation);
+      return ok(placed((await operations.wait(id, waitSeconds)) ?? operation));
     },
   };
 }
@@ -218,7 +250,9 @@ function pendingApproval(
   now: number,
 ): Result<Request["approval"], Problem> {
   if (!lineage || !binding) return ok(null);
-  const seconds = lineage.find(({ approvalSeconds }) => approvalSeconds)?.approvalSeconds ?? undefined;
+  // Of several levels the shortest time counts, as with every limit.
+  const stated = lineage.flatMap(({ approvalSeconds }) => approvalSeconds ?? []);
+  const seconds = stated.length > 0 ? Math.min(...stated) : undefined;
   const expires = requestApproval(operations.active(), lineage[0].principal, now, seconds);
   return expires.ok ? ok({ expires: expires.value, binding }) : expires;
 }

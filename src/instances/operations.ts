@@ -13,8 +13,9 @@ import {
   type OperationKind,
   type RestoreData,
 } from "../operations/operation.ts";
-import { nextToRun, queueRefusal } from "../operations/queue.ts";
-import { runRestore } from "../operations/restore.ts";
+import type { Preview } from "../operations/preview.ts";
+import { nextToRun, placeInQueue, queueRefusal } from "../operations/queue.ts";
+import { leftCanary, runRestore } from "../operations/restore.ts";
 import { applied, firstState, type OperationEvent } from "../operations/states.ts";
 import { isWayBack, type Restore, UNDO_MS } from "../operations/undo.ts";
 import { CANCELED, type Work } from "../operations/work.ts";
@@ -27,7 +28,10 @@ export type { Operation } from "../operations/operation.ts";
 export type OperationFilter = { state: string | null; kind: string | null };
 
 /** What the rest of the instance lends to a run; the operation's own row is added here. */
-export type Lent = Omit<Work, "operation" | "step" | "keep" | "bind" | "intend" | "accepted" | "clock" | "sleep">;
+export type Lent = Omit<
+  Work,
+  "operation" | "step" | "keep" | "bind" | "intend" | "accepted" | "hush" | "clock" | "sleep"
+>;
 
 const runs: { [K in OperationKind]: (work: Work) => Promise<Ending> } = {
   create: runCreate,
@@ -62,6 +66,7 @@ export type Request = {
   /** Null: nobody has to agree. */
   approval: { expires: number; binding: Binding } | null;
   restore: Pick<RestoreData, "safetyBackup" | "safetyKey" | "undoes"> | null;
+  preview?: Preview | null;
 };
 
 /**
@@ -72,9 +77,13 @@ export class Operations {
   private readonly sql: SqlStorage;
   private readonly effects: Effects;
   private readonly running = new Map<string, Promise<void>>();
+  /** Runs during which nothing else asks the server. */
+  private readonly hushing = new Set<string>();
   private readonly waiting = new Map<string, Set<() => void>>();
   /** Asked for its times on every request, and so kept until a row is written. */
   private unfinished: readonly Operation[] | null = null;
+  /** Ended restores whose canary may still be there; null when they are to be looked up. */
+  private untidy: readonly Restore[] | null = null;
 
   constructor(effects: Effects) {
     this.effects = effects;
@@ -106,7 +115,7 @@ export class Operations {
   }
 
   /** Writes the row; it runs when its turn has come. `queue_full` when too many wait. */
-  request({ kind, target, actor, approval, restore }: Request): Result<Operation, Problem> {
+  request({ kind, target, actor, approval, restore, preview = null }: Request): Result<Operation, Problem> {
     const full = queueRefusal(this.active());
     if (full) return fail(full);
     const at = this.effects.clock();
@@ -124,6 +133,7 @@ export class Operations {
       result: null,
       approval: approval && { expires: approval.expires, decidedBy: null, decidedAt: null },
       binding: approval?.binding ?? null,
+      preview,
       restore: restore && {
         ...restore,
         safety: null,
@@ -183,6 +193,31 @@ export class Operations {
     return this.unfinished.some(({ state }) => state !== "awaiting_approval");
   }
 
+  /** True while the server is to be asked for nothing that can wait. */
+  get hushed(): boolean {
+    return this.hushing.size > 0;
+  }
+
+  /** How many go before this one; null when it is not in line. A deletion waits for nobody. */
+  place({ id }: Operation): number | null {
+    this.unfinished ??= this.active();
+    return placeInQueue(
+      this.unfinished.filter(({ kind }) => kind !== "delete"),
+      id,
+    );
+  }
+
+  /** Removes canaries that could not be removed when their operations ended. */
+  async tidy(api: Parameters<typeof leftCanary>[0]): Promise<void> {
+    this.untidy ??= this.restores().filter((each) => isFinal(each) && !each.restore?.tidied);
+    for (const each of this.untidy) {
+      if (!(await leftCanary(api, each))) return;
+      const { safety: _safety, ...operation } = each;
+      this.store({ ...operation, restore: operation.restore && { ...operation.restore, tidied: true } }, null);
+    }
+    this.untidy = [];
+  }
+
   /** When the next approval expires, ms since the epoch. */
   nextExpiry(): number | null {
     this.unfinished ??= this.active();
@@ -240,6 +275,7 @@ export class Operations {
   private run(operation: Operation): void {
     const run = this.drive(operation).finally(() => {
       this.running.delete(operation.id);
+      this.hushing.delete(operation.id);
       if (this.read(operation.id)?.state !== "running") this.resume();
     });
     this.running.set(operation.id, run);
@@ -257,6 +293,7 @@ export class Operations {
     const deed = DEEDS[operation.kind];
     if (deed && ending.state === "failed") this.effects.attributions.withdraw(operation.target.key, deed);
     this.store(ended.value, "ended");
+    this.untidy = null;
     this.effects.changed(ended.value);
     this.prune();
   }
@@ -266,7 +303,12 @@ export class Operations {
     try {
       return await runs[operation.kind](this.work(operation, lent));
     } catch (error) {
-      return error === CANCELED ? null : { state: "unknown", error: problem("internal") };
+      if (error === CANCELED) {
+        this.untidy = null;
+        return null;
+      }
+      console.error("an operation's run broke off");
+      return { state: "unknown", error: problem("internal") };
     }
   }
 
@@ -290,13 +332,17 @@ export class Operations {
         if (operation.restore) Object.assign(operation.restore, data);
         write();
       },
-      bind: (binding) => {
+      bind: (binding, preview) => {
         operation.binding = binding;
+        operation.preview = preview;
         operation.target = { key: binding.key, size: binding.size, modified: binding.modified };
         write();
       },
       intend: (key) =>
         this.effects.attributions.intend(key, "made", { actor: factActor(operation.actor), operation: operation.id }),
+      hush: () => {
+        this.hushing.add(operation.id);
+      },
       accepted: () => this.effects.ledger.append([restoreAccepted(operation)]),
     };
   }

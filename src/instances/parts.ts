@@ -5,6 +5,7 @@ import type { Random } from "../base/random.ts";
 import { ok, type Result } from "../base/result.ts";
 import { sealer } from "../base/seal.ts";
 import type { Sleep } from "../base/sleep.ts";
+import type { Reach } from "../operations/work.ts";
 import type { Settings } from "../settings.ts";
 import type { Fetch } from "../upstream/exchange.ts";
 import { rangeReader } from "../upstream/range-reader.ts";
@@ -25,7 +26,7 @@ import { Observer } from "./observer.ts";
 import { operationHandlers } from "./operation-handlers.ts";
 import { type Lent, Operations } from "./operations.ts";
 import { Quotas } from "./quotas.ts";
-import { Server } from "./server.ts";
+import { type Connected, Server } from "./server.ts";
 import { sessionHandlers } from "./sessions.ts";
 import { transferHandlers } from "./transfer-handlers.ts";
 import { Transfers } from "./transfers.ts";
@@ -43,12 +44,14 @@ export type Ground = {
   sleep: Sleep;
   /** Keeps the object alive for work that no request waits for. */
   detach: (work: Promise<unknown>) => void;
+  /** Called when work of its own is over: what is due next may be another moment. */
+  settled: () => void;
 };
 
 export type Parts = ReturnType<typeof buildParts>;
 
 /** Puts an instance together: each part owns its tables and is handed the others it needs. */
-export function buildParts({ storage, settings, clock, random, fetch, sleep, detach }: Ground) {
+export function buildParts({ storage, settings, clock, random, fetch, sleep, detach, settled }: Ground) {
   const { sql } = storage;
   const configuration = new Configuration(storage, sealer(settings.encryptionKeys, random), clock, random);
   const keys = new KeyStore(sql, clock);
@@ -70,18 +73,23 @@ export function buildParts({ storage, settings, clock, random, fetch, sleep, det
   const server = new Server(configuration, settings, fetch, clock, (listing, began) => observer.take(listing, began));
   const verifier = new Verifier({ storage, server, verdicts, ledger, fetch, clock });
   const expiries = new Expiries({ storage, keys, configuration, ledger, clock });
+  const reach = ({ session, snapshot }: Connected): Reach => ({
+    api: session,
+    look: () => snapshot.lookAnew(),
+    reader: (backup) => rangeReader(fetch, (refused) => session.access("download", refused), backup),
+  });
   /** What a run may use; the credential's facts are as they are when it begins. */
   const lent = async (): Promise<Result<Lent, Problem>> => {
     const connected = await server.connect();
     if (!connected.ok) return connected;
-    const { session, snapshot } = connected.value;
     return ok({
-      api: session,
-      look: () => snapshot.lookAnew(),
-      reader: (backup) => rangeReader(fetch, (refused) => session.access("download", refused), backup),
+      ...reach(connected.value),
       madeBy: (key) => ledger.madeBy(key),
       credential: configuration.credentialFacts(),
-      tryPreviousCredential: () => server.tryPrevious(),
+      tryPreviousCredential: async () => {
+        const anew = (await server.tryPrevious()) ? await server.connect() : null;
+        return anew?.ok ? reach(anew.value) : null;
+      },
     });
   };
   const operations = new Operations({
@@ -114,6 +122,7 @@ export function buildParts({ storage, settings, clock, random, fetch, sleep, det
     keys,
     clock,
     detach,
+    settled,
   });
   const view = async (): Promise<InstanceView> => {
     const connected = await server.connect();

@@ -7,7 +7,7 @@ import type { Attributions } from "./attributions.ts";
 import type { Audit } from "./audit.ts";
 import { find } from "./backups.ts";
 import type { Admitted, Handlers } from "./commands.ts";
-import type { Operations } from "./operations.ts";
+import type { Operation, Operations } from "./operations.ts";
 import type { Server } from "./server.ts";
 import type { Transfers } from "./transfers.ts";
 
@@ -64,8 +64,8 @@ export function transferHandlers({
       }
       const taken = (code: "backup_name_exists" | "upload_reserved" | "backup_conflict") =>
         fail(problem(strict ? "backup_conflict" : code, { data: nameExists }));
-      if (transfers.holds(name) || operations.active().some((each) => each.target.key === name))
-        return taken("upload_reserved");
+      const claims = ({ target, restore }: Operation) => target.key === name || restore?.safetyKey === name;
+      if (transfers.holds(name) || operations.active().some(claims)) return taken("upload_reserved");
       const reservation = transfers.reserve(name, size, auditRow);
       if (!reservation) return taken("upload_reserved");
       await forget(name);

@@ -64,6 +64,12 @@ export class Verdicts {
     this.sql.exec("INSERT OR REPLACE INTO verdicts (key, record) VALUES (?, ?)", verdict.key, JSON.stringify(verdict));
   }
 
+  /** To be called when the store behind the instance is another. */
+  forgetAllBut(stays: (key: string) => boolean): void {
+    for (const { key } of this.sql.exec<{ key: string }>("SELECT key FROM verdicts").toArray())
+      if (!stays(key)) this.forget(key);
+  }
+
   forget(key: string): void {
     this.soonest = null;
     this.sql.exec("DELETE FROM verdicts WHERE key = ?", key);

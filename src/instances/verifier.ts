@@ -27,6 +27,10 @@ export class Verifier {
     this.deps = deps;
   }
 
+  get busy(): boolean {
+    return this.running;
+  }
+
   /** Works off what is due; returns at once when it is at it already. */
   async run(): Promise<void> {
     if (this.running) return;

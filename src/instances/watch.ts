@@ -24,6 +24,8 @@ type Deps = {
   keys: KeyStore;
   clock: Clock;
   detach: (work: Promise<unknown>) => void;
+  /** Called when a look is over: what is due next may be another moment. */
+  settled: () => void;
 };
 
 /** More genuine nudges than this in ten minutes are not needed. */
@@ -32,7 +34,8 @@ const MAX_NONCES = 1_000;
 /** What the instance does on its own, and when. The alarm asks for both. */
 export class Watch {
   private readonly deps: Deps;
-  private looking = false;
+  /** When the look under way began; null while there is none. */
+  private lookingSince: number | null = null;
   private nudgedAt: number | null = null;
   private flushAt: number | null = null;
   private readonly nonces = new Map<string, number>();
@@ -59,20 +62,36 @@ export class Watch {
 
   /** The next moment something is due, ms since the epoch. */
   due(): number {
-    const { operations, observer, verdicts, expiries, keys, configuration, clock } = this.deps;
+    const { operations, verdicts, verifier, expiries, keys, clock } = this.deps;
     const now = clock();
     if (keys.unwritten) this.flushAt ??= now + FLUSH_MS;
-    const busy = operations.busy ? now + BUSY_LOOK_MS : Number.POSITIVE_INFINITY;
-    const nudged = this.nudgedAt === null ? Number.POSITIVE_INFINITY : (observer.lookedAt ?? 0) + BUSY_LOOK_MS;
-    const look = observer.nextLook(configuration.own.pollSeconds * 1000);
     const never = Number.POSITIVE_INFINITY;
-    const [verdict, approval] = [verdicts.nextAt() ?? never, operations.nextExpiry() ?? never];
-    return Math.max(now, Math.min(busy, nudged, look, verdict, approval, expiries.due, this.flushAt ?? never));
+    const soon = now + BUSY_LOOK_MS;
+    const verdict = verdicts.nextAt() ?? never;
+    const due = Math.min(
+      operations.busy ? soon : never,
+      operations.hushed ? soon : this.nextLook(now),
+      // One at a time, and none while the server is to be left alone.
+      verifier.busy || operations.hushed ? Math.max(verdict, soon) : verdict,
+      operations.nextExpiry() ?? never,
+      expiries.due,
+      this.flushAt ?? never,
+    );
+    return Math.max(now, due);
+  }
+
+  /** One look at a time: while one is under way the next is counted from its beginning. */
+  private nextLook(now: number): number {
+    const { observer, configuration } = this.deps;
+    const usual = configuration.own.pollSeconds * 1000;
+    if (this.lookingSince !== null) return Math.max(this.lookingSince + usual, now + BUSY_LOOK_MS);
+    const nudged = this.nudgedAt === null ? Number.POSITIVE_INFINITY : (observer.lookedAt ?? 0) + BUSY_LOOK_MS;
+    return Math.min(nudged, observer.nextLook(usual));
   }
 
   /** Starts what is due and returns at once: nothing here waits for the server. */
   run(): void {
-    const { operations, observer, verdicts, verifier, expiries, keys, configuration, clock } = this.deps;
+    const { operations, verdicts, verifier, expiries, keys, configuration, clock } = this.deps;
     const now = clock();
     operations.resume();
     if (this.flushAt !== null && now >= this.flushAt) {
@@ -84,18 +103,18 @@ export class Watch {
       this.deps.detach(configuration.reseal());
     }
     const { busy } = operations;
-    const nudged = this.nudgedAt !== null && now >= (observer.lookedAt ?? 0) + BUSY_LOOK_MS;
-    if (busy || nudged || now >= observer.nextLook(configuration.own.pollSeconds * 1000)) {
+    if (operations.hushed) return;
+    if (this.lookingSince === null && (busy || now >= this.nextLook(now))) {
       this.nudgedAt = null;
-      if (!this.looking) this.deps.detach(this.look(busy));
+      this.lookingSince = now;
+      this.deps.detach(this.look(busy));
     }
     if ((verdicts.nextAt() ?? Number.POSITIVE_INFINITY) <= now) this.deps.detach(verifier.run());
   }
 
   private async look(busy: boolean): Promise<void> {
-    this.looking = true;
     try {
-      const { server, observer } = this.deps;
+      const { server, observer, operations } = this.deps;
       const connected = await server.connect();
       if (!connected.ok) return observer.failed({ problem: connected.error, unauthorized: false });
       const { session, snapshot } = connected.value;
@@ -106,10 +125,13 @@ export class Watch {
         return;
       }
       if (busy) return;
-      const failures = await session.cronFailures(observer.cronFailuresUntil);
-      if (failures.ok) observer.cronFailed(failures.value);
+      const since = observer.cronFailuresUntil;
+      const failures = since === null ? null : await session.cronFailures(since);
+      if (failures?.ok) observer.cronFailed(failures.value);
+      await operations.tidy(session);
     } finally {
-      this.looking = false;
+      this.lookingSince = null;
+      this.deps.settled();
     }
   }
 }

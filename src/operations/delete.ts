@@ -21,16 +21,18 @@ export async function runDelete(work: Work): Promise<Ending> {
     work.step("sent", "failed");
     if (!answer.error.unclear) return { state: "failed", error: answer.error.problem };
   }
-  let there = false;
+  // One list without it may be an old or a wrong one, two in a row are believed.
+  let there: boolean | null = null;
   for (let look = 0; look < LOOKS; look++) {
     const listing = await work.look();
     if (listing.ok) {
-      there = listing.value.items.some((item) => item.key === key);
-      if (!there) return { state: "succeeded", result: {} };
+      const listed = listing.value.items.some((item) => item.key === key);
+      if (there === false && !listed) return { state: "succeeded", result: {} };
+      there = listed;
     }
     await work.sleep(1_000 * (look + 1));
   }
-  return there
+  return there === true
     ? { state: "failed", error: problem("delete_lost") }
     : { state: "unknown", error: problem("delete_unsettled") };
 }

@@ -9,7 +9,11 @@ const ANSWER_MS = 310_000;
 const SETTLE_MS = 3_600_000;
 /** An idle server that does not list the file for this long, over at least three looks, did not make it. S3 lists may lag. */
 const ABSENT_MS = 5_000;
+/** It said that it made it: then its store has longer to show it. */
+const ANSWERED_ABSENT_MS = 20_000;
 const ABSENT_LOOKS = 3;
+/** How long the server's log is asked for the reason of a failure; a row shows up 3 s after the last logged request. */
+const REASON_MS = 6_000;
 
 export type Made = { key: string; size: number; modified: string };
 /** `settled: false`: it could not be found out whether there is a backup. */
@@ -36,10 +40,28 @@ export async function makeBackup(work: Work, key: string, notes: Notes): Promise
   if (!before.ok) return notMade(before.error.problem);
   if (listed(before.value, key)) return notMade(await taken(work));
   notes.sending();
+  const sentAt = work.clock();
   const answer = await work.api.create(key, AbortSignal.timeout(ANSWER_MS));
   if (!answer.ok && !answer.error.unclear) return notMade(await refusal(work, key, answer.error.problem));
   notes.sent(answer.ok ? "answered" : "answer lost");
-  return settle(work, key, answer.ok);
+  const made = await settle(work, key, answer.ok);
+  if (made.ok || answer.ok || answer.error.problem.code !== "create_failed") return made;
+  const { serverTime } = before.value;
+  const skewMs = serverTime === null ? 0 : serverTime - sentAt;
+  return notMade(await explained(work, answer.error.problem, sentAt + skewMs - 2_000), made.error.settled);
+}
+
+/** The server said that it failed; why stands in its log alone. */
+async function explained(work: Work, failed: Problem, since: number): Promise<Problem> {
+  work.hush();
+  const until = work.clock() + REASON_MS;
+  while (work.clock() < until) {
+    await work.sleep(1_000);
+    const logged = await work.api.createFailure(since);
+    if (logged.ok && logged.value) return { ...failed, hint: logged.value };
+    if (!logged.ok) break;
+  }
+  return failed;
 }
 
 async function settle(work: Work, key: string, answered: boolean): Promise<Result<Made, NotMade>> {
@@ -56,7 +78,8 @@ async function settle(work: Work, key: string, answered: boolean): Promise<Resul
       if (!found && idle && !beingWritten(listing.value, key)) {
         absentLooks++;
         absentSince ||= work.clock();
-        if (absentLooks >= ABSENT_LOOKS && work.clock() - absentSince >= ABSENT_MS)
+        const enough = answered ? ANSWERED_ABSENT_MS : ABSENT_MS;
+        if (absentLooks >= ABSENT_LOOKS && work.clock() - absentSince >= enough)
           return notMade(problem(answered ? "create_vanished" : "create_lost"));
       } else {
         absentLooks = 0;

@@ -1,6 +1,7 @@
 import type { Problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Binding } from "./approval.ts";
+import type { Preview } from "./preview.ts";
 import type { RestoreVerdict } from "./restore-verdict.ts";
 import type { SafetyCopy } from "./undo.ts";
 
@@ -46,6 +47,10 @@ export type Operation = {
   binding: Binding | null;
   /** Only of a restore. */
   restore: RestoreData | null;
+  /** What it takes away, and who made the file; of a restore and of what waits for an approval. */
+  preview?: Preview | null;
+  /** Only in answers: how many operations go before this one; null when it does not wait in line. */
+  ahead?: number | null;
 };
 
 /** What a restore has to remember from one step to the next, and over a kill. */
@@ -58,9 +63,15 @@ export type RestoreData = {
   nonce: string;
   canary: { kind: "record" | "log_row"; id: string } | null;
   sentAt: number | null;
+  /** How far the server's clock was ahead then, in ms: its log is asked by its own time. */
+  skewMs?: number;
   bosbase: boolean;
+  /** Why it goes no further, once that is known; the clean-up comes after it. */
+  refusal?: Problem | null;
   /** How it ended, once that is known; the clean-up comes after it. */
   outcome: RestoreOutcome | null;
+  /** True once nothing of the canary is left on the server. */
+  tidied?: boolean;
   /** The operation it takes back. */
   undoes: string | null;
 };

@@ -19,29 +19,34 @@ export async function watchRestore(work: Work, data: RestoreData): Promise<Resto
   const sightings: Sighting[] = [];
   let triedPrevious = false;
   for (;;) {
-    const sighting = await look(work, data, sentAt);
+    const sighting = await look(work, data);
     sightings.push(sighting);
     if (sightings.length > KEPT) sightings.splice(1, 1);
     if (sighting.server === "guest" && !triedPrevious) {
       triedPrevious = true;
-      if (await work.tryPreviousCredential()) continue;
+      const reach = await work.tryPreviousCredential();
+      if (reach) {
+        Object.assign(work, reach);
+        continue;
+      }
     }
     const verdict = restoreVerdict(watched, sightings, work.clock());
     if (verdict.state !== "watching") {
       const downtimeMs = downtime(sightings, work.clock());
       if (verdict.state !== "failed" || verdict.reason !== null) return { verdict, downtimeMs };
-      return { verdict: { ...verdict, reason: await reasonOf(work, sentAt) }, downtimeMs };
+      return { verdict: { ...verdict, reason: await reasonOf(work, data) }, downtimeMs };
     }
     await work.sleep(work.clock() - sentAt < QUICK_UNTIL_MS ? FIRST_LOOKS_MS : LOOKS_MS);
   }
 }
 
 /** Health is asked last: only while it shows a superuser does a missing canary mean anything. */
-async function look(work: Work, { canary, bosbase }: RestoreData, sentAt: number): Promise<Sighting> {
+async function look(work: Work, data: RestoreData): Promise<Sighting> {
+  const { canary, bosbase } = data;
   const { api } = work;
   const record = canary?.kind === "record" ? await api.canaryPresent(canary.id) : null;
   const row = canary?.kind === "log_row" ? await api.logRowPresent(canary.id) : null;
-  const failures = canary === null || bosbase ? await api.restoreFailures(sentAt - 5_000) : null;
+  const failures = canary === null || bosbase ? await api.restoreFailures(loggedSince(data)) : null;
   const health = await api.health();
   return {
     at: work.clock(),
@@ -61,14 +66,17 @@ async function look(work: Work, { canary, bosbase }: RestoreData, sentAt: number
   };
 }
 
+/** By the server's clock, whose `Date` header says whole seconds. */
+const loggedSince = ({ sentAt, skewMs }: RestoreData): number => (sentAt ?? 0) + (skewMs ?? 0) - 2_000;
+
 const AWAY: readonly string[] = ["upstream_unreachable", "upstream_timeout"];
 
 /** A row shows up 3 s after the last logged request, so nothing but the log itself is asked meanwhile. */
-async function reasonOf(work: Work, sentAt: number): Promise<RestoreFailureReason | null> {
+async function reasonOf(work: Work, data: RestoreData): Promise<RestoreFailureReason | null> {
   const until = work.clock() + REASON_MS;
   while (work.clock() < until) {
     await work.sleep(1_000);
-    const failures = await work.api.restoreFailures(sentAt - 5_000);
+    const failures = await work.api.restoreFailures(loggedSince(data));
     const own = failures.ok ? failures.value.find(({ key }) => key === work.operation.target.key) : undefined;
     if (own) return own.reason;
   }

@@ -1,10 +1,13 @@
 import { inspectArchive } from "../archive/inspection.ts";
 import { isoTime } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
 import { stillBound } from "./approval.ts";
 import { makeBackup } from "./make-backup.ts";
-import type { Ending, RestoreData } from "./operation.ts";
+import type { Ending, Operation, RestoreData } from "./operation.ts";
+import { restorePreview } from "./preview.ts";
 import { bindingOf, lookBeforeRestore, refusalOf } from "./restore-preflight.ts";
 import { watchRestore } from "./restore-watch.ts";
 import { nextStep, planned } from "./steps.ts";
@@ -13,6 +16,7 @@ import { wayBack } from "./way-back.ts";
 import { CANCELED, type Work } from "./work.ts";
 
 const ANSWER_MS = 35_000;
+const LOOKS = 2;
 
 type StepRun = (work: Work, data: RestoreData, how: "do" | "repeat" | "look") => Promise<Problem | null>;
 
@@ -29,13 +33,17 @@ export async function runRestore(work: Work): Promise<Ending> {
   });
   try {
     for (;;) {
+      const { refusal } = operation.restore!;
       const next = nextStep(operation.steps, plan);
+      if (refusal) {
+        await removeCanary(work, operation.restore!);
+        if (next) work.step(next.name, "failed");
+        return { state: "failed", error: refusal };
+      }
       if (next === null) return ending(operation.restore!);
       const refused = await steps[next.name]!(work, operation.restore!, next.how);
-      if (!refused) continue;
-      work.step(next.name, "failed");
-      await removeCanary(work, operation.restore!);
-      return { state: "failed", error: refused };
+      // Written before anything else: after a kill nothing is tried a second time.
+      if (refused) work.keep({ refusal: refused });
     }
   } catch (error) {
     // Canceled between two steps: nothing was sent, so only the canary may be left.
@@ -59,7 +67,7 @@ const steps: { [name: string]: StepRun } = {
     }
     const health = await work.api.health();
     work.keep({ bosbase: health.ok && health.value.flavour === "bosbase" });
-    work.bind(binding);
+    work.bind(binding, restorePreview(looked.value, work.clock()));
     work.step("preflight", "done");
     return null;
   },
@@ -90,21 +98,22 @@ const steps: { [name: string]: StepRun } = {
   async confirm(work) {
     work.step("confirm", "running");
     const { key } = work.operation.target;
-    const listing = await work.look();
-    if (!listing.ok) return listing.error.problem;
-    const found = listing.value.items.find((item) => item.key === key);
-    if (!found) return problem("approval_changed");
-    const { size, modified } = found;
+    const found = await present(work, key);
+    if (!found.ok) return found.error;
+    const { item, serverTime } = found.value;
+    const { size, modified } = item;
     const inspection = await inspectArchive(work.reader({ key, size }), size);
     if (!inspection.ok) return inspection.error;
     const digest = inspection.value.archive?.directorySha256 ?? null;
     const same = stillBound(work.operation.binding!, { key, size, modified, directorySha256: digest });
     if (!same.ok) return same.error;
+    work.keep({ skewMs: serverTime === null ? 0 : serverTime - work.clock() });
     work.step("confirm", "done");
     return null;
   },
 
   async canary(work, data, how) {
+    work.hush();
     work.step("canary", "running");
     // On BosBase neither records nor logs vanish with a restore: a canary would prove nothing and stay behind.
     if (!data.bosbase) work.keep({ canary: await plant(work, data, how) });
@@ -126,6 +135,7 @@ const steps: { [name: string]: StepRun } = {
   },
 
   async watch(work, data) {
+    work.hush();
     work.step("watch", "running");
     const outcome = await watchRestore(work, data);
     work.keep({ outcome });
@@ -134,7 +144,8 @@ const steps: { [name: string]: StepRun } = {
   },
 
   async cleanup(work, data) {
-    if (data.outcome?.verdict.state !== "succeeded") await removeCanary(work, data);
+    if (data.outcome?.verdict.state === "succeeded") work.keep({ tidied: true });
+    else await removeCanary(work, data);
     work.step("cleanup", "done");
     return null;
   },
@@ -152,11 +163,41 @@ async function plant(work: Work, { nonce }: RestoreData, how: string): Promise<R
   return row.ok && row.value ? { kind: "log_row", id: row.value.id } : null;
 }
 
-async function removeCanary(work: Work, { canary }: RestoreData): Promise<void> {
-  if (canary?.kind !== "record") return;
+/** What could not be removed now is removed when the server can be had again (`leftCanary`). */
+async function removeCanary(work: Work, data: RestoreData): Promise<void> {
   for (let tries = 0; tries < 3; tries++) {
-    const removed = await work.api.removeCanary(canary.id);
-    if (removed.ok) return;
+    if (await leftCanary(work.api, work.operation)) {
+      data.tidied = true;
+      return;
+    }
+    await work.sleep(1_000);
+  }
+}
+
+/** True when nothing of an operation's canary is left, by its id or, where a kill came before that was written, its nonce. */
+export async function leftCanary(
+  api: Pick<Work["api"], "findCanary" | "removeCanary">,
+  { steps, restore }: Operation,
+): Promise<boolean> {
+  if (!restore || restore.tidied || restore.canary?.kind === "log_row") return true;
+  if (!steps.some(({ name }) => name === "canary") || restore.bosbase) return true;
+  const found = restore.canary ? ok(restore.canary) : await api.findCanary(restore.nonce);
+  if (!found.ok) return false;
+  return found.value === null || (await api.removeCanary(found.value.id)).ok;
+}
+
+/** One list without it may be an old one. */
+async function present(
+  work: Work,
+  key: string,
+): Promise<Result<{ item: ListedBackup; serverTime: number | null }, Problem>> {
+  for (let looks = 1; ; looks++) {
+    const listing = await work.look();
+    if (!listing.ok) return fail(listing.error.problem);
+    const { items, serverTime } = listing.value;
+    const item = items.find((each) => each.key === key);
+    if (item) return ok({ item, serverTime });
+    if (looks === LOOKS) return fail(problem("approval_changed"));
     await work.sleep(1_000);
   }
 }

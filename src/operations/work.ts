@@ -2,14 +2,16 @@ import type { MadeBy } from "../archive/preflight.ts";
 import type { RangeReader } from "../archive/ranges.ts";
 import type { Clock } from "../base/clock.ts";
 import type { BackupsApi, Listing, UpstreamResult } from "../upstream/backups-api.ts";
+import type { CronLog } from "../upstream/cron-log.ts";
 import type { RestoreEvidence } from "../upstream/restore-evidence.ts";
 import type { Binding } from "./approval.ts";
 import type { Operation, RestoreData } from "./operation.ts";
+import type { Preview } from "./preview.ts";
 
 /** What the run of an operation may use. Every effect goes through here, so that tests own time and the server. */
 export type Work = {
   operation: Operation;
-  api: BackupsApi & RestoreEvidence;
+  api: BackupsApi & RestoreEvidence & CronLog;
   /** A list made after this call began, which the snapshot has seen too. */
   look: () => Promise<UpstreamResult<Listing>>;
   /** Reads a backup's bytes, for looking into the archive. */
@@ -18,8 +20,8 @@ export type Work = {
   step: (name: string, state: "running" | "done" | "failed", detail?: string) => void;
   /** Writes what a restore has to remember. */
   keep: (data: Partial<RestoreData>) => void;
-  /** Writes what the preflight saw of the target. */
-  bind: (binding: Binding) => void;
+  /** Writes what the preflight saw of the target, and what is lost by it. */
+  bind: (binding: Binding, preview: Preview) => void;
   /** The server took the request to restore: said at once, the outcome follows. */
   accepted: () => void;
   /** Says whose backup it is going to be, before it is asked for. */
@@ -28,12 +30,17 @@ export type Work = {
   madeBy: (key: string) => MadeBy;
   /** What is known of the credential the relay uses. */
   credential: CredentialFacts;
-  /** Tries the credential before the present one, if it is still kept; true when the server takes it. */
-  tryPreviousCredential: () => Promise<boolean>;
+  /** What the server is reached by with the credential before the present one; null when there is none it takes. */
+  tryPreviousCredential: () => Promise<Reach | null>;
+  /** From here to the run's end nothing else asks the server: its log shows no row while it is asked for other things. */
+  hush: () => void;
   clock: Clock;
   /** Milliseconds. */
   sleep: (ms: number) => Promise<void>;
 };
+
+/** How a run reaches the server. */
+export type Reach = Pick<Work, "api" | "look" | "reader">;
 
 export type CredentialFacts = {
   /** Since when it is what it is, ms since the epoch; null when unknown. */

@@ -4,13 +4,15 @@ import type { UpstreamResult } from "./backups-api.ts";
 /** A backup that the server's own cron did not manage. `message` is ours: the log's text holds paths and bucket names. */
 export type CronFailure = { name: string /** ms since the epoch, the server's clock. */; at: number; message: string };
 
-/** What the server's log tells about its own schedule; it tells nobody else. */
+/** What the server's log tells about backups that failed; it tells nobody else. */
 export interface CronLog {
   /**
    * Failures logged after `since` (ms, the server's clock), oldest first, at most 50. Rows show up about 3 s late, later
    * on a busy server, never when logging is off.
    */
   cronFailures(since: number, signal?: AbortSignal): Promise<UpstreamResult<CronFailure[]>>;
+  /** Why the newest create that was answered 400 since then failed, in our words; null when the log says nothing. */
+  createFailure(since: number, signal?: AbortSignal): Promise<UpstreamResult<string | null>>;
 }
 
 /** Texts of PocketBase's `[Backup cron] Failed to create backup` rows (core/base_backup.go), and what they mean. */
@@ -32,6 +34,24 @@ export function cronLogQuery(since: number): string {
   return new URLSearchParams({ filter, sort: "created", perPage: "50" }).toString();
 }
 
+/** The query for creates that failed; the answer is one page, newest first. */
+export function createLogQuery(since: number): string {
+  const from = new Date(since).toISOString().replace("T", " ");
+  const filter = `data.url="/api/backups" && data.method="POST" && data.status=400 && created>="${from}"`;
+  return new URLSearchParams({ filter, sort: "-created", perPage: "1" }).toString();
+}
+
+/** `undefined` when it is not a log page. */
+export function createFailureOf(json: unknown): string | null | undefined {
+  const items = (json as { items?: unknown } | null | undefined)?.items;
+  if (!Array.isArray(items)) return undefined;
+  if (items.length === 0) return null;
+  return reasonIn(items[0]?.data?.details) ?? "The cause stands in the server's log.";
+}
+
+const reasonIn = (text: unknown): string | undefined =>
+  reasons.find(([pattern]) => pattern.test(String(text ?? "")))?.[1];
+
 /** Rows of `GET /api/logs`; null when it is not a log page. */
 export function cronFailuresOf(json: unknown): CronFailure[] | null {
   const items = (json as { items?: unknown } | null | undefined)?.items;
@@ -39,8 +59,7 @@ export function cronFailuresOf(json: unknown): CronFailure[] | null {
   return items.flatMap((item): CronFailure[] => {
     const at = readServerTime(String(item?.created));
     if (at === null) return [];
-    const error = String(item?.data?.error ?? "");
-    const message = reasons.find(([text]) => text.test(error))?.[1] ?? "The cause stands in the server's log.";
+    const message = reasonIn(item?.data?.error) ?? "The cause stands in the server's log.";
     return [{ name: String(item?.data?.name ?? ""), at, message }];
   });
 }

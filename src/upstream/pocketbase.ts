@@ -1,7 +1,7 @@
 import { problem } from "../base/problem.ts";
 import { fail, ok } from "../base/result.ts";
 import type { BackupsApi, ListedBackup, UpstreamFault, UpstreamResult } from "./backups-api.ts";
-import { type CronLog, cronFailuresOf, cronLogQuery } from "./cron-log.ts";
+import { type CronLog, createFailureOf, createLogQuery, cronFailuresOf, cronLogQuery } from "./cron-log.ts";
 import { type Answer, type Call, exchange, type Wire } from "./exchange.ts";
 import { faultOf, invalidFault, silenceFault } from "./fault.ts";
 import { healthOf, serverTimeOf } from "./health.ts";
@@ -179,6 +179,12 @@ export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvid
       ask({ method: "GET", path: `${paths.logs}?${restoreLogQuery(since)}`, signal }, 200, (answer) => {
         const value = restoreFailuresOf(answer.json);
         return value && { value };
+      }),
+
+    createFailure: (since, signal) =>
+      ask({ method: "GET", path: `${paths.logs}?${createLogQuery(since)}`, signal }, 200, (answer) => {
+        const value = createFailureOf(answer.json);
+        return value === undefined ? null : { value };
       }),
 
     cronFailures: (since, signal) =>

@@ -156,6 +156,7 @@ export function upstreamSession(options: SessionOptions): UpstreamSession {
     canaryPresent: (id, signal) => flying((it) => it.canaryPresent(id, signal), signal),
     removeCanary: (id, signal) => flying((it) => it.removeCanary(id, signal), signal),
     restoreFailures: (since, signal) => flying((it) => it.restoreFailures(since, signal), signal),
+    createFailure: (since, signal) => flying((it) => it.createFailure(since, signal), signal),
     cronFailures: (since, signal) => flying((it) => it.cronFailures(since, signal), signal),
     fileToken,
 

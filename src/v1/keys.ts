@@ -3,6 +3,7 @@ import { type PresetName, presetNames } from "../access/preset.ts";
 import { scopes } from "../access/scope.ts";
 import { refuse } from "../http/context.ts";
 import { ask } from "../http/door.ts";
+import { MAX_APPROVAL_SECONDS } from "../operations/approval.ts";
 import { isoTimeField, page, pageQuery, type Relay, route, serve } from "./route.ts";
 
 const ScopeSchema = z.enum(scopes).openapi("Scope");
@@ -15,6 +16,7 @@ const limits = {
   ratePerMinute: z.number().int().min(1).max(100_000).nullable(),
   quotas,
   approval: z.array(z.enum(["backups:restore", "backups:delete"])),
+  approvalSeconds: z.number().int().min(1).max(MAX_APPROVAL_SECONDS).nullable(),
   principal: z.string().min(1).max(64),
   note: z.string().max(256),
 };
@@ -35,6 +37,7 @@ const KeySchema = z
     ratePerMinute: z.number().nullable(),
     quotas,
     approval: z.array(z.string()),
+    approvalSeconds: z.number().nullable(),
     disabled: z.boolean(),
     note: z.string(),
     created: z.string(),
@@ -83,6 +86,7 @@ const create = route({
     ratePerMinute: limits.ratePerMinute.optional(),
     quotas: limits.quotas.optional(),
     approval: limits.approval.optional(),
+    approvalSeconds: limits.approvalSeconds.optional().describe("How long another principal has to decide; 900."),
     principal: limits.principal.optional(),
     note: limits.note.optional(),
   }),
@@ -131,6 +135,7 @@ const change = route({
     ratePerMinute: limits.ratePerMinute.optional(),
     quotas: limits.quotas.nullable().optional(),
     approval: limits.approval.nullable().optional(),
+    approvalSeconds: limits.approvalSeconds.optional(),
     principal: limits.principal.optional(),
     note: limits.note.nullable().optional(),
     disabled: z.boolean().optional(),

@@ -35,6 +35,11 @@ export const OperationSchema = z
     approval: z
       .object({ expires: z.string(), decidedBy: z.string().nullable(), decidedAt: z.string().nullable() })
       .nullable(),
+    preview: z
+      .record(z.string(), z.unknown())
+      .nullable()
+      .describe("What is lost by it and who made the file: of a restore, and of what waits for an approval."),
+    ahead: z.number().nullable().describe("How many operations go before this one; null when it is not in line."),
     links: z.object({ self: z.string(), outcome: z.string() }),
   })
   .openapi("Operation");
@@ -66,6 +71,8 @@ export function operationView(operation: Operation): z.infer<typeof OperationSch
       decidedBy: operation.approval.decidedBy,
       decidedAt: time(operation.approval.decidedAt),
     },
+    preview: operation.preview ?? null,
+    ahead: operation.ahead ?? null,
     links: { self: `/v1/operations/${operation.id}`, outcome: `/v1/operations/${operation.id}/outcome` },
   };
 }
