@@ -62,13 +62,17 @@ function npm(args, cwd) {
       words += chunk;
       process.stderr.write(chunk);
     });
-    const stop = () => child.kill("SIGTERM");
-    process.once("SIGINT", stop).once("SIGTERM", stop);
+    let stopped = false;
+    const stop = () => {
+      stopped = true;
+      child.kill("SIGTERM");
+    };
+    process.on("SIGINT", stop).on("SIGTERM", stop);
     child.on("error", () => resolve({ code: -1, words }));
-    child.on("close", (code, signal) => {
-      if (signal) process.exit(128 + constants.signals[signal]);
+    child.on("close", (code) => {
       process.off("SIGINT", stop).off("SIGTERM", stop);
-      resolve({ code, words });
+      if (stopped) process.exit(130);
+      resolve({ code: code ?? 1, words });
     });
   });
 }
@@ -81,7 +85,10 @@ async function install() {
   const { code, words } = await npm(["ci", ...QUIET, ...IMPATIENT], root);
   clearInterval(beat);
   if (code === -1) refuse("npm is not on PATH: it comes with Node (https://nodejs.org); install it, then try again.");
-  if (code !== 0) refuse(installProblem(words, process.env.npm_config_registry ?? "https://registry.npmjs.org/"));
+  if (code !== 0) {
+    const asked = /request to (https?:\/\/[^/\s]+)/.exec(words)?.[1];
+    refuse(installProblem(words, asked ?? process.env.npm_config_registry ?? "https://registry.npmjs.org"));
+  }
   console.error(`Installed in ${seconds()} s.`);
 }
 

@@ -84,7 +84,9 @@ async function demo(flags: ReturnType<typeof readStartFlags>, runDir: string): P
     await probeUpstream(flags.upstream);
     upstream = { url: flags.upstream, credential: await readCredential(process.env, flags.upstream), own: null };
   }
-  const mayWrite = !flags.upstream || (await confirm(`Make one backup on ${flags.upstream} through the relay now?`));
+  const mayWrite =
+    !flags.upstream ||
+    (await confirm(`Make one backup on ${flags.upstream} through the relay? Without a yes it only logs in and reads.`));
   const startUpstream = async (): Promise<Upstream> => {
     const upstreamPort = await claimPort(flags.upstreamPort, "--upstream-port");
     const binary = await findPocketBase(flags.version, say);

@@ -23,19 +23,23 @@ export function askHidden(question: string): Promise<string> {
   stdin.setEncoding("utf8");
   return new Promise((resolve) => {
     let typed = "";
-    const finish = () => {
+    const close = () => {
       stdin.off("data", read);
       stdin.setRawMode(false);
       stdin.pause();
       process.stderr.write("\n");
-      resolve(typed);
     };
     const read = (text: string) => {
       for (const character of text) {
-        if (character === "\r" || character === "\n" || character === "\u0004") return finish();
         if (character === "\u0003") {
-          finish();
+          // Never answered: the script ends.
+          close();
           process.kill(process.pid, "SIGINT");
+          return;
+        }
+        if (character === "\r" || character === "\n" || character === "\u0004") {
+          close();
+          resolve(typed);
           return;
         }
         typed = character === "\u007f" || character === "\b" ? typed.slice(0, -1) : typed + character;

@@ -1,6 +1,8 @@
+import { randomBytes } from "node:crypto";
 import { afterAll, describe, expect, it } from "vitest";
 import { defaultVersion, previousVersion } from "../../scripts/pocketbase-versions.ts";
 import { startPocketBase, type TestPocketBase } from "./pocketbase.ts";
+import { startRelay, type TestRelay } from "./relay.ts";
 
 describe.each([defaultVersion, previousVersion])("PocketBase %s", (version) => {
   let server: TestPocketBase;
@@ -37,5 +39,33 @@ describe.each([defaultVersion, previousVersion])("PocketBase %s", (version) => {
     } finally {
       await again.stop();
     }
+  });
+});
+
+describe("the relay on raw workerd", () => {
+  let relay: TestRelay;
+  afterAll(() => relay.stop());
+  const instances = () =>
+    fetch(`${relay.url}/v1/instances`, { headers: { authorization: `Bearer ${relay.adminToken}` } });
+
+  it("answers its administrator and tells what it uses", async () => {
+    relay = await startRelay();
+    expect((await instances()).status).toBe(200);
+    expect(relay.rssBytes()).toBeGreaterThan(1 << 20);
+    expect(relay.cpuSeconds()).toBeGreaterThan(0);
+  });
+
+  it("is dead after kill9 and comes back on the same address with its data", async () => {
+    const before = relay.pid;
+    await relay.kill9();
+    await expect(instances()).rejects.toThrow();
+    await relay.restart();
+    expect(relay.pid).not.toBe(before);
+    expect((await instances()).status).toBe(200);
+  });
+
+  it("takes changed settings with a restart", async () => {
+    await relay.restart({ ADMIN_TOKEN: randomBytes(36).toString("base64url") });
+    expect((await instances()).status).toBe(401);
   });
 });
