@@ -22,6 +22,8 @@ export type Attempt = {
   backupKey?: string;
   /** A further look at something already admitted (a heal, the second pass of an upload): rate and quota rest. */
   again?: boolean;
+  /** A mere look, as a dry run: the rate counts, the quotas of its scopes rest. */
+  free?: boolean;
 };
 
 /** What was counted so far. Reading only: `admit` moves the counters. */
@@ -110,6 +112,7 @@ function judge(attempt: Attempt, counts: Counts): Result<Grant, Denial> {
     }
     grant.charge.rate.push(id);
   }
+  if (attempt.free) return ok(grant);
   const day = quotaDay(at);
   const resetSeconds = secondsToNextDay(at);
   for (const scope of new Set(scopes)) {

@@ -41,8 +41,9 @@ function isGenuine(key: Uint8Array<ArrayBuffer>, id: string, tag: string): boole
 }
 
 /**
- * Finds out who asks which instance (`named` by the administrator), without opening an object for anything that was made up: shape, checksum and tag
- * are checked here, the rest is the instance's verdict. `offered` is what the header or the call itself holds.
+ * Finds out who asks which instance (`named` by the administrator), without opening an object for anything that was made
+ * up: shape, checksum and tag are checked here, the rest is the instance's verdict. `offered` is what the header or the
+ * call itself holds.
  */
 export async function visit(
   c: AppContext,

@@ -28,13 +28,12 @@ type Parts = {
   clock: Clock;
 };
 
-/** A credential that was found genuine; the verdict is still to come. */
-type Known = {
-  lineage: Lineage | null;
-  match: SecretMatch | null;
-  by: "key" | "session" | "ticket";
-  claims: SessionClaims | null;
-};
+/** What a credential says, verified as far as that takes time; the key itself is looked up in the turn that judges. */
+type Known =
+  | { by: "admin" }
+  | { by: "key"; id: string; digest: string }
+  | { by: "session"; id: string; generation: number; claims: SessionClaims }
+  | { by: "ticket"; id: string; generation: number };
 
 /**
  * The one way to a command, for every caller and surface: verdict, limits, audit intent, command. From the look-up of the
@@ -75,30 +74,32 @@ export class Door {
     const allowed = policies[command.do].credentials ?? ["admin", "key", "session"];
     if (!allowed.includes(credential.kind))
       return fail(problem(credential.kind === "ticket" ? "unauthenticated" : "credential_refused"));
-    if (credential.kind === "admin") return ok({ lineage: null, match: "current", by: "key", claims: null });
-    if (credential.kind === "key") return ok({ lineage: null, match: null, by: "key", claims: null });
+    if (credential.kind === "admin") return ok({ by: "admin" });
+    if (credential.kind === "key") return ok({ by: "key", id: credential.keyId, digest: credential.digest });
 
     const keys = await this.tokenKeys();
     if (!keys.ok) return keys;
     const { id, tag } = this.parts.configuration.own;
-    const expected = { ins: `${id}${tag}`, at: this.judgedAt(command) };
+    const ins = `${id}${tag}`;
     if (credential.kind === "session") {
-      const claims = await verifySession(keys.value.session, credential.jwt, expected);
-      return claims.ok ? ok({ ...this.byGeneration(claims.value), by: "session", claims: claims.value }) : claims;
+      const claims = await verifySession(keys.value.session, credential.jwt, { ins, at: this.parts.clock() });
+      if (!claims.ok) return claims;
+      return ok({ by: "session", id: claims.value.id, generation: claims.value.gen, claims: claims.value });
     }
-    const claims = await verifyTicket(keys.value.ticket, credential.jwt, expected);
-    return claims.ok ? ok({ ...this.byGeneration(claims.value), by: "ticket", claims: null }) : claims;
+    const claims = await verifyTicket(keys.value.ticket, credential.jwt, { ins, at: this.ticketJudgedAt(command) });
+    return claims.ok ? ok({ by: "ticket", id: claims.value.id, generation: claims.value.gen }) : claims;
   }
 
-  /** A running transfer is judged as of its start where its ticket's age is concerned (SECURITY 9). */
-  private judgedAt(command: Command): number {
+  /** A running transfer outlives its ticket, but nothing else of it (SECURITY 9). */
+  private ticketJudgedAt(command: Command): number {
     const transfer = "transfer" in command ? command.transfer : null;
     return (transfer && this.parts.transfers.startedAt(transfer)) || this.parts.clock();
   }
 
-  private byGeneration(claims: { id: string; gen: number }): Pick<Known, "lineage" | "match"> {
-    const lineage = this.parts.keys.lineage(claims.id);
-    return { lineage, match: lineage ? matchGeneration(lineage[0], claims.gen, this.parts.clock()) : null };
+  private match(lineage: Lineage | null, known: Exclude<Known, { by: "admin" }>, at: number): SecretMatch | null {
+    if (!lineage) return null;
+    if (known.by === "key") return matchSecret(lineage[0], known.digest, at);
+    return matchGeneration(lineage[0], known.generation, at);
   }
 
   private admit(
@@ -110,7 +111,7 @@ export class Door {
     const policy = policies[command.do];
     const at = clock();
     const target = policy.target ? (command as { key?: string; name?: string | null })[policy.target] : undefined;
-    if (caller.credential.kind === "admin") {
+    if (known.by === "admin") {
       const actor: Actor = { kind: "admin" };
       const auditRow = policy.audit ? audit.admit(actor, command.do, targetText(command), caller) : null;
       return ok({
@@ -126,25 +127,21 @@ export class Door {
       });
     }
     if (policy.scope === "admin") {
-      audit.deny(`key:${this.idOf(caller, known)}`, "admin_only", command.do, caller);
+      audit.deny(`key:${known.id}`, "admin_only", command.do, caller);
       return fail(problem("admin_only"));
     }
 
-    const lineage = caller.credential.kind === "key" ? keys.lineage(caller.credential.keyId) : known.lineage;
-    const match =
-      caller.credential.kind === "key" && lineage ? matchSecret(lineage[0], caller.credential.digest, at) : known.match;
+    const lineage = keys.lineage(known.id);
     const transfer = "transfer" in command ? command.transfer : null;
     const attempt = {
       lineage,
-      match,
+      match: this.match(lineage, known, at),
       by: known.by,
       at,
       address: caller.address,
       scopes: scopesOf(command, policy.scope),
-      again:
-        policy.again === true ||
-        policy.free === true ||
-        (transfer !== null && this.parts.transfers.startedAt(transfer) !== null),
+      again: policy.again === true || (transfer !== null && this.parts.transfers.startedAt(transfer) !== null),
+      free: policy.free === true,
       ...(typeof target === "string" ? { backupKey: target } : {}),
     };
     const judged = admit(attempt, this.counters);
@@ -165,7 +162,7 @@ export class Door {
       actor,
       at,
       auditRow,
-      claims: known.claims,
+      claims: known.by === "session" ? known.claims : null,
       generation,
       needsApproval: judged.value.needsApproval,
       rate,
@@ -183,10 +180,6 @@ export class Door {
   /** To be called when the sealed session key was made anew. */
   forgetTokenKeys(): void {
     this.keys = null;
-  }
-
-  private idOf(caller: Caller, known: Known): string {
-    return caller.credential.kind === "key" ? caller.credential.keyId : (known.lineage?.[0].id ?? "unknown");
   }
 }
 
