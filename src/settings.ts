@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
+import { checkNetworks } from "./access/network.ts";
 import { fromBase64 } from "./base/encoding.ts";
 import { type Problem, problem } from "./base/problem.ts";
 import { fail, ok, type Result } from "./base/result.ts";
 import type { SettingName } from "./bindings.ts";
-import type { PrivateNetwork } from "./upstream/address.ts";
+import { baseUrl, type PrivateNetwork } from "./upstream/address.ts";
 import type { UpstreamCredential } from "./upstream/session.ts";
 
 export type Healing = "exact" | "segments" | "off";
@@ -83,6 +84,8 @@ export function readSettings(texts: Texts): Result<Settings, Problem> {
     .split(",")
     .map((block) => block.trim())
     .filter((block) => block !== "");
+  if (!checkNetworks(trustedProxies).ok)
+    return wrong("TRUSTED_PROXIES must be a comma-separated list of CIDR blocks such as 10.0.0.0/8.");
   if (header && trustedProxies.length === 0)
     return wrong("CLIENT_ADDRESS=header:<name> needs TRUSTED_PROXIES, the CIDR blocks the header is believed from.");
 
@@ -93,7 +96,7 @@ export function readSettings(texts: Texts): Result<Settings, Problem> {
   if (publicUrl !== "" && !/^https?:\/\/[^/?#@]+(\/[^?#]*)?$/.test(publicUrl))
     return wrong("PUBLIC_URL must be the relay's own http(s) address, without query or credentials.");
 
-  const environmentInstance = readEnvironmentInstance(text);
+  const environmentInstance = readEnvironmentInstance(text, privateNetwork);
   if (!environmentInstance.ok) return wrong(environmentInstance.error);
 
   return ok({
@@ -109,15 +112,21 @@ export function readSettings(texts: Texts): Result<Settings, Problem> {
   });
 }
 
-function readEnvironmentInstance(text: (name: SettingName) => string): Result<Settings["environmentInstance"], string> {
-  const url = text("POCKETBASE_URL");
+function readEnvironmentInstance(
+  text: (name: SettingName) => string,
+  privateNetwork: PrivateNetwork,
+): Result<Settings["environmentInstance"], string> {
+  const given = text("POCKETBASE_URL");
   const token = text("POCKETBASE_TOKEN");
   const email = text("POCKETBASE_EMAIL");
   const password = text("POCKETBASE_PASSWORD");
-  if (url === "")
+  if (given === "")
     return token || email || password
       ? fail("POCKETBASE_URL is not set although a POCKETBASE_ credential is.")
       : ok(null);
+  const address = baseUrl(given, privateNetwork);
+  if (!address.ok) return fail(`POCKETBASE_URL cannot be used. ${address.error.data?.url?.message ?? ""}`.trim());
+  const url = address.value;
   if (token !== "") return ok({ url, credential: { kind: "token", token } });
   if (email === "" || password === "")
     return fail("POCKETBASE_URL needs POCKETBASE_TOKEN, or POCKETBASE_EMAIL and POCKETBASE_PASSWORD.");

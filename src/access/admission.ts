@@ -31,12 +31,17 @@ export function admit(attempt: Attempt, counters: Counters): Result<Grant, Denia
     for (const { key, scope, day } of judged.value.charge.quotas) counters.quotas.use(key, scope, day);
     return judged;
   }
-  const { key, reason } = judged.error;
-  if (key === null || reason === "rate" || reason === "quota") return judged;
+  return denied(judged.error, at, counters);
+}
+
+/** Counts a denial of a genuine key in its own bucket; see `admit`. */
+export function denied(denial: Denial, at: number, counters: Counters): { ok: false; error: Denial } {
+  const { key, reason } = denial;
+  if (key === null || reason === "rate" || reason === "quota") return fail(denial);
   const bucket = counters.denials.peek(key, DENIED_PER_MINUTE, at);
   if (bucket.remaining < 1) {
-    return fail({ ...judged.error, problem: problem("rate_limited", { retryAfterSeconds: bucket.retryAfterSeconds }) });
+    return fail({ ...denial, problem: problem("rate_limited", { retryAfterSeconds: bucket.retryAfterSeconds }) });
   }
   counters.denials.take(key, at);
-  return judged;
+  return fail(denial);
 }

@@ -3,7 +3,6 @@ import { parseCredential } from "../access/credential.ts";
 import { isoTime } from "../base/clock.ts";
 import { fromUtf8 } from "../base/encoding.ts";
 import { type FieldProblem, problem } from "../base/problem.ts";
-import { fail } from "../base/result.ts";
 import { parseJson, readBody } from "../http/body.ts";
 import { type AppContext, type AppEnv, refuse } from "../http/context.ts";
 import { ask, perform, visit } from "../http/door.ts";
@@ -34,7 +33,7 @@ export function mountAuth(app: Hono<AppEnv>): void {
     }
     if (Object.keys(data).length > 0) return refuse(c, problem("invalid_request", { data }));
     const offered = parseCredential(form.password);
-    const visitor = offered?.kind === "key" ? await visit(c, offered) : fail(problem("unauthenticated"));
+    const visitor = await visit(c, { offered: offered?.kind === "key" ? offered : null });
     const session = visitor.ok ? await perform(c, visitor.value, { do: "session.create" }) : visitor;
     if (session.ok) return c.json(authAnswer(session.value, form.identity));
     return refuse(c, session.error.code === "unauthenticated" ? problem("login_failed") : session.error);

@@ -34,7 +34,7 @@ async function visitorOf(c: AppContext): Promise<Result<Visitor, Problem>> {
   if (!offered) return fail(problem("ticket_refused"));
   const ticket = parseTicketParameter(offered);
   // Anything else typed there is a failed try like any other, and counts as one.
-  return asTicket(await visit(c, ticket.ok ? ticket.value : null));
+  return asTicket(await visit(c, { offered: ticket.ok ? ticket.value : null }));
 }
 
 /** PocketBase has one message for everybody who may not download; code and hint say which it was. */

@@ -9,3 +9,14 @@ export function plainText(text: string, limit: number): string {
   );
   return escaped.length <= limit ? escaped : `${escaped.slice(0, limit - 1)}…`;
 }
+
+/** The same, cut to `limit` bytes of UTF-8 at a whole character. */
+export function plainBytes(text: string, limit: number): string {
+  const plain = plainText(text, limit);
+  const bytes = new TextEncoder().encode(plain);
+  if (bytes.length <= limit) return plain;
+  const ellipsis = 3;
+  let end = limit - ellipsis;
+  while ((bytes[end]! & 0xc0) === 0x80) end--;
+  return `${new TextDecoder().decode(bytes.subarray(0, end))}…`;
+}

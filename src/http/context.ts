@@ -1,7 +1,7 @@
 import type { Context } from "hono";
-import type { RateState } from "../access/counters.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Bindings } from "../bindings.ts";
+import type { LimitState } from "../instances/commands.ts";
 import type { Settings } from "../settings.ts";
 import { problemResponse } from "./problem.ts";
 
@@ -11,8 +11,8 @@ export type AppEnv = {
   Variables: {
     settings: Settings;
     requestId: string;
-    /** Set by the door when the key has a rate, for the RateLimit headers. */
-    rate: RateState | undefined;
+    /** Set by the door: what is left of the key's limits, for the RateLimit headers. */
+    limits: LimitState[] | undefined;
   };
 };
 

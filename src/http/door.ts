@@ -40,52 +40,71 @@ function isGenuine(key: Uint8Array<ArrayBuffer>, id: string, tag: string): boole
   return true;
 }
 
+type Recognised = Exclude<Offered, { kind: "opaque" }> | { kind: "admin" };
+/** What was sent with the request, and whether it counts as a try when it is refused. */
+type Sent = { credential: Offered | null; tried: boolean };
+
+const headerOf = (c: AppContext): Sent => {
+  const value = c.req.header("authorization") ?? null;
+  return { credential: parseAuthorization(value), tried: value !== null };
+};
+
 /**
- * Finds out who asks which instance (`named` by the administrator), without opening an object for anything that was made
- * up: shape, checksum and tag are checked here, the rest is the instance's verdict. `offered` is what the header or the
- * call itself holds.
+ * Tells a credential from something made up without opening an object: shape, checksum and tag, or the administrator's
+ * token. A missing one is told the same as a wrong one, but only a wrong one counts against the address.
  */
-export async function visit(
-  c: AppContext,
-  offered: Offered | null = parseAuthorization(c.req.header("authorization") ?? null),
-  named: string | undefined = c.req.header("relay-instance"),
-): Promise<Result<Visitor, Problem>> {
+async function recognise(c: AppContext, { credential, tried }: Sent): Promise<Result<Recognised, Problem>> {
   const address = clientAddress(c.req.raw, c.get("settings"));
-  const braked = brake.refusal(address);
-  if (braked) return fail(braked);
-  if (offered === null) return refused(c, address);
-  if (offered.kind === "opaque") {
-    if (!isAdmin(c, offered.digest)) return refused(c, address);
-    const place = await namedPlace(c, named);
-    return place.ok ? ok({ instanceId: place.value.id, caller: callerOf(c, address, { kind: "admin" }) }) : place;
+  const slowed = brake.refusal(address);
+  if (slowed) return fail(slowed);
+  if (credential?.kind === "opaque" && isAdmin(c, credential.digest)) return ok({ kind: "admin" });
+  if (credential && credential.kind !== "opaque") {
+    if (isGenuine(await tagKey(c.env), credential.instance, credential.tag)) return ok(credential);
   }
-  if (!isGenuine(await tagKey(c.env), offered.instance, offered.tag)) return refused(c, address);
-  if (named) {
-    const place = await c.env.DIRECTORY.getByName("directory").find(named);
-    if (place?.id !== offered.instance) return fail(problem("instance_mismatch"));
-  }
-  const credential: Credential =
-    offered.kind === "key"
-      ? { kind: "key", keyId: offered.keyId, digest: offered.digest }
-      : { kind: offered.kind, jwt: offered.jwt };
-  return ok({ instanceId: offered.instance, caller: callerOf(c, address, credential) });
+  const refusal = tried ? await brake.failed(address, c.env.BRAKE) : null;
+  return fail(refusal ?? problem("unauthenticated"));
 }
 
-const callerOf = (c: AppContext, address: string | null, credential: Credential): Caller => ({
+/** Refuses a request whose header holds no credential of ours, before anything else about it is looked at. */
+export async function presented(c: AppContext): Promise<Problem | null> {
+  const known = await recognise(c, headerOf(c));
+  return known.ok ? null : known.error;
+}
+
+/** `offered` is what the call itself holds, when it is not the header; `named` the instance, when no header names it. */
+type Visit = { offered?: Offered | null; named?: string };
+
+/** Finds out who asks which instance; whether they may is the instance's verdict. */
+export async function visit(c: AppContext, { offered, named }: Visit = {}): Promise<Result<Visitor, Problem>> {
+  const known = await recognise(c, offered === undefined ? headerOf(c) : { credential: offered, tried: true });
+  if (!known.ok) return known;
+  const name = named ?? c.req.header("relay-instance");
+  if (known.value.kind === "admin") {
+    const place = await namedPlace(c, name);
+    return place.ok ? ok({ instanceId: place.value.id, caller: callerOf(c, { kind: "admin" }) }) : place;
+  }
+  const { instance } = known.value;
+  if (name !== undefined) {
+    const place = await c.env.DIRECTORY.getByName("directory").find(name);
+    if (place?.id !== instance) return fail(problem("instance_mismatch"));
+  }
+  return ok({ instanceId: instance, caller: callerOf(c, credentialOf(known.value)) });
+}
+
+const credentialOf = (known: Exclude<Recognised, { kind: "admin" }>): Credential =>
+  known.kind === "key"
+    ? { kind: "key", keyId: known.keyId, digest: known.digest }
+    : { kind: known.kind, jwt: known.jwt };
+
+const callerOf = (c: AppContext, credential: Credential): Caller => ({
   credential,
-  address,
+  address: clientAddress(c.req.raw, c.get("settings")),
   userAgent: c.req.header("user-agent") ?? "",
   requestId: c.get("requestId"),
 });
 
 const isAdmin = (c: AppContext, digest: string): boolean =>
   c.get("settings").adminDigests.some((known) => sameDigest(known, digest));
-
-/** A missing credential is told the same as a wrong one, but only a wrong one counts against the address. */
-async function refused(c: AppContext, address: string | null): Promise<Result<never, Problem>> {
-  const braked = c.req.header("authorization") ? await brake.failed(address, c.env.BRAKE) : null;
-  return fail(braked ?? problem("unauthenticated"));
-}
 
 /** The administrator names the instance in `Relay-Instance`, or there is just one. */
 async function namedPlace(c: AppContext, name: string | undefined): Promise<Result<Place, Problem>> {
@@ -106,14 +125,26 @@ export async function genuinePlace(c: AppContext, text: string): Promise<{ id: s
   return hasInstanceTag(await tagKey(c.env), id, tag) ? { id } : null;
 }
 
-/** Admits the administrator alone, for calls that concern no single instance. */
-export async function admitAdmin(c: AppContext): Promise<Result<null, Problem>> {
+/** For calls that carry their own proof: the refusal of an address that failed too often, else what `prove` says. */
+export async function braked(c: AppContext, prove: () => Promise<boolean>): Promise<Problem | null> {
   const address = clientAddress(c.req.raw, c.get("settings"));
-  const braked = brake.refusal(address);
-  if (braked) return fail(braked);
-  const offered = parseAuthorization(c.req.header("authorization") ?? null);
-  if (offered?.kind === "opaque" && isAdmin(c, offered.digest)) return ok(null);
-  return offered !== null && offered.kind !== "opaque" ? fail(problem("admin_only")) : refused(c, address);
+  const refusal = brake.refusal(address);
+  if (refusal) return refusal;
+  if (await prove()) return null;
+  return (await brake.failed(address, c.env.BRAKE)) ?? problem("unauthenticated");
+}
+
+/**
+ * Admits the administrator alone, for calls that concern no single instance. A key is asked at its own instance, so that
+ * a dead one is told the same here as everywhere.
+ */
+export async function admitAdmin(c: AppContext): Promise<Result<null, Problem>> {
+  const known = await recognise(c, headerOf(c));
+  if (!known.ok) return known;
+  if (known.value.kind === "admin") return ok(null);
+  const visitor = { instanceId: known.value.instance, caller: callerOf(c, credentialOf(known.value)) };
+  const refused = await perform(c, visitor, { do: "instance.read" });
+  return fail(refused.ok ? problem("admin_only") : refused.error);
 }
 
 /** What a made-up credential is told. */
@@ -128,7 +159,7 @@ export async function perform<N extends CommandName>(
   const object = c.env.INSTANCE.getByName(visitor.instanceId);
   // The RPC's types cannot carry that the output follows from the command; `Handlers` proves it on the other side.
   const answer = (await object.perform(visitor.caller, command as Command)) as unknown as Answer<N>;
-  if (answer.rate) c.set("rate", answer.rate);
+  c.set("limits", answer.limits);
   if (!answer.result.ok && GUESSES.includes(answer.result.error.code))
     await brake.failed(visitor.caller.address, c.env.BRAKE);
   return answer.result;

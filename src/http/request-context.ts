@@ -5,8 +5,10 @@ import { randomBase62, secureRandom } from "../base/random.ts";
 import type { Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
+import type { LimitState } from "../instances/commands.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { type AppEnv, refuse } from "./context.ts";
+import { refusalOf } from "./refusal-of.ts";
 import { drain, UNWANTED_BYTES } from "./stream/drain.ts";
 
 const read = new WeakMap<object, Result<Settings, Problem>>();
@@ -33,22 +35,27 @@ export const requestContext = createMiddleware<AppEnv>(async (c, next) => {
   c.set("requestId", randomBase62(secureRandom, 16));
   const settings = settingsOf(c.env);
   if (!settings.ok) {
-    c.res =
-      c.req.path === "/v1/health"
-        ? Response.json({ status: "misconfigured" }, { status: 503 })
-        : refuse(c, settings.error);
+    c.res = refuse(c, settings.error);
   } else {
     c.set("settings", settings.value);
     await next();
+    const refusal = c.error ? refusalOf(c.error) : null;
+    if (refusal) c.res = refuse(c, refusal);
     await dropBody(c.req.raw);
   }
   const headers = c.res.headers;
   headers.set("x-request-id", c.get("requestId"));
   headers.set("x-content-type-options", "nosniff");
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
-  const rate = c.get("rate");
-  if (rate) {
-    headers.set("ratelimit-policy", `"key";q=${rate.limit};w=60`);
-    headers.set("ratelimit", `"key";r=${rate.remaining};t=${rate.resetSeconds}`);
-  }
+  const limits = c.get("limits") ?? [];
+  if (limits.length === 0) return;
+  const list = (item: (limit: LimitState) => string) => limits.map((each) => `"${each.name}";${item(each)}`).join(", ");
+  headers.set(
+    "ratelimit-policy",
+    list(({ limit, windowSeconds }) => `q=${limit};w=${windowSeconds}`),
+  );
+  headers.set(
+    "ratelimit",
+    list(({ remaining, resetSeconds }) => `r=${remaining};t=${resetSeconds}`),
+  );
 });

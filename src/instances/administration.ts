@@ -63,6 +63,10 @@ export function administrationHandlers({
       return ok({ place: { id, tag }, secret: await configuration.rotateNudge() });
     },
 
-    "audit.list": ({ do: _do, ...request }) => ok(audit.list(request)),
+    "audit.list": ({ do: _do, ...request }) => {
+      const page = audit.list(request);
+      const cursor = { code: "validation_invalid_value", message: "This is no cursor of this list." };
+      return page ? ok(page) : fail(problem("invalid_request", { data: { cursor } }));
+    },
   };
 }

@@ -1,5 +1,5 @@
 import { type Clock, isoTime } from "../base/clock.ts";
-import { plainText } from "../base/text.ts";
+import { plainBytes } from "../base/text.ts";
 import type { Actor, Caller, Page, PageRequest } from "./commands.ts";
 
 /** One row as `GET /v1/audit` shows it. A denial row stands for `times` denials of one kind in one minute. */
@@ -23,7 +23,11 @@ export type AuditFilter = { verdict: "allowed" | "denied" | null; action: string
 /** Rows kept of each ring; the oldest go first, and denials never push admitted rows out. */
 const ADMITTED_ROWS = 20_000;
 const DENIED_ROWS = 2_000;
+/** Bytes of whatever somebody else chose. */
 const TEXT_LIMIT = 256;
+
+const plain = (text: string): string => plainBytes(text, TEXT_LIMIT);
+const plainOrNull = (text: string | null): string | null => (text === null ? null : plain(text));
 
 export const actorText = (actor: Actor): string => (actor.id ? `${actor.kind}:${actor.id}` : actor.kind);
 
@@ -31,6 +35,8 @@ export const actorText = (actor: Actor): string => (actor.id ? `${actor.kind}:${
 export class Audit {
   private readonly sql: SqlStorage;
   private readonly clock: Clock;
+  /** Minute, actor, code and detail → denials since its row was last written. */
+  private readonly uncounted = new Map<string, number>();
 
   constructor(sql: SqlStorage, clock: Clock) {
     this.sql = sql;
@@ -45,10 +51,10 @@ export class Audit {
         this.clock(),
         actorText(actor),
         action,
-        plainText(target, TEXT_LIMIT),
-        detail,
-        caller.address,
-        plainText(caller.userAgent, TEXT_LIMIT),
+        plain(target),
+        plainOrNull(detail),
+        plainOrNull(caller.address),
+        plain(caller.userAgent),
         caller.requestId,
       )
       .one();
@@ -62,34 +68,70 @@ export class Audit {
     this.sql.exec(
       "UPDATE audit SET code = ?, detail = coalesce(?, detail) WHERE id = ?",
       code,
-      detail === null ? null : plainText(detail, TEXT_LIMIT),
+      plainOrNull(detail),
       row,
     );
   }
 
-  deny(actor: string, code: string, action: string, caller: Caller): void {
+  /** The first denial of its kind in a minute is written at once, the others with the next `flush`. */
+  deny(actor: string, code: string, detail: string, action: string, caller: Caller): void {
     const minute = Math.floor(this.clock() / 60_000);
+    const kind = JSON.stringify([minute, actor, code, detail]);
+    const uncounted = this.uncounted.get(kind);
+    if (uncounted !== undefined) {
+      this.uncounted.set(kind, uncounted + 1);
+      return;
+    }
     this.sql.exec(
-      `INSERT INTO denials (actor, code, minute, action, times, address, user_agent, request_id) VALUES (?, ?, ?, ?, 1, ?, ?, ?)
-       ON CONFLICT (minute, actor, code) DO UPDATE SET times = times + 1`,
-      plainText(actor, TEXT_LIMIT),
-      code,
+      `INSERT INTO denials (minute, actor, code, detail, action, times, address, user_agent, request_id) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)
+       ON CONFLICT (minute, actor, code, detail) DO UPDATE SET times = times + 1`,
       minute,
+      actor,
+      code,
+      detail,
       action,
-      caller.address,
-      plainText(caller.userAgent, TEXT_LIMIT),
+      plainOrNull(caller.address),
+      plain(caller.userAgent),
       caller.requestId,
     );
+    if (this.uncounted.size >= DENIED_ROWS) this.flush();
+    this.uncounted.set(kind, 0);
     const rows = Number(this.sql.exec("SELECT count(*) AS rows FROM denials").one().rows);
     if (rows > DENIED_ROWS)
       this.sql.exec(
-        "DELETE FROM denials WHERE (minute, actor, code) IN (SELECT minute, actor, code FROM denials ORDER BY minute LIMIT ?)",
+        "DELETE FROM denials WHERE (minute, actor, code, detail) IN (SELECT minute, actor, code, detail FROM denials ORDER BY minute LIMIT ?)",
         rows - DENIED_ROWS,
       );
   }
 
-  /** Newest first. The cursor is the time and number of the last row given out. */
-  list(request: PageRequest & AuditFilter): Page<AuditEntry> {
+  /** Denials are counted that no row has yet. */
+  get unwritten(): boolean {
+    for (const times of this.uncounted.values()) if (times > 0) return true;
+    return false;
+  }
+
+  flush(): void {
+    const minute = Math.floor(this.clock() / 60_000);
+    for (const [kind, times] of this.uncounted) {
+      const [of, actor, code, detail] = JSON.parse(kind) as [number, string, string, string];
+      if (times > 0)
+        this.sql.exec(
+          "UPDATE denials SET times = times + ? WHERE minute = ? AND actor = ? AND code = ? AND detail = ?",
+          times,
+          of,
+          actor,
+          code,
+          detail,
+        );
+      if (of === minute) this.uncounted.set(kind, 0);
+      else this.uncounted.delete(kind);
+    }
+  }
+
+  /** Newest first. The cursor is the time and number of the last row given out; null: it is none of ours. */
+  list(request: PageRequest & AuditFilter): Page<AuditEntry> | null {
+    if (request.cursor !== null && !CURSOR.test(request.cursor)) return null;
+    this.flush();
     const [beforeAt, beforeId] = request.cursor ? request.cursor.split(".").map(Number) : [Number.MAX_SAFE_INTEGER, 0];
     const wanted = request.limit + 1;
     const rows: Row[] = [];
@@ -112,10 +154,11 @@ export class Audit {
       rows.push(
         ...this.sql
           .exec<Row>(
-            `SELECT 0 AS id, minute * 60000 AS at, actor, action, '' AS target, 'denied' AS verdict, code, NULL AS detail, times, address, user_agent, request_id FROM denials
-             WHERE minute * 60000 < ?1 AND (?2 IS NULL OR action = ?2) AND (?3 IS NULL OR actor = ?3)
-             ORDER BY minute DESC, actor, code LIMIT 500`,
+            `SELECT 0 AS id, minute * 60000 AS at, actor, action, '' AS target, 'denied' AS verdict, code, detail, times, address, user_agent, request_id FROM denials
+             WHERE (minute * 60000 < ?1 OR (minute * 60000 = ?1 AND ?2 > 0)) AND (?3 IS NULL OR action = ?3) AND (?4 IS NULL OR actor = ?4)
+             ORDER BY minute DESC, actor, code, detail`,
             beforeAt!,
+            beforeId!,
             request.action,
             request.actor,
           )
@@ -130,6 +173,8 @@ export class Audit {
     };
   }
 }
+
+const CURSOR = /^\d{1,16}\.\d{1,16}$/;
 
 type Row = {
   id: number;
@@ -155,7 +200,7 @@ function wholeMinutes(rows: Row[], limit: number): Row[] {
 }
 
 const entry = (row: Row): AuditEntry => ({
-  id: row.id === 0 ? `denied_${row.at}_${row.actor}_${row.code}` : `aud_${row.id}`,
+  id: row.id === 0 ? `denied_${row.at}_${row.actor}_${row.code}_${row.detail}` : `aud_${row.id}`,
   at: isoTime(row.at),
   actor: row.actor,
   action: row.action,

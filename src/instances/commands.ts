@@ -1,4 +1,3 @@
-import type { RateState } from "../access/counters.ts";
 import type { Lineage } from "../access/key.ts";
 import type { Scope } from "../access/scope.ts";
 import type { SessionClaims } from "../access/session.ts";
@@ -97,12 +96,12 @@ export type Output<N extends CommandName> = Commands[N]["output"];
 
 /**
  * What a command asks of its caller. `scope: null` admits any living key; `"admin"` only the administrator.
- * `target` names the input that holds a backup key, which the lineage's patterns must admit. `audit` writes a row before the command runs; reads that take nothing out write none.
+ * `target` names the input that holds a backup key, which the lineage's patterns must admit. `audit` writes a row before the command runs; reads that take nothing out write none, and `"itself"` leaves it to the command.
  */
 export type Policy = {
   scope: Scope | "admin" | null;
   target?: "key" | "name";
-  audit: boolean;
+  audit: boolean | "itself";
   /** Asks for the scope without using its daily quota: nothing is done. */
   free?: boolean;
   /** A further step of something already admitted: everything is checked again, but nothing is counted again. */
@@ -123,7 +122,7 @@ export const policies: { [N in CommandName]: Policy } = {
   "download.open": {
     scope: "backups:download",
     target: "key",
-    audit: false,
+    audit: "itself",
     credentials: ["admin", "key", "session", "ticket"],
   },
   "upload.reserve": { scope: "backups:upload", target: "name", audit: true },
@@ -169,10 +168,19 @@ export type Caller = {
   requestId: string;
 };
 
-/** `rate` is what is left of the key's, for the RateLimit headers; null when none applies. */
+/** One limit of a key as the RateLimit headers tell it (draft-ietf-httpapi-ratelimit-headers): `rate`, or a scope. */
+export type LimitState = {
+  name: string;
+  limit: number;
+  windowSeconds: number;
+  remaining: number;
+  resetSeconds: number;
+};
+
+/** `limits` holds what the request was counted against, or ran into. */
 export type Answer<N extends CommandName = CommandName> = {
   result: Result<Output<N>, Problem>;
-  rate: RateState | null;
+  limits: LimitState[];
 };
 
 /** Who was admitted, as handlers see it. */

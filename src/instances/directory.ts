@@ -31,7 +31,8 @@ export class Directory extends DurableObject<Bindings> {
     super(state, env);
     this.sql = state.storage.sql;
     const migrated = migrate(state.storage, directorySteps);
-    if (!migrated.ok) throw new Error(migrated.error.message);
+    // Every call of this object is refused, and `refusalOf` reads the reason from the error's text.
+    if (!migrated.ok) throw new Error(`${migrated.error.code}: ${migrated.error.message}`);
   }
 
   /** 32 random bytes (hex), made once: instance and endpoint ids carry a tag under it, so made-up ids open no object. */
@@ -101,6 +102,7 @@ export class Directory extends DurableObject<Bindings> {
     if (!this.adopted) {
       await this.env.INSTANCE.getByName(row.id).adopt(place);
       this.adopted = true;
+      await this.watch();
     }
     return place;
   }
@@ -109,10 +111,10 @@ export class Directory extends DurableObject<Bindings> {
   async remove(name: string): Promise<Result<null, Problem>> {
     const row = this.row(name);
     if (row?.state !== "active") return fail(problem("instance_not_found"));
-    this.write({ ...row, state: "deleting", since: systemClock() });
+    const leaving: Row = { ...row, state: "deleting", since: systemClock() };
+    this.write(leaving);
     await this.watch();
-    await this.env.INSTANCE.getByName(row.id).wipe();
-    this.sql.exec("DELETE FROM instances WHERE name = ?", name);
+    await this.finishRemoval(leaving);
     return ok(null);
   }
 
@@ -120,19 +122,31 @@ export class Directory extends DurableObject<Bindings> {
   async patrol(): Promise<void> {
     const settings = readSettings(this.env);
     if (settings.ok && settings.value.environmentInstance) await this.ensureEnvironment();
-    const stalled = systemClock() - STALLED_MS;
+    await this.watch();
     for (const row of this.sql.exec<Row>("SELECT * FROM instances").toArray()) {
-      if (row.state === "deleting" && row.since < stalled) {
-        await this.env.INSTANCE.getByName(row.id).wipe();
-        this.sql.exec("DELETE FROM instances WHERE name = ?", row.name);
-      } else if (row.state === "pending" && row.since < stalled) {
-        if (await this.env.INSTANCE.getByName(row.id).registered()) this.activate(row.name);
-        else this.abandon(row.name);
-      } else if (row.state === "active") {
-        await this.env.INSTANCE.getByName(row.id).poke();
+      try {
+        await this.tend(row);
+      } catch {
+        // One that fails must not keep the others waiting.
+        console.error(`the watchdog could not reach the instance ${row.name}; it tries again in five minutes`);
       }
     }
-    await this.watch();
+  }
+
+  private async tend(row: Row): Promise<void> {
+    const object = this.env.INSTANCE.getByName(row.id);
+    if (row.state === "active") return object.poke();
+    if (row.since >= systemClock() - STALLED_MS) return;
+    if (row.state === "deleting") return this.finishRemoval(row);
+    if (await object.registered()) return this.activate(row.name);
+    await object.wipe();
+    this.abandon(row.name);
+  }
+
+  private async finishRemoval({ id, name }: Row): Promise<void> {
+    await this.env.INSTANCE.getByName(id).wipe();
+    // By id too: the name may have been given away again while this took long.
+    this.sql.exec("DELETE FROM instances WHERE name = ? AND id = ?", name, id);
   }
 
   override async alarm(): Promise<void> {

@@ -1,28 +1,28 @@
-import { admit, type Counters } from "../access/admission.ts";
+import { admit, type Counters, denied } from "../access/admission.ts";
 import { isReservedName } from "../access/backup-name.ts";
-import { MinuteCounter, type RateState } from "../access/counters.ts";
+import type { RateState } from "../access/counters.ts";
 import type { Lineage } from "../access/key.ts";
+import { quotasLeft, rateLeft } from "../access/limits-left.ts";
 import { afterFirstUse, generationOf, matchGeneration, matchSecret, type SecretMatch } from "../access/rotation.ts";
 import type { Scope } from "../access/scope.ts";
 import { type SessionClaims, verifySession } from "../access/session.ts";
 import { verifyTicket } from "../access/ticket.ts";
 import { deriveTokenKeys, type TokenKeys } from "../access/token-keys.ts";
-import type { Denial } from "../access/verdict.ts";
+import type { Denial, QuotaState } from "../access/verdict.ts";
 import type { Clock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Audit } from "./audit.ts";
-import type { Actor, Admitted, Answer, Caller, Command, Handlers } from "./commands.ts";
+import type { Actor, Admitted, Answer, Caller, Command, Handlers, LimitState } from "./commands.ts";
 import { policies } from "./commands.ts";
 import type { Configuration } from "./configuration.ts";
 import type { KeyStore } from "./key-store.ts";
-import type { Quotas } from "./quotas.ts";
 import type { Transfers } from "./transfers.ts";
 
 type Parts = {
   configuration: Configuration;
   keys: KeyStore;
-  quotas: Quotas;
+  counters: Counters;
   audit: Audit;
   transfers: Transfers;
   clock: Clock;
@@ -42,30 +42,26 @@ type Known =
 export class Door {
   private readonly parts: Parts;
   private readonly handlers: Handlers;
-  private readonly counters: Counters;
   private keys: TokenKeys | null = null;
 
   constructor(parts: Parts, handlers: Handlers) {
     this.parts = parts;
     this.handlers = handlers;
-    this.counters = { rates: new MinuteCounter(), denials: new MinuteCounter(), quotas: parts.quotas };
   }
 
   async perform(caller: Caller, command: Command): Promise<Answer> {
-    const policy = policies[command.do];
     const known = await this.identify(caller, command);
-    if (!known.ok) return { result: known, rate: null };
+    if (!known.ok) return { result: known, limits: [] };
     const admitted = this.admit(caller, command, known.value);
-    if (!admitted.ok) return { result: admitted, rate: null };
-    const { rate, ...who } = admitted.value;
+    if (!admitted.ok) return { result: fail(admitted.error.problem), limits: admitted.error.limits };
+    const { limits, ...who } = admitted.value;
     const run = this.handlers[command.do] as (
       input: Command,
       admitted: Admitted,
     ) => Answer["result"] | Promise<Answer["result"]>;
     const result = await run(command, who);
-    if (policy.audit && who.auditRow !== null && !result.ok)
-      this.parts.audit.outcome(who.auditRow, result.error.code, null);
-    return { result, rate };
+    if (who.auditRow !== null && !result.ok) this.parts.audit.outcome(who.auditRow, result.error.code, null);
+    return { result, limits };
   }
 
   /** Tokens are verified here, before the synchronous turn; a key is only looked up in it. */
@@ -106,14 +102,16 @@ export class Door {
     caller: Caller,
     command: Command,
     known: Known,
-  ): Result<Admitted & { rate: RateState | null }, Problem> {
-    const { keys, clock, audit } = this.parts;
+  ): Result<Admitted & { limits: LimitState[] }, { problem: Problem; limits: LimitState[] }> {
+    const { keys, clock, audit, counters } = this.parts;
     const policy = policies[command.do];
     const at = clock();
     const target = policy.target ? (command as { key?: string; name?: string | null })[policy.target] : undefined;
     if (known.by === "admin") {
       const actor: Actor = { kind: "admin" };
-      const auditRow = policy.audit ? audit.admit(actor, command.do, targetText(command), caller) : null;
+      // Every call of the administrator is written down, but for the further steps of one that was.
+      const unwritten = policy.again || policy.audit === "itself";
+      const auditRow = unwritten ? null : audit.admit(actor, command.do, targetText(command), caller);
       return ok({
         caller,
         lineage: null,
@@ -123,38 +121,38 @@ export class Door {
         claims: null,
         generation: 0,
         needsApproval: false,
-        rate: null,
+        limits: [],
       });
     }
-    if (policy.scope === "admin") {
-      audit.deny(`key:${known.id}`, "admin_only", command.do, caller);
-      return fail(problem("admin_only"));
-    }
-
     const lineage = keys.lineage(known.id);
     const transfer = "transfer" in command ? command.transfer : null;
+    const scopes = scopesOf(command, policy.scope);
+    const forAdmin = policy.scope === "admin";
     const attempt = {
       lineage,
       match: this.match(lineage, known, at),
       by: known.by,
       at,
       address: caller.address,
-      scopes: scopesOf(command, policy.scope),
-      again: policy.again === true || (transfer !== null && this.parts.transfers.startedAt(transfer) !== null),
+      scopes,
+      again:
+        forAdmin || policy.again === true || (transfer !== null && this.parts.transfers.startedAt(transfer) !== null),
       free: policy.free === true,
       ...(typeof target === "string" ? { backupKey: target } : {}),
     };
-    const judged = admit(attempt, this.counters);
+    const judged = forAdmin ? adminOnly(admit(attempt, counters), at, counters) : admit(attempt, counters);
     if (!judged.ok) {
-      audit.deny(judged.error.key ? `key:${judged.error.key}` : "unknown", judged.error.reason, command.do, caller);
-      return fail(refusal(judged.error, policy.target));
+      const refused = refusal(judged.error, policy.target);
+      const actorText = judged.error.key ? `key:${judged.error.key}` : "unknown";
+      audit.deny(actorText, refused.code, judged.error.reason, command.do, caller);
+      return fail({ problem: refused, limits: this.exhausted(judged.error, lineage, at) });
     }
-    const { key, rate } = judged.value;
+    const { key, rate, quotas } = judged.value;
     const written = afterFirstUse(key, judged.value.match);
     if (written) keys.update({ ...key, ...written });
     if (!attempt.again) keys.noteUse(key.id, caller.address);
     const actor: Actor = { kind: "key", id: key.id, name: key.name };
-    const auditRow = policy.audit ? audit.admit(actor, command.do, targetText(command), caller) : null;
+    const auditRow = policy.audit === true ? audit.admit(actor, command.do, targetText(command), caller) : null;
     const generation = generationOf(key, judged.value.match);
     return ok({
       caller,
@@ -165,8 +163,21 @@ export class Door {
       claims: known.by === "session" ? known.claims : null,
       generation,
       needsApproval: judged.value.needsApproval,
-      rate,
+      limits: limitsOf(rate, quotas),
     });
+  }
+
+  /** The limit that a refused request ran into, for its answer. */
+  private exhausted(denial: Denial, lineage: Lineage | null, at: number): LimitState[] {
+    if (!lineage || (denial.reason !== "rate" && denial.reason !== "quota")) return [];
+    const { rates, quotas } = this.parts.counters;
+    const counts = {
+      rate: (key: string, limit: number) => rates.peek(key, limit, at),
+      quota: quotas.used.bind(quotas),
+    };
+    if (denial.reason === "rate") return limitsOf(rateLeft(lineage, counts, at), []);
+    const spent = quotasLeft(lineage, counts, at).filter(({ remaining }) => remaining === 0);
+    return limitsOf(null, spent);
   }
 
   async tokenKeys(): Promise<Result<TokenKeys, Problem>> {
@@ -182,6 +193,25 @@ export class Door {
     this.keys = null;
   }
 }
+
+/** A living key is told that only the administrator may; everybody else what they are told everywhere. */
+function adminOnly(judged: ReturnType<typeof admit>, at: number, counters: Counters): Result<never, Denial> {
+  if (!judged.ok) return judged;
+  return denied({ reason: "scope", key: judged.value.key.id, problem: problem("admin_only") }, at, counters);
+}
+
+const DAY_SECONDS = 86_400;
+
+const limitOf = (
+  name: string,
+  windowSeconds: number,
+  { limit, remaining, resetSeconds }: Pick<RateState, "limit" | "remaining" | "resetSeconds">,
+): LimitState => ({ name, limit, windowSeconds, remaining, resetSeconds });
+
+const limitsOf = (rate: RateState | null, quotas: readonly QuotaState[]): LimitState[] => [
+  ...(rate ? [limitOf("rate", 60, rate)] : []),
+  ...quotas.map((quota) => limitOf(quota.scope, DAY_SECONDS, quota)),
+];
 
 /** Some forms of a command need a second right: names the server prunes by (SECURITY 12), a restore without a way back. */
 function scopesOf(command: Command, scope: Scope | "admin" | null): Scope[] {

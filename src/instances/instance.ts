@@ -39,10 +39,21 @@ export class Instance extends DurableObject<Bindings> {
 
   /** Every command of every caller. Never throws. */
   async perform(caller: Caller, command: Command): Promise<Answer> {
-    if (!this.parts) return { result: fail(this.refusal ?? problem("unauthenticated")), rate: null };
-    const answer = await this.parts.door.perform(caller, command);
-    await this.arm();
-    return answer;
+    if (!this.parts) return this.closed();
+    try {
+      const answer = await this.parts.door.perform(caller, command);
+      await this.arm();
+      return answer;
+    } catch (error) {
+      // The instance was removed while the command ran; anything else is a fault of ours.
+      if (!this.parts) return this.closed();
+      console.error(`${command.do}: ${error instanceof Error ? error.name : "unknown error"}`);
+      return { result: fail(problem("internal")), limits: [] };
+    }
+  }
+
+  private closed(): Answer {
+    return { result: fail(this.refusal ?? problem("unauthenticated")), limits: [] };
   }
 
   /** The Worker tells how a download it opened has ended. No right is asked: what ended, ended. */
@@ -95,7 +106,9 @@ export class Instance extends DurableObject<Bindings> {
     const parts = this.open();
     if (!parts) return;
     if (parts.configuration.stored) {
-      parts.configuration.followEnvironment(environmentInstance.url, environmentInstance.credential);
+      await parts.configuration.followEnvironment(environmentInstance.url, environmentInstance.credential);
+      parts.server.reset();
+      await this.arm();
       return;
     }
     const request = {
@@ -107,6 +120,7 @@ export class Instance extends DurableObject<Bindings> {
       verify: true,
     };
     await parts.configuration.register(place, request, "environment");
+    await this.arm();
   }
 
   async registered(): Promise<boolean> {

@@ -46,10 +46,17 @@ export class KeyStore {
     this.known.set(key.id, key);
   }
 
+  /** Those it minted itself. */
+  children(id: string): ApiKey[] {
+    return this.sql
+      .exec<{ record: string }>("SELECT record FROM keys WHERE parent = ?", id)
+      .toArray()
+      .map((row) => JSON.parse(row.record));
+  }
+
   /** Removes the key and everything below it: a key without its parent could do nothing anyway. */
   remove(id: string): void {
-    const below = this.sql.exec<{ id: string }>("SELECT id FROM keys WHERE parent = ?", id).toArray();
-    for (const child of below) this.remove(child.id);
+    for (const child of this.children(id)) this.remove(child.id);
     this.sql.exec("DELETE FROM keys WHERE id = ?", id);
     this.sql.exec("DELETE FROM quotas WHERE key = ?", id);
     this.known.delete(id);

@@ -1,6 +1,8 @@
+import type { Counters } from "../access/admission.ts";
 import { type AskedRights, type Actor as Minter, mayChange, mayManage, mayMint } from "../access/delegation.ts";
-import type { ApiKey } from "../access/key.ts";
-import { type EffectiveRights, effective, effectiveScopes } from "../access/lineage.ts";
+import type { ApiKey, Lineage } from "../access/key.ts";
+import { quotasLeft, rateLeft } from "../access/limits-left.ts";
+import { type EffectiveRights, effective } from "../access/lineage.ts";
 import { checkNetworks } from "../access/network.ts";
 import { checkPatterns } from "../access/pattern.ts";
 import { type PresetName, presets } from "../access/preset.ts";
@@ -65,12 +67,22 @@ export type KeyView = Omit<ApiKey, "digest" | "generation" | "previous" | "notBe
 };
 
 export type MintedKey = KeyView & { key: string };
-export type KeySelf = { kind: "admin" | "key"; key: KeyView | null; rights: EffectiveRights | null };
+/** What the lineage allows as a whole, and what is left of its limits now. */
+export type Rights = Omit<EffectiveRights, "notBefore" | "expires"> & {
+  notBefore: string | null;
+  expires: string | null;
+  /** Requests of this minute; null without a rate. */
+  rateLeft: number | null;
+  /** Uses of this UTC day, of each scope that has a quota. */
+  quotasLeft: Partial<Record<Scope, number>>;
+};
+export type KeySelf = { kind: "admin" | "key"; key: KeyView | null; rights: Rights | null };
 
 const MAX_KEYS = 5_000;
 
 type Deps = {
   store: KeyStore;
+  counters: Counters;
   ledger: Ledger;
   clock: Clock;
   random: Random;
@@ -90,7 +102,7 @@ type KeyCommand =
 const minter = (admitted: Admitted): Minter => admitted.lineage ?? "administrator";
 
 /** Minting, changing, rotating and ending keys, as far as the caller's own rights reach. */
-export function keyHandlers({ store, ledger, clock, random, place }: Deps): Handlers<KeyCommand> {
+export function keyHandlers({ store, counters, ledger, clock, random, place }: Deps): Handlers<KeyCommand> {
   const view = (key: ApiKey): KeyView => {
     const { digest: _digest, generation: _generation, previous, ...shown } = key;
     const use = store.use(key.id);
@@ -115,13 +127,21 @@ export function keyHandlers({ store, ledger, clock, random, place }: Deps): Hand
     return fail(allowed.error.code === "not_found" ? problem("key_not_found") : allowed.error);
   };
 
+  /** Who answers for a key answers for what was minted below it, but where an administrator named somebody else. */
+  const rename = (key: ApiKey, principal: string): void => {
+    for (const child of store.children(key.id)) {
+      if (child.principal !== key.principal) continue;
+      store.update({ ...child, principal });
+      rename(child, principal);
+    }
+  };
   const revoked = (key: ApiKey, how: "disabled" | "deleted", { actor }: Admitted) =>
     ledger.append([{ type: "key.revoked", data: { key: named(key), how, actor } }]);
 
   return {
     "keys.create": ({ do: _do, ...request }, admitted) => {
       const preset = request.preset ? presets[request.preset] : null;
-      const scopes = request.scopes ?? [...(preset?.scopes ?? [])];
+      const scopes = [...new Set(request.scopes ?? preset?.scopes ?? [])];
       if (scopes.length === 0) return refusedField("scopes", "Name a preset or at least one scope.");
       if (request.principal && admitted.lineage)
         return refusedField("principal", "Only an administrator names principals.");
@@ -164,7 +184,7 @@ export function keyHandlers({ store, ledger, clock, random, place }: Deps): Hand
             parent: key.parent,
             preset: key.preset,
             scopes: key.scopes,
-            expires: key.expires === null ? null : isoTime(key.expires),
+            expires: textOrNull(key.expires),
             actor: admitted.actor,
           },
         },
@@ -201,6 +221,7 @@ export function keyHandlers({ store, ledger, clock, random, place }: Deps): Hand
       if (!limits.ok) return limits;
       const changed: ApiKey = { ...target[0], ...change, ...limits.value };
       store.update(changed);
+      if (changed.principal !== target[0].principal) rename(target[0], changed.principal);
       if (changed.disabled && !target[0].disabled) revoked(changed, "disabled", admitted);
       return ok(view(changed));
     },
@@ -226,12 +247,27 @@ export function keyHandlers({ store, ledger, clock, random, place }: Deps): Hand
       return ok(null);
     },
 
-    "keys.self": (_input, { lineage }) =>
+    "keys.self": (_input, { lineage, at }) =>
       ok(
         lineage
-          ? { kind: "key", key: view(lineage[0]), rights: { ...effective(lineage), scopes: effectiveScopes(lineage) } }
+          ? { kind: "key", key: view(lineage[0]), rights: rightsOf(lineage, counters, at) }
           : { kind: "admin", key: null, rights: null },
       ),
+  };
+}
+
+const textOrNull = (at: number | null): string | null => (at === null ? null : isoTime(at));
+
+function rightsOf(lineage: Lineage, { rates, quotas }: Counters, at: number): Rights {
+  const { notBefore, expires, ...rights } = effective(lineage);
+  const rate = rateLeft(lineage, { rate: (id, limit) => rates.peek(id, limit, at) }, at);
+  const left = quotasLeft(lineage, { quota: (id, scope, day) => quotas.used(id, scope, day) }, at);
+  return {
+    ...rights,
+    notBefore: textOrNull(notBefore),
+    expires: textOrNull(expires),
+    rateLeft: rate?.remaining ?? null,
+    quotasLeft: Object.fromEntries(left.map(({ scope, remaining }) => [scope, remaining])),
   };
 }
 

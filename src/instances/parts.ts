@@ -1,3 +1,4 @@
+import { MinuteCounter } from "../access/counters.ts";
 import { modifiedAt } from "../backups/view.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
@@ -55,7 +56,7 @@ export function buildParts({ storage, settings, clock, random, fetch, sleep, det
   const { sql } = storage;
   const configuration = new Configuration(storage, sealer(settings.encryptionKeys, random), clock, random);
   const keys = new KeyStore(sql, clock);
-  const quotas = new Quotas(sql);
+  const counters = { rates: new MinuteCounter(), denials: new MinuteCounter(), quotas: new Quotas(sql) };
   const audit = new Audit(sql, clock);
   const transfers = new Transfers(clock, random);
   const ledger = new Ledger(sql, clock, random, () => configuration.own.name);
@@ -120,6 +121,7 @@ export function buildParts({ storage, settings, clock, random, fetch, sleep, det
     verifier,
     expiries,
     keys,
+    audit,
     clock,
     detach,
     settled,
@@ -133,13 +135,13 @@ export function buildParts({ storage, settings, clock, random, fetch, sleep, det
     return configuration.view({ key, modified, ageSeconds });
   };
   const door: Door = new Door(
-    { configuration, keys, quotas, audit, transfers, clock },
+    { configuration, keys, counters, audit, transfers, clock },
     {
       ...backupHandlers({ server, verdicts, observer, clock }),
       ...operationHandlers({ server, operations, asking, transfers, lent, clock, random }),
       ...transferHandlers({ server, transfers, operations, attributions, audit }),
       ...sessionHandlers({ configuration, door: () => door }),
-      ...keyHandlers({ store: keys, ledger, clock, random, place: () => configuration.own }),
+      ...keyHandlers({ store: keys, counters, ledger, clock, random, place: () => configuration.own }),
       ...administrationHandlers({ configuration, server, observer, audit, door: () => door, view }),
       ...eventHandlers({ ledger }),
     },

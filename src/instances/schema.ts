@@ -12,7 +12,7 @@ export const instanceSteps: readonly Step[] = [
     "CREATE TABLE keys (id TEXT PRIMARY KEY, parent TEXT, record TEXT NOT NULL, uses INTEGER NOT NULL DEFAULT 0, used_at INTEGER, used_from TEXT) WITHOUT ROWID",
     "CREATE TABLE quotas (key TEXT NOT NULL, scope TEXT NOT NULL, day TEXT NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (key, scope)) WITHOUT ROWID",
     "CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, code TEXT, detail TEXT, address TEXT, user_agent TEXT NOT NULL, request_id TEXT NOT NULL)",
-    "CREATE TABLE denials (actor TEXT NOT NULL, code TEXT NOT NULL, minute INTEGER NOT NULL, action TEXT NOT NULL, times INTEGER NOT NULL, address TEXT, user_agent TEXT NOT NULL, request_id TEXT NOT NULL, PRIMARY KEY (minute, actor, code)) WITHOUT ROWID",
+    "CREATE TABLE denials (minute INTEGER NOT NULL, actor TEXT NOT NULL, code TEXT NOT NULL, detail TEXT NOT NULL, action TEXT NOT NULL, times INTEGER NOT NULL, address TEXT, user_agent TEXT NOT NULL, request_id TEXT NOT NULL, PRIMARY KEY (minute, actor, code, detail)) WITHOUT ROWID",
     "CREATE TABLE events (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL)",
     "CREATE TABLE sightings (key TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE attributions (key TEXT NOT NULL, deed TEXT NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, operation TEXT, PRIMARY KEY (key, deed)) WITHOUT ROWID",
@@ -49,11 +49,19 @@ export function migrate(storage: DurableObjectStorage, steps: readonly Step[]): 
       }),
     );
   if (from === steps.length) return ok(null);
-  storage.transactionSync(() => {
-    if (from === null) storage.sql.exec("CREATE TABLE schema_version (version INTEGER NOT NULL)");
-    for (const step of steps.slice(from ?? 0)) for (const statement of step) storage.sql.exec(statement);
-    storage.sql.exec("DELETE FROM schema_version");
-    storage.sql.exec("INSERT INTO schema_version (version) VALUES (?)", steps.length);
-  });
+  try {
+    storage.transactionSync(() => {
+      if (from === null) storage.sql.exec("CREATE TABLE schema_version (version INTEGER NOT NULL)");
+      for (const step of steps.slice(from ?? 0)) for (const statement of step) storage.sql.exec(statement);
+      storage.sql.exec("DELETE FROM schema_version");
+      storage.sql.exec("INSERT INTO schema_version (version) VALUES (?)", steps.length);
+    });
+  } catch {
+    return fail(
+      problem("migration_failed", {
+        message: `The stored data could not be brought from version ${from ?? 0} to ${steps.length}; nothing was changed.`,
+      }),
+    );
+  }
   return ok(null);
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { NUDGE_SKEW_MS, readNudge } from "../observing/nudge.ts";
+import type { Audit } from "./audit.ts";
 import type { Configuration } from "./configuration.ts";
 import type { Expiries } from "./expiries.ts";
 import type { KeyStore } from "./key-store.ts";
@@ -22,6 +23,7 @@ type Deps = {
   verifier: Verifier;
   expiries: Expiries;
   keys: KeyStore;
+  audit: Audit;
   clock: Clock;
   detach: (work: Promise<unknown>) => void;
   /** Called when a look is over: what is due next may be another moment. */
@@ -62,9 +64,9 @@ export class Watch {
 
   /** The next moment something is due, ms since the epoch. */
   due(): number {
-    const { operations, verdicts, verifier, expiries, keys, clock } = this.deps;
+    const { operations, verdicts, verifier, expiries, keys, audit, clock } = this.deps;
     const now = clock();
-    if (keys.unwritten) this.flushAt ??= now + FLUSH_MS;
+    if (keys.unwritten || audit.unwritten) this.flushAt ??= now + FLUSH_MS;
     const never = Number.POSITIVE_INFINITY;
     const soon = now + BUSY_LOOK_MS;
     const verdict = verdicts.nextAt() ?? never;
@@ -91,12 +93,13 @@ export class Watch {
 
   /** Starts what is due and returns at once: nothing here waits for the server. */
   run(): void {
-    const { operations, verdicts, verifier, expiries, keys, configuration, clock } = this.deps;
+    const { operations, verdicts, verifier, expiries, keys, audit, configuration, clock } = this.deps;
     const now = clock();
     operations.resume();
     if (this.flushAt !== null && now >= this.flushAt) {
       this.flushAt = null;
       keys.flush();
+      audit.flush();
     }
     if (now >= expiries.due) {
       expiries.run();

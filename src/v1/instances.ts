@@ -255,7 +255,7 @@ export function mountInstances(app: Relay): void {
 /** The administrator asking the instance that the path names. */
 async function ofPath(c: AppContext) {
   const admitted = await admitAdmin(c);
-  return admitted.ok ? visit(c, undefined, c.req.param("name") ?? "") : admitted;
+  return admitted.ok ? visit(c, { named: c.req.param("name") ?? "" }) : admitted;
 }
 
 /** Only PUBLIC_URL is put into what people store: the Host header is the caller's own text (SECURITY 26). */

@@ -61,7 +61,8 @@ const SelfSchema = z
         approval: z.array(z.string()),
         disabled: z.boolean(),
         levels: z.array(LevelSchema),
-        quotasLeft: z.partialRecord(ScopeSchema, z.number()),
+        rateLeft: z.number().nullable().describe("Requests left of this minute; null without a rate."),
+        quotasLeft: z.partialRecord(ScopeSchema, z.number()).describe("Uses left until 00:00 UTC."),
       })
       .nullable(),
   })

@@ -1,9 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { fromUtf8 } from "../base/encoding.ts";
-import { problem } from "../base/problem.ts";
 import { readBody } from "../http/body.ts";
 import { refuse } from "../http/context.ts";
-import { genuinePlace } from "../http/door.ts";
+import { braked, genuinePlace } from "../http/door.ts";
 import { type Relay, route, serve } from "./route.ts";
 
 const BODY_LIMIT = 4_096;
@@ -21,10 +20,12 @@ const nudge = route({
 /** Unknown instance, wrong signature, old or repeated nudge: all the same 401 (SECURITY 25). */
 export function mountNudge(app: Relay): void {
   serve(app, nudge, async (c, input) => {
-    const place = await genuinePlace(c, input.params.id);
-    const body = place ? await readBody(c.req.raw, BODY_LIMIT) : null;
-    if (!place || !body) return refuse(c, problem("unauthenticated"));
-    const taken = await c.env.INSTANCE.getByName(place.id).nudge(fromUtf8(body), c.req.header("x-signature") ?? "");
-    return taken ? c.body(null, 202) : refuse(c, problem("unauthenticated"));
+    const refusal = await braked(c, async () => {
+      const place = await genuinePlace(c, input.params.id);
+      const body = place ? await readBody(c.req.raw, BODY_LIMIT) : null;
+      if (!place || !body) return false;
+      return c.env.INSTANCE.getByName(place.id).nudge(fromUtf8(body), c.req.header("x-signature") ?? "");
+    });
+    return refusal ? refuse(c, refusal) : c.body(null, 202);
   });
 }

@@ -1,8 +1,11 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createMiddleware } from "hono/factory";
 import type { Scope } from "../access/scope.ts";
 import type { FieldProblem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
 import { type AppContext, type AppEnv, refuse } from "../http/context.ts";
+import { presented } from "../http/door.ts";
+import { jsonBody } from "./json-body.ts";
 
 export type Relay = OpenAPIHono<AppEnv>;
 
@@ -64,6 +67,11 @@ export function serve<P extends z.ZodObject, Q extends z.ZodObject, B extends z.
     tags: [row.tag],
     summary: row.summary,
     "x-scope": row.scope,
+    // A credential first: what is wrong with a request is told only to somebody.
+    middleware: [
+      ...(row.scope === "public" ? [] : [credential]),
+      ...(body ? [jsonBody(row.bodyOptional === true)] : []),
+    ],
     security: row.scope === "public" ? [] : [{ bearer: [] }],
     request: {
       ...(params ? { params } : {}),
@@ -96,6 +104,12 @@ export function serve<P extends z.ZodObject, Q extends z.ZodObject, B extends z.
   }) as never);
 }
 
+const credential = createMiddleware<AppEnv>(async (c, next) => {
+  const refusal = await presented(c);
+  if (refusal) return refuse(c, refusal);
+  await next();
+});
+
 /** `?limit=&cursor=` of every list (API.md "Conventions"). */
 export const pageQuery = {
   limit: z.coerce.number().int().min(1).max(200).default(50),
@@ -113,11 +127,28 @@ type Validation = { success: boolean; error?: z.ZodError; target: string };
 export function refusedInput(result: Validation, c: AppContext): Response | undefined {
   if (result.success || !result.error) return undefined;
   const data: Record<string, FieldProblem> = {};
-  for (const issue of result.error.issues) {
-    if (issue.code === "unrecognized_keys") {
-      for (const key of issue.keys)
-        data[[...issue.path, key].join(".")] = { code: "unknown_field", message: "There is no such field here." };
-    } else data[issue.path.join(".") || result.target] = { code: `invalid_${issue.code}`, message: issue.message };
-  }
+  const note = (issues: readonly Issue[], above: readonly PropertyKey[]) => {
+    for (const issue of issues) {
+      const path = [...above, ...issue.path];
+      if (issue.code === "unrecognized_keys") {
+        for (const key of issue.keys)
+          data[[...path, key].join(".")] = { code: "unknown_field", message: "There is no such field here." };
+      } else if (issue.code === "invalid_union" && issue.errors.length > 0) {
+        note(nearest(issue.errors), path);
+      } else {
+        const code = issue.code.replace(/^invalid_/, "");
+        data[path.join(".") || result.target] = { code: `validation_invalid_${code}`, message: issue.message };
+      }
+    }
+  };
+  note(result.error.issues, []);
   return refuse(c, problem("invalid_request", { data }));
 }
+
+type Issue = z.core.$ZodIssue;
+
+/** Of the forms a field may have, the one that the caller most likely meant. */
+const nearest = (forms: readonly (readonly Issue[])[]): readonly Issue[] => {
+  const missing = (issues: readonly Issue[]) => issues.filter(({ code }) => code !== "unrecognized_keys").length;
+  return [...forms].sort((one, other) => missing(one) - missing(other))[0]!;
+};

@@ -47,6 +47,11 @@ export const instancesProblems = {
     message: "A stored secret cannot be opened with the configured ENCRYPTION_KEY.",
     hint: "Put the former ENCRYPTION_KEY back (as second, after a comma), or enter the credential again with PATCH /v1/instances/{name}.",
   },
+  migration_failed: {
+    status: 503,
+    message: "The stored data could not be brought to this version; nothing was changed.",
+    hint: "Run the version that wrote it again, and report this to the relay's makers.",
+  },
   storage_too_new: {
     status: 503,
     message: "The stored data was written by a newer relay.",

@@ -12,6 +12,16 @@ export const requestsProblems = {
     message: "An error occurred while validating the submitted data.",
     hint: "See data for the fields that were refused.",
   },
+  body_unreadable: {
+    status: 400,
+    message: "An error occurred while loading the submitted data.",
+    hint: "The body is no JSON: look for a missing quote, bracket or comma.",
+  },
+  media_type_refused: {
+    status: 415,
+    message: "Unsupported Media Type.",
+    hint: "Send the body as JSON, with the header Content-Type: application/json.",
+  },
   body_too_large: {
     status: 413,
     message: "Request entity too large.",
