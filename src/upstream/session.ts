@@ -22,6 +22,8 @@ export type SessionOptions = Wire & {
   /** Called with every token a password login or its renewal gave. Store it sealed or not at all. */
   onLogin?: (login: Login) => void;
   timeouts?: Partial<Timeouts>;
+  /** How long a call waits for a free slot (gate.ts), in ms. */
+  lineMs?: number;
 };
 
 type Server = BackupsApi & RestoreEvidence & Inspection & CronLog;
@@ -40,7 +42,10 @@ export interface UpstreamSession extends Server {
 const FRESH_MS = 60_000;
 /** A superuser token is renewed this long before its end. */
 const RENEW_MS = 10 * 60_000;
-/** After the server turned a password down it is not tried again for this long: logins are rate limited and alarm people. */
+/**
+ * After the server turned a password down, or the token it had just given for it, it is not tried again for this long:
+ * logins are rate limited and alarm people.
+ */
 const REFUSED_MS = 30_000;
 
 /** A token in use. One that cannot be renewed is used until the server turns it down. */
@@ -57,12 +62,12 @@ const guest: UpstreamFault = { problem: problem("upstream_unauthorized"), unclea
 /**
  * A logged-in view of one server, for the life of one Durable Object. Logs in at need and once for all who wait, renews
  * before the end, and on a dead token tries once more with a new one; then the fault is `upstream_unauthorized`. A call
- * whose outcome is unclear is never repeated. At most four calls fly at once (gate.ts).
+ * whose outcome is unclear is never repeated. At most four calls fly at once, others wait a moment for their turn (gate.ts).
  */
 export function upstreamSession(options: SessionOptions): UpstreamSession {
   const { credential, clock } = options;
   const wire: Wire = { baseUrl: options.baseUrl, headers: options.headers, fetch: options.fetch, clock };
-  const flights = gate();
+  const flights = gate(options.lineMs);
   let held: Held | null = null;
   let refusal: { fault: UpstreamFault; until: number } | null = null;
   let file: { token: string; expires: number } | null = null;
@@ -116,9 +121,14 @@ export function upstreamSession(options: SessionOptions): UpstreamSession {
     if (!first.ok) return first;
     const answer = await call(server(first.value.token));
     if (answer.ok || !answer.error.unauthorized || answer.error.unclear || credential.kind === "token") return answer;
+    if (refusal && clock() < refusal.until) return answer;
     if (held?.token === first.value.token) held = null;
     const second = await current(signal);
-    return second.ok ? call(server(second.value.token)) : second;
+    if (!second.ok) return second;
+    const again = await call(server(second.value.token));
+    // Logging in works and does not help, as behind a proxy that takes the header away: more logins would not either.
+    if (!again.ok && again.error.unauthorized) refusal = { fault: again.error, until: clock() + REFUSED_MS };
+    return again;
   }
 
   const flying = <T>(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { UpstreamResult } from "../../src/upstream/backups-api.ts";
+import { gate, line, slots } from "../../src/upstream/gate.ts";
 import type { Login } from "../../src/upstream/login.ts";
 import { type SessionOptions, upstreamSession } from "../../src/upstream/session.ts";
 import type { CallName } from "../harness/fake/calls.ts";
@@ -52,6 +53,21 @@ describe("a logged-in view of one server", () => {
     fake.revokeTokens();
     expect(code(await session.list())).toBe("ok");
     expect(count("login")).toBe(1);
+  });
+
+  it("logs in once where that does not help, and again half a minute later", async () => {
+    const { fake, time, session, count } = setUp();
+    fake.faults.add({ kind: "deadToken", on: "list" });
+    for (let n = 0; n < 4; n++) expect(code(await session.list())).toBe("upstream_unauthorized");
+    expect(count("login")).toBe(2);
+    expect(count("list")).toBe(5);
+    expect(code(await session.settings())).toBe("ok");
+    fake.faults.clear();
+    expect(code(await session.list())).toBe("ok");
+    fake.faults.add({ kind: "deadToken", on: "list" });
+    time.now += 31_000;
+    expect(code(await session.list())).toBe("upstream_unauthorized");
+    expect(count("login")).toBe(3);
   });
 
   it("never logs in with a static token", async () => {
@@ -248,7 +264,7 @@ describe("access for the Worker", () => {
 });
 
 describe("calls in flight", () => {
-  it("are four at most, one kept for opening downloads; the next is told to wait", async () => {
+  it("are four at most, one kept for opening downloads; who waited long enough is told to come again", async () => {
     const { fake, session } = setUp();
     await session.list();
     let release = () => {};
@@ -263,6 +279,7 @@ describe("calls in flight", () => {
       fetch: slow.fetch,
       clock: Date.now,
       credential: { kind: "token", token: slow.impersonate() },
+      lineMs: 20,
     });
     const lists = [busy.list(), busy.list(), busy.list()];
     expect(await busy.health()).toMatchObject({
@@ -277,6 +294,36 @@ describe("calls in flight", () => {
     release();
     expect((await Promise.all([...lists, ...opening])).map(code)).toEqual(["ok", "ok", "ok", "ok", "ok"]);
     expect(code(await busy.health())).toBe("ok");
+  });
+
+  it("wait for their turn in a burst: all get through, never more than three at once", async () => {
+    let flying = 0;
+    let most = 0;
+    const { fake, session } = setUp({
+      sleep: async () => {
+        most = Math.max(most, ++flying);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        flying -= 1;
+      },
+    });
+    fake.faults.add({ kind: "slow", ms: 1, on: "health" });
+    const burst = await Promise.all(Array.from({ length: 12 }, () => session.health()));
+    expect(burst.map(code)).toEqual(Array(12).fill("ok"));
+    expect(most).toBe(3);
+  });
+
+  it("wait in a line that has an end", async () => {
+    const turns = gate(60_000);
+    let release = () => {};
+    const held = new Promise<{ ok: true; value: null }>((resolve) => {
+      release = () => resolve({ ok: true, value: null });
+    });
+    const all = Array.from({ length: slots.total - slots.reserved + line.places }, () =>
+      turns.pass("call", () => held),
+    );
+    expect(code(await turns.pass("call", () => held))).toBe("upstream_saturated");
+    release();
+    expect((await Promise.all(all)).map(code)).toEqual(all.map(() => "ok"));
   });
 
   it("free their place when they fail", async () => {
