@@ -1,6 +1,6 @@
 import type { Problem } from "../base/problem.ts";
 import { ok, type Result } from "../base/result.ts";
-import { type Conditions, conditions, fileHeaders } from "../http/forward.ts";
+import { type Conditions, conditions, type FileHeaders, fileHeaders } from "../http/forward.ts";
 import { contentLength, lengthOf, rangeHeader, requestedWindow, type Window } from "../http/range.ts";
 import { patience } from "../http/stream/patience.ts";
 import { filledBody } from "./download-body.ts";
@@ -54,18 +54,18 @@ export async function download(call: DownloadCall): Promise<Result<Response, Pro
 }
 
 /** A body the runtime passes on by itself, or none. */
-function passed(call: DownloadCall, piece: Piece, status: number, headers: Headers): Response {
+function passed(call: DownloadCall, piece: Piece, status: number, headers: FileHeaders): Response {
   const { response } = piece;
   if (call.request.method === "GET" && (status === 200 || status === 206)) {
     call.onEnd({ bytes: 0, outcome: "handed_over" });
     return new Response(response.body, { status, headers });
   }
   const length = contentLength(response.headers);
-  if (length !== null && (status === 200 || status === 206)) headers.set("Content-Length", String(length));
-  if (status === 416) headers.set("Content-Type", "text/plain; charset=utf-8");
-  if (status === 304) headers.delete("Content-Type");
+  if (length !== null && (status === 200 || status === 206)) headers["Content-Length"] = String(length);
+  if (status === 416) headers["Content-Type"] = "text/plain; charset=utf-8";
+  if (status === 304) delete headers["Content-Type"];
   // Go's `http.ServeContent` words both ways; the server's own body is not passed on.
-  const text = headers.has("Content-Range") ? "invalid range: failed to overlap\n" : "invalid range\n";
+  const text = "Content-Range" in headers ? "invalid range: failed to overlap\n" : "invalid range\n";
   piece.close();
   call.onEnd({ bytes: 0, outcome: "complete" });
   return new Response(status === 416 && call.request.method === "GET" ? text : null, { status, headers });
@@ -94,8 +94,8 @@ async function answer(
     return answer(call, rest, gone);
   }
   const headers = fileHeaders(piece.response.headers, call.backup.key);
-  if (inParts) headers.delete("Content-Range");
-  if (inParts && asked.Range) headers.set("Content-Range", `bytes ${parts.start}-${parts.end}/${parts.total}`);
+  if (inParts) delete headers["Content-Range"];
+  if (inParts && asked.Range) headers["Content-Range"] = `bytes ${parts.start}-${parts.end}/${parts.total}`;
   const status = inParts && !asked.Range ? 200 : piece.response.status;
   const window = inParts ? parts : call.healing === "exact" ? opened.value.window : null;
   if (call.request.method === "HEAD" || !window || lengthOf(window) === 0 || date === null)

@@ -38,24 +38,27 @@ function ownType(headers: Headers): string {
   return type === "application/zip" ? type : "application/octet-stream";
 }
 
+/** Each name in one spelling; a plain object costs the runtime less than a `Headers`. */
+export type FileHeaders = Record<string, string>;
+
 /**
  * Headers of an answer that carries a file or tells about one: what a client needs to resume, each value checked, and
  * what keeps a browser from running or storing it (SECURITY 14). Nothing of the server's passes that is not named here.
  * The length is left to the body, but for HEAD, which has none.
  */
-export function fileHeaders(server: Headers, name: string): Headers {
-  const headers = new Headers({
+export function fileHeaders(server: Headers, name: string): FileHeaders {
+  const headers: FileHeaders = {
     "Content-Type": ownType(server),
     "Content-Disposition": attachment(name),
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "private, no-store",
-  });
+  };
   const date = lastModified(server);
-  if (date !== null) headers.set("Last-Modified", date);
-  if (server.get("Accept-Ranges") === "bytes") headers.set("Accept-Ranges", "bytes");
+  if (date !== null) headers["Last-Modified"] = date;
+  if (server.get("Accept-Ranges") === "bytes") headers["Accept-Ranges"] = "bytes";
   const range = server.get("Content-Range") ?? "";
-  if (/^bytes (\d+-\d+|\*)\/\d+$/.test(range)) headers.set("Content-Range", range);
+  if (/^bytes (\d+-\d+|\*)\/\d+$/.test(range)) headers["Content-Range"] = range;
   return headers;
 }

@@ -69,10 +69,10 @@ export async function bounded(response: Response, cap: number): Promise<string |
  * Headers of a request to the server: the instance's extra ones below, the relay's own on top, nothing of the caller's.
  * Identity coding, because a recompressing proxy would change the length and the bytes that are compared.
  */
-export function outgoingHeaders(extra: Record<string, string>, own: Record<string, string>): Headers {
-  const headers = new Headers(extra);
-  headers.set("Accept-Encoding", "identity");
-  for (const [name, value] of Object.entries(own)) headers.set(name, value);
+export function outgoingHeaders(extra: Record<string, string>, own: Record<string, string>): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const some of [extra, { "accept-encoding": "identity" }, own])
+    for (const [name, value] of Object.entries(some)) headers[name.toLowerCase()] = value;
   return headers;
 }
 
