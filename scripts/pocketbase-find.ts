@@ -101,7 +101,7 @@ export async function findPocketBase(
   if (own) return own;
   const failures: string[] = [];
   for (const version of wanted === null ? [defaultVersion, previousVersion] : [wanted]) {
-    if (failures.length > 0) say(`PocketBase ${defaultVersion} cannot be had here; trying ${version} instead.`);
+    if (failures.length > 0) say(`${failures[0]}\nTrying ${version} instead.`);
     const cached = await findCached(version, cacheFolder);
     if (cached) return cached;
     const fetched = await fetchVersion(version, cacheFolder, say);
