@@ -29,7 +29,8 @@ export function backupHandlers({ server, verdicts, observer, clock }: Deps): Han
     if (!connected.ok) return connected;
     const listing = await connected.value.snapshot.look();
     if (!listing.ok) return fail(listing.error.problem);
-    return ok(listing.value.items.filter(({ key }) => seenBy(admitted)(key)));
+    const visible = seenBy(admitted);
+    return ok(listing.value.items.filter(({ key }) => visible(key)));
   };
 
   const shown = (backup: ListedBackup): BackupView => {
