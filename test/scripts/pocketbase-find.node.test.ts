@@ -132,7 +132,7 @@ it("does without the default version when only the line before can be had, and s
   const found = await findPocketBase(null, (line) => said.push(line), cache);
   expect(found).toMatchObject({ version: previousVersion, origin: "go" });
   expect(said.join("\n")).toContain(`PocketBase ${defaultVersion} could not be fetched.`);
-  expect(said.join("\n")).toMatch(/needs Go 1\.27[^]*Trying 0\.39\.11 instead\./);
+  expect(said.join("\n")).toMatch(/needs Go 1\.27[\s\S]*Trying 0\.39\.11 instead\./);
   expect(await readFile(found.path, "utf8")).toBe(built);
 });
 
