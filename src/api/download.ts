@@ -3,7 +3,7 @@ import { parseTicketParameter } from "../access/credential.ts";
 import { download } from "../backups/download.ts";
 import { systemClock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
-import { problems } from "../base/problems.ts";
+import { type ProblemCode, problems } from "../base/problems.ts";
 import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
@@ -43,6 +43,9 @@ const inDownloadWords = (refused: Problem): Problem =>
     ? { ...refused, message: problems.ticket_refused.message }
     : refused;
 
+/** What the server says of a file that went after it was listed; on S3 a store that is down sounds the same. */
+const outdated: readonly ProblemCode[] = ["backup_changed", "backup_not_found", "upstream_storage_failed"];
+
 /** One download as the Worker runs it: it passes the door for the first byte and again for every heal and every piece. */
 class Transfer {
   private readonly c: AppContext;
@@ -60,10 +63,11 @@ class Transfer {
     this.head = c.req.method === "HEAD";
   }
 
-  /** A file that is not the one last listed is looked up once more before it is refused. */
+  /** A file that is not, or no more, the one last listed is looked up once more before it is refused. */
   async answer(): Promise<Response> {
     let answered = await this.attempt(false);
-    if (!answered.ok && answered.error.code === "backup_changed") answered = await this.attempt(true);
+    if (!answered.ok && this.token !== null && outdated.includes(answered.error.code))
+      answered = await this.attempt(true);
     return answered.ok ? answered.value : refuse(this.c, inDownloadWords(answered.error));
   }
 

@@ -25,7 +25,7 @@ export async function uploadRaw(c: AppContext, key: Result<string, Problem>): Pr
   if (!visitor.ok) return refuseUnread(c, visitor.error);
   if (!key.ok) return refuseUnread(c, key.error);
   const stored = await new Reception(c, visitor.value, true).take({ form: "raw", name: key.value });
-  if (!stored.ok) return refuse(c, stored.error);
+  if (!stored.ok) return refuse(c, inOwnWords(stored.error));
   return c.json(backupView(stored.value, { firstSeen: null, verified: "pending", reason: null }), 201);
 }
 
@@ -34,6 +34,10 @@ async function refuseUnread(c: AppContext, problem: Problem): Promise<Response> 
   await drain(c.req.raw.body, systemClock, systemSleep);
   return refuse(c, problem);
 }
+
+/** A name that was taken while the upload was under way is told as one that was taken before. */
+const inOwnWords = (refused: Problem): Problem =>
+  refused.code === "backup_name_exists" ? { ...refused, code: "backup_conflict" } : refused;
 
 /** One upload as the Worker runs it: it passes the door before the first byte and once more before the last. */
 class Reception {

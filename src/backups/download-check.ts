@@ -53,7 +53,9 @@ export function checkFirst(
   const length = contentLength(headers);
   if (length === null) return head ? ok({ window: window.value, date }) : invalid("The server did not tell a length.");
   if (length === lengthOf(window.value)) return ok({ window: window.value, date });
-  return status === 200 ? changed() : invalid("The server told a length that is not its range's.");
+  if (status !== 200) return invalid("The server told a length that is not its range's.");
+  // PocketBase dates every file: what has no date is a page of something in between.
+  return date === null ? invalid("The server answered with something else than a backup.") : changed();
 }
 
 /** Whether a later answer is exactly the asked piece of the very same file. */

@@ -1,4 +1,5 @@
 import type { Problem } from "../base/problem.ts";
+import type { ProblemCode } from "../base/problems.ts";
 import { ok, type Result } from "../base/result.ts";
 import { type Conditions, conditions, type FileHeaders, fileHeaders } from "../http/forward.ts";
 import { contentLength, lengthOf, rangeHeader, requestedWindow, type Window } from "../http/range.ts";
@@ -12,6 +13,9 @@ import { firstPiece } from "./download-segments.ts";
 /** The caller waits for the first answer: one try for a dead token or a restart, one a moment later. */
 const FIRST_TRIES = 2;
 
+/** A caller who waits is told at once: the server took its time already, or has said when to come again. */
+const told: readonly ProblemCode[] = ["upstream_rate_limited", "upstream_saturated", "upstream_timeout"];
+
 type Opened = { piece: Piece; window: Window | null; date: string | null };
 
 async function openFirst(call: DownloadCall, asked: Conditions, gone: AbortSignal): Promise<Result<Opened, Problem>> {
@@ -19,7 +23,7 @@ async function openFirst(call: DownloadCall, asked: Conditions, gone: AbortSigna
   return persist(
     async (refused): Promise<Attempt<Opened>> => {
       const opened = await openPiece(call, method, asked, refused, gone);
-      if (!opened.done) return opened;
+      if (!opened.done) return { ...opened, again: opened.again && !told.includes(opened.problem.code) };
       const checked = checkFirst(asked, call.backup.size, opened.value.response, method === "HEAD");
       if (checked.ok) return { done: true, value: { piece: opened.value, ...checked.value } };
       opened.value.close();

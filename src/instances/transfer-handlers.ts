@@ -1,5 +1,6 @@
 import { isCreatableName } from "../access/backup-name.ts";
 import type { UploadEnd } from "../backups/upload-call.ts";
+import { utf8 } from "../base/encoding.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { ListedBackup, UpstreamAccess } from "../upstream/backups-api.ts";
@@ -10,6 +11,9 @@ import type { Admitted, Handlers } from "./commands.ts";
 import type { Operation, Operations } from "./operations.ts";
 import type { Server } from "./server.ts";
 import type { Transfers } from "./transfers.ts";
+
+/** Bytes of a name that a server's file system takes. */
+const LONGEST_FILE_NAME = 255;
 
 type TransferCommand = "download.open" | "upload.reserve" | "upload.confirm";
 type Deps = {
@@ -121,8 +125,12 @@ async function stored(
   snapshot.touch();
   if (sent === null) return fail(reported ?? problem("upload_interrupted"));
   const listing = await snapshot.look();
-  if (!listing.ok) return fail(reported ?? listing.error.problem);
+  // "Already exists" is also what the server says when it cannot reach its store, or its file system takes no such name.
+  const exists = reported?.code === "backup_name_exists";
+  if (!listing.ok) return fail(exists ? listing.error.problem : (reported ?? listing.error.problem));
   const found = listing.value.items.find((item) => item.key === name);
+  if (exists)
+    return fail(found || utf8(name).length > LONGEST_FILE_NAME ? reported : problem("upstream_storage_failed"));
   if (!found) return fail(reported ?? problem("upload_vanished"));
   if (found.size === sent) return ok(found);
   return fail(problem("upload_damaged", { message: `${sent} bytes were sent, the server lists ${found.size}.` }));

@@ -1,4 +1,5 @@
 import { problem } from "../base/problem.ts";
+import type { ProblemCode } from "../base/problems.ts";
 import { fail, ok } from "../base/result.ts";
 import type { UpstreamAccess, UpstreamResult } from "./backups-api.ts";
 import { bounded, type Fetch, outgoing, outgoingHeaders, parsed } from "./exchange.ts";
@@ -23,9 +24,26 @@ export type DownloadRequest = {
 /** Statuses that are answers to a download: whole, part, unchanged, condition failed, range past the end. */
 const answers = [200, 206, 304, 412, 416];
 
-/** The answer's JSON, for the fault it tells of; null body and foreign text alike are `undefined`. */
-async function told(response: Response): Promise<{ status: number; headers: Headers; json: unknown }> {
+/** PocketBase's refusals of a download: a dead file token, a missing backup, and on S3 a missing one or a store that is down. */
+const headFaults: Record<number, ProblemCode> = {
+  400: "upstream_storage_failed",
+  403: "upstream_unauthorized",
+  404: "backup_not_found",
+};
+
+/** Longest wait for the words of a refusal once its status is known, in ms. */
+const WORDS_MS = 5_000;
+
+type Sent = { response: Response /** Closes the connection. */; close: () => void };
+
+/**
+ * The answer's JSON, for the fault it tells of. An empty body, foreign text and words that come too slowly are `undefined`:
+ * then the status speaks alone.
+ */
+async function told({ response, close }: Sent): Promise<{ status: number; headers: Headers; json: unknown }> {
+  const timer = setTimeout(close, WORDS_MS);
   const text = await bounded(response, 65_536).catch(() => null);
+  clearTimeout(timer);
   return { status: response.status, headers: response.headers, json: text === null ? undefined : parsed(text) };
 }
 
@@ -36,12 +54,13 @@ async function send(
   waitMs: number,
   signal: AbortSignal | undefined,
   mutates: boolean,
-): Promise<UpstreamResult<Response>> {
+): Promise<UpstreamResult<Sent>> {
   const cut = new AbortController();
   const timer = setTimeout(() => cut.abort(), waitMs);
   const combined = signal ? AbortSignal.any([cut.signal, signal]) : cut.signal;
   try {
-    return ok(await fetch(url, { ...outgoing, ...init, signal: combined }));
+    const response = await fetch(url, { ...outgoing, ...init, signal: combined });
+    return ok({ response, close: () => cut.abort() });
   } catch {
     return fail(silenceFault(combined.aborted ? "timeout" : "unreachable", mutates));
   } finally {
@@ -64,15 +83,13 @@ export async function openDownload(
   const headers = outgoingHeaders(access.headers, request.headers as Record<string, string>);
   const init = { method: request.method, headers };
   const sent = await send(fetch, url, init, request.headersMs ?? 30_000, request.signal, false);
-  if (!sent.ok || answers.includes(sent.value.status)) return sent;
-  const { status } = sent.value;
+  if (!sent.ok) return sent;
+  const { status } = sent.value.response;
+  if (answers.includes(status)) return ok(sent.value.response);
   // HEAD answers have no body to judge by: there the status alone speaks.
-  if (request.method === "HEAD" && (status === 403 || status === 404))
-    return fail(
-      status === 404
-        ? { problem: problem("backup_not_found"), unclear: false, unauthorized: false }
-        : { problem: problem("upstream_unauthorized"), unclear: false, unauthorized: true },
-    );
+  const silent = request.method === "HEAD" ? headFaults[status] : undefined;
+  if (silent)
+    return fail({ problem: problem(silent), unclear: false, unauthorized: silent === "upstream_unauthorized" });
   const fault = faultOf(await told(sent.value), false);
   if (status === 404 && fault.problem.code === "upstream_not_found") fault.problem = problem("backup_not_found");
   // S3 says the same 400 for a missing backup and for a store that is down.
@@ -106,6 +123,6 @@ export async function sendUpload(
   const url = access.baseUrl + paths.upload;
   const sent = await send(fetch, url, init, request.answerMs ?? 3_600_000, request.signal, true);
   if (!sent.ok) return sent;
-  if (sent.value.status === 204) return ok(null);
+  if (sent.value.response.status === 204) return ok(null);
   return fail(faultOf(await told(sent.value), true));
 }

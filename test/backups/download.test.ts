@@ -442,7 +442,7 @@ describe("every mode", () => {
         "a proxy's page",
         { status: 200, headers: { "content-type": "text/html", "content-length": "5" } },
         {},
-        "backup_changed",
+        "upstream_invalid",
       ],
       ["a condition nobody made", { status: 304 }, {}, "upstream_invalid"],
     ];
