@@ -37,7 +37,9 @@ const MIGRATION = `migrate((app) => {
     record = new Record(app.findCollectionByNameOrId("_superusers"));
     record.setEmail(email);
   }
-  record.setPassword($os.getenv("RELAY_SUPERUSER_PASSWORD"));
+  const password = $os.getenv("RELAY_SUPERUSER_PASSWORD");
+  if (record.validatePassword(password)) return;
+  record.setPassword(password);
   app.save(record);
 });
 `;

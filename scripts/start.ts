@@ -1,21 +1,13 @@
-import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join, relative, resolve } from "node:path";
-import { backupName, instanceName, makeBackup, mintDemoKey, registerInstance } from "./demo.ts";
-import { demoText } from "./demo-text.ts";
-import { startDevRelay } from "./dev-relay.ts";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { runDemo, type StartFlags } from "./demo-session.ts";
 import { readFlags, readPort } from "./flags.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { onEnd } from "./lifeline.ts";
-import { findPocketBase } from "./pocketbase-find.ts";
-import { lastWords } from "./pocketbase-server.ts";
-import { claimPort } from "./ports.ts";
 import { endAllProcesses } from "./processes.ts";
 import { Refusal, runScript } from "./refusal.ts";
-import { callRelay } from "./relay-client.ts";
 import { root } from "./root.ts";
-import { confirm } from "./terminal.ts";
-import { probeUpstream, readCredential, readUpstreamUrl, startOwnUpstream, type Upstream } from "./upstream-choice.ts";
+import { readUpstreamUrl } from "./upstream-choice.ts";
 
 const help = `
 npm start -- [flags]
@@ -38,7 +30,7 @@ const folder = resolve(process.env.BACKUP_RELAY_FOLDER || join(root, ".relay"));
 const demoFile = join(folder, "demo.json");
 const say = (line: string) => console.error(line);
 
-function readStartFlags() {
+function readStartFlags(): StartFlags {
   const { values } = readFlags(
     process.argv.slice(2),
     {
@@ -63,91 +55,6 @@ function readStartFlags() {
   };
 }
 
-/** The key that sealed the kept data; a new one for new data. It lives and dies with the data it opens. */
-async function keptEncryptionKey(dataDir: string): Promise<string> {
-  const path = join(dataDir, "encryption-key");
-  const kept = await readFile(path, "utf8").catch(() => "");
-  if (kept) return kept.trim();
-  const made = randomBytes(32).toString("base64");
-  await writeFile(path, made, { mode: 0o600 });
-  return made;
-}
-
-/** Brings everything up and prints what to do with it; resolves with the reason when one of the two ends by itself. */
-async function demo(flags: ReturnType<typeof readStartFlags>, runDir: string): Promise<never> {
-  const dataDir = flags.upstream ? runDir : join(folder, "data");
-  if (flags.fresh) await rm(dataDir, { recursive: true, force: true });
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const port = await claimPort(flags.port, "--port");
-  let upstream: Upstream | null = null;
-  if (flags.upstream) {
-    await probeUpstream(flags.upstream);
-    upstream = { url: flags.upstream, credential: await readCredential(process.env, flags.upstream), own: null };
-  }
-  const mayWrite =
-    !flags.upstream ||
-    (await confirm(`Make one backup on ${flags.upstream} through the relay? Without a yes it only logs in and reads.`));
-  const startUpstream = async (): Promise<Upstream> => {
-    const upstreamPort = await claimPort(flags.upstreamPort, "--upstream-port");
-    const binary = await findPocketBase(flags.version, say);
-    say(`Starting PocketBase ${binary.version} …`);
-    return startOwnUpstream(binary, join(dataDir, "pocketbase"), upstreamPort);
-  };
-  upstream ??= await startUpstream();
-
-  say("Starting the relay …");
-  const adminToken = randomBytes(36).toString("base64url");
-  const relay = await startDevRelay({
-    port,
-    settings: {
-      ADMIN_TOKEN: adminToken,
-      ENCRYPTION_KEY: await keptEncryptionKey(dataDir),
-      ALLOW_PRIVATE_NETWORK: "instances",
-      HEALING: "exact",
-      PUBLIC_URL: `http://127.0.0.1:${port}`,
-    },
-    runDir,
-    storageDir: join(dataDir, "relay"),
-    logFile: join(folder, "relay.log"),
-  });
-  const admin = { url: relay.url, token: adminToken, instance: instanceName };
-  await registerInstance(admin, upstream.url, upstream.credential);
-  const key = await mintDemoKey(admin, mayWrite ? "operator" : "fetcher");
-  const keyed = { url: relay.url, token: key, instance: null };
-  let backup: string | null = null;
-  if (mayWrite) {
-    backup = backupName(Date.now());
-    say("Making a backup through the relay …");
-    await makeBackup(keyed, backup, say);
-  } else backup = (await callRelay<{ key: string }[]>(keyed, "GET", "/api/backups"))[0]?.key ?? null;
-
-  const { url, own, credential } = upstream;
-  const told = own ? { url, ...credential, version: own.version } : { url };
-  await writeFile(
-    `${demoFile}.new`,
-    `${JSON.stringify({ relay: relay.url, instance: instanceName, key, adminToken, upstream: told })}\n`,
-    {
-      mode: 0o600,
-    },
-  );
-  await rename(`${demoFile}.new`, demoFile);
-  console.log(
-    demoText({
-      relay: relay.url,
-      key,
-      upstream: { url, version: own?.version, own: own !== null },
-      demoFile: relative(process.cwd(), demoFile),
-      backup,
-      mayWrite,
-    }),
-  );
-  const gone = await Promise.race([
-    relay.running.exited.then(() => ["The relay", relay.running.log()]),
-    ...(own ? [own.running.exited.then(() => ["PocketBase", own.running.log()])] : []),
-  ]);
-  throw new Refusal(`${gone[0]} ended by itself: ${lastWords(gone[1]!)}`);
-}
-
 await runScript(async () => {
   const flags = readStartFlags();
   const lock = lockFolder(folder, "start.lock");
@@ -162,7 +69,8 @@ await runScript(async () => {
       () => endAllProcesses(0),
     ),
   );
-  const running = demo(flags, runDir);
+  const dataDir = flags.upstream ? runDir : join(folder, "data");
+  const running = runDemo(flags, { dataDir, runDir, logFile: join(folder, "relay.log"), demoFile }, say);
   // Once ending has begun, what was under way fails, and that is no news.
   running.catch(() => {});
   try {

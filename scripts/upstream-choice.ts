@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { PocketBase } from "./pocketbase-find.ts";
-import { newPassword, putSuperuser, servePocketBase } from "./pocketbase-server.ts";
+import { putSuperuser, servePocketBase } from "./pocketbase-server.ts";
 import type { Running } from "./processes.ts";
 import { Refusal } from "./refusal.ts";
 import { ask, askHidden, onTerminal } from "./terminal.ts";
@@ -18,11 +18,16 @@ export type Upstream = {
 
 const SUPERUSER = "demo@example.com";
 
-/** Starts a server of our own on kept data, with a superuser whose password is new each time. */
-export async function startOwnUpstream(binary: PocketBase, folder: string, port: number): Promise<Upstream> {
+/** Starts a server of our own on kept data, with a superuser who has this password. */
+export async function startOwnUpstream(
+  binary: PocketBase,
+  folder: string,
+  port: number,
+  password: string,
+): Promise<Upstream> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const dataDir = join(folder, "pb_data");
-  const credential = { email: SUPERUSER, password: newPassword() };
+  const credential = { email: SUPERUSER, password };
   await putSuperuser(binary, dataDir, credential);
   const { url, running } = await servePocketBase(binary, { dataDir, port });
   return { url, credential, own: { running, version: binary.version } };

@@ -21,6 +21,7 @@ type Demo = {
 
 describe("npm start", () => {
   let folder: string;
+  let before: Demo;
   const started: Running[] = [];
 
   const start = (args: string[], env: Record<string, string> = {}): Running => {
@@ -60,6 +61,7 @@ describe("npm start", () => {
   it("makes a backup through the relay, leaves the facts for scripts, and ends without a trace", async () => {
     const running = start(["--upstream-port", "0"]);
     const demo = await ready(running);
+    before = demo;
     expect((await stat(join(folder, "demo.json"))).mode & 0o777).toBe(0o600);
     expect(Object.keys(demo)).toEqual(["relay", "instance", "key", "adminToken", "upstream"]);
     expect(Object.keys(demo.upstream)).toEqual(["url", "email", "password", "version"]);
@@ -87,6 +89,9 @@ describe("npm start", () => {
     const running = start(["--upstream-port", "0"]);
     const demo = await ready(running);
     expect(await list(demo)).toHaveLength(2);
+    expect(demo.adminToken).not.toBe(before.adminToken);
+    // A backup of the run before, restored now, brings its superuser back: the relay must still be able to log in.
+    expect(demo.upstream.password).toBe(before.upstream.password);
     const known = family(running);
     const script = processesNaming("scripts/start.ts").find(
       ({ group, commandLine }) => group === running.pid && commandLine.includes("--disable-warning"),

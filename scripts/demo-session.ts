@@ -1,0 +1,131 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { backupName, instanceName, makeBackup, mintDemoKey, registerInstance } from "./demo.ts";
+import { demoText } from "./demo-text.ts";
+import { type DevRelay, startDevRelay } from "./dev-relay.ts";
+import { findPocketBase } from "./pocketbase-find.ts";
+import { lastWords, newPassword } from "./pocketbase-server.ts";
+import { claimPort } from "./ports.ts";
+import { Refusal } from "./refusal.ts";
+import { callRelay, type RelayAccess } from "./relay-client.ts";
+import { confirm } from "./terminal.ts";
+import { probeUpstream, readCredential, startOwnUpstream, type Upstream } from "./upstream-choice.ts";
+
+export type StartFlags = {
+  port: number;
+  upstreamPort: number;
+  /** Another PocketBase than the pinned one. */
+  version: string | null;
+  /** Somebody's own server instead of ours. */
+  upstream: string | null;
+  fresh: boolean;
+};
+
+export type StartFolders = {
+  /** What outlives a run: the server's and the relay's data with the secrets that open them. */
+  dataDir: string;
+  /** What does not. */
+  runDir: string;
+  logFile: string;
+  demoFile: string;
+};
+
+type Say = (line: string) => void;
+
+/** Belong to the data they open, not to a run: a backup of yesterday, restored today, brings yesterday's password back. */
+type KeptSecrets = { encryptionKey: string; password: string };
+
+async function keptSecrets(dataDir: string): Promise<KeptSecrets> {
+  const path = join(dataDir, "secrets.json");
+  const kept = await readFile(path, "utf8").catch(() => null);
+  if (kept) return JSON.parse(kept) as KeptSecrets;
+  const made = { encryptionKey: randomBytes(32).toString("base64"), password: newPassword() };
+  await writeFile(path, JSON.stringify(made), { mode: 0o600 });
+  return made;
+}
+
+/** The server and whether it may be written to: our own always, somebody else's after a yes. */
+async function openUpstream(
+  flags: StartFlags,
+  dataDir: string,
+  password: string,
+  say: Say,
+): Promise<{ upstream: Upstream; mayWrite: boolean }> {
+  const { upstream: url } = flags;
+  if (url) {
+    await probeUpstream(url);
+    const credential = await readCredential(process.env, url);
+    const question = `Make one backup on ${url} through the relay? Without a yes it only logs in and reads.`;
+    return { upstream: { url, credential, own: null }, mayWrite: await confirm(question) };
+  }
+  const port = await claimPort(flags.upstreamPort, "--upstream-port");
+  const binary = await findPocketBase(flags.version, say);
+  say(`Starting PocketBase ${binary.version} …`);
+  return { upstream: await startOwnUpstream(binary, join(dataDir, "pocketbase"), port, password), mayWrite: true };
+}
+
+/** A backup to show: one made now with the key, or the first one the server already had. */
+async function showBackup(keyed: RelayAccess, mayWrite: boolean, say: Say): Promise<string | null> {
+  if (!mayWrite) return (await callRelay<{ key: string }[]>(keyed, "GET", "/api/backups"))[0]?.key ?? null;
+  const name = backupName(Date.now());
+  say("Making a backup through the relay …");
+  await makeBackup(keyed, name, say);
+  return name;
+}
+
+/** The facts for scripts, complete from the first moment the file is there. Never somebody else's password. */
+async function writeDemoFile(
+  path: string,
+  relay: string,
+  key: string,
+  adminToken: string,
+  { url, own, credential }: Upstream,
+) {
+  const upstream = own ? { url, ...credential, version: own.version } : { url };
+  const facts = { relay, instance: instanceName, key, adminToken, upstream };
+  await writeFile(`${path}.new`, `${JSON.stringify(facts)}\n`, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}
+
+/** Never resolves; refuses with the last words of the first of the two that ends by itself. */
+async function watch(relay: DevRelay, { own }: Upstream): Promise<never> {
+  const ended = [relay.running.exited.then(() => `The relay ended by itself: ${lastWords(relay.running.log())}`)];
+  if (own) ended.push(own.running.exited.then(() => `PocketBase ended by itself: ${lastWords(own.running.log())}`));
+  throw new Refusal(await Promise.race(ended));
+}
+
+/** Brings both up, shows with one backup that it works, and prints what to do with it. Ends only by failing. */
+export async function runDemo(flags: StartFlags, folders: StartFolders, say: Say): Promise<never> {
+  const { dataDir } = folders;
+  if (flags.fresh) await rm(dataDir, { recursive: true, force: true });
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const port = await claimPort(flags.port, "--port");
+  const secrets = await keptSecrets(dataDir);
+  const { upstream, mayWrite } = await openUpstream(flags, dataDir, secrets.password, say);
+
+  say("Starting the relay …");
+  const adminToken = randomBytes(36).toString("base64url");
+  const relay = await startDevRelay({
+    port,
+    settings: {
+      ADMIN_TOKEN: adminToken,
+      ENCRYPTION_KEY: secrets.encryptionKey,
+      ALLOW_PRIVATE_NETWORK: "instances",
+      HEALING: "exact",
+      PUBLIC_URL: `http://127.0.0.1:${port}`,
+    },
+    runDir: folders.runDir,
+    storageDir: join(dataDir, "relay"),
+    logFile: folders.logFile,
+  });
+  const admin = { url: relay.url, token: adminToken, instance: instanceName };
+  await registerInstance(admin, upstream.url, upstream.credential);
+  const key = await mintDemoKey(admin, mayWrite ? "operator" : "fetcher");
+  const backup = await showBackup({ url: relay.url, token: key, instance: null }, mayWrite, say);
+  await writeDemoFile(folders.demoFile, relay.url, key, adminToken, upstream);
+  const demoFile = relative(process.cwd(), folders.demoFile);
+  const shown = { url: upstream.url, version: upstream.own?.version, own: upstream.own !== null };
+  console.log(demoText({ relay: relay.url, key, upstream: shown, demoFile, backup, mayWrite }));
+  return watch(relay, upstream);
+}
