@@ -147,8 +147,6 @@ export function refusedInput(result: Validation, c: AppContext): Response | unde
 
 type Issue = z.core.$ZodIssue;
 
-/** Of the forms a field may have, the one that the caller most likely meant. */
-const nearest = (forms: readonly (readonly Issue[])[]): readonly Issue[] => {
-  const missing = (issues: readonly Issue[]) => issues.filter(({ code }) => code !== "unrecognized_keys").length;
-  return [...forms].sort((one, other) => missing(one) - missing(other))[0]!;
-};
+/** Of the forms a field may have, the one that the caller most likely meant: with the least wrong. */
+const nearest = (forms: readonly (readonly Issue[])[]): readonly Issue[] =>
+  [...forms].sort((one, other) => one.length - other.length)[0]!;
