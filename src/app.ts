@@ -16,6 +16,7 @@ import { mountKeys } from "./v1/keys.ts";
 import { mountNudge } from "./v1/nudge.ts";
 import { mountOperations } from "./v1/operations.ts";
 import { refusedInput } from "./v1/route.ts";
+import { mountWebhooks } from "./v1/webhooks.ts";
 
 /** The whole relay from the outside: what is done to every request, then every route by its surface. */
 export function buildApp(): OpenAPIHono<AppEnv> {
@@ -34,6 +35,7 @@ export function buildApp(): OpenAPIHono<AppEnv> {
   mountBackupViews(app);
   mountOperations(app);
   mountEvents(app);
+  mountWebhooks(app);
   mountNudge(app);
   mountAudit(app);
   mountDocs(app);

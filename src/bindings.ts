@@ -1,5 +1,6 @@
 import type { Directory } from "./instances/directory.ts";
 import type { Instance } from "./instances/instance.ts";
+import type { Endpoint } from "./webhooks/endpoint.ts";
 
 /**
  * What the platform hands the Worker. Text settings are null or absent when unset; `BRAKE` exists only on Cloudflare and
@@ -8,6 +9,7 @@ import type { Instance } from "./instances/instance.ts";
 export type Bindings = {
   DIRECTORY: DurableObjectNamespace<Directory>;
   INSTANCE: DurableObjectNamespace<Instance>;
+  ENDPOINT: DurableObjectNamespace<Endpoint>;
   BRAKE?: RateLimit;
   PUBLIC?: Fetcher;
 } & { [name in SettingName]?: string | null };

@@ -3,6 +3,7 @@ import type { Bindings } from "./bindings.ts";
 
 export { Directory } from "./instances/directory.ts";
 export { Instance } from "./instances/instance.ts";
+export { Endpoint } from "./webhooks/endpoint.ts";
 
 const app = buildApp();
 

@@ -7,6 +7,7 @@ import { requestsProblems } from "./problems/requests.ts";
 import { restoresProblems } from "./problems/restores.ts";
 import { transfersProblems } from "./problems/transfers.ts";
 import { upstreamProblems } from "./problems/upstream.ts";
+import { webhooksProblems } from "./problems/webhooks.ts";
 
 /**
  * Every code the relay answers, with its HTTP status, its public message (PocketBase's own words where PocketBase has
@@ -24,6 +25,7 @@ export const problems = {
   ...restoresProblems,
   ...transfersProblems,
   ...upstreamProblems,
+  ...webhooksProblems,
 } as const;
 
 export type ProblemCode = keyof typeof problems;

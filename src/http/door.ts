@@ -3,10 +3,12 @@ import { hasInstanceTag, INSTANCE_ID_LENGTH, sameDigest } from "../access/token.
 import { fromHex } from "../base/encoding.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import type { ProblemCode } from "../base/problems.ts";
+import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Bindings } from "../bindings.ts";
 import type { Answer, Caller, Command, CommandName, Credential, Output } from "../instances/commands.ts";
 import { ENVIRONMENT_NAME, type Place } from "../instances/directory.ts";
+import { isEndpointId, newEndpointId } from "../webhooks/endpoint-id.ts";
 import { brake } from "./brake.ts";
 import { clientAddress } from "./client-address.ts";
 import type { AppContext } from "./context.ts";
@@ -124,6 +126,14 @@ export async function genuinePlace(c: AppContext, text: string): Promise<{ id: s
   const [id, tag] = [text.slice(0, INSTANCE_ID_LENGTH), text.slice(INSTANCE_ID_LENGTH)];
   return hasInstanceTag(await tagKey(c.env), id, tag) ? { id } : null;
 }
+
+/** An id for a new webhook endpoint of the instance. */
+export const newEndpoint = async (c: AppContext, instance: string): Promise<string> =>
+  newEndpointId(await tagKey(c.env), instance, secureRandom);
+
+/** Whether the relay made this id of a webhook endpoint. */
+export const isGenuineEndpoint = async (c: AppContext, id: string): Promise<boolean> =>
+  isEndpointId(await tagKey(c.env), id);
 
 /** For calls that carry their own proof: the refusal of an address that failed too often, else what `prove` says. */
 export async function braked(c: AppContext, prove: () => Promise<boolean>): Promise<Problem | null> {

@@ -13,6 +13,7 @@ import type { InstanceChange, InstanceView } from "./instance-record.ts";
 import type { KeyChange, KeyRequest, KeySelf, KeyView, MintedKey } from "./keys.ts";
 import type { EventPage } from "./ledger.ts";
 import type { Operation, OperationFilter } from "./operations.ts";
+import { type WebhookCommands, webhookPolicies } from "./webhook-commands.ts";
 
 export type Page<T> = { items: T[]; nextCursor: string | null };
 export type PageRequest = { limit: number; cursor: string | null };
@@ -30,7 +31,7 @@ export type Asked = {
 export type SessionGrant = { token: string; keyId: string; keyName: string; expires: number; created: number };
 
 /** Everything that can be asked of an instance, by name: what goes in and what comes out. */
-export type Commands = {
+export type Commands = WebhookCommands & {
   "health.read": { input: object; output: Health };
   "backups.list": { input: object; output: ListedBackup[] };
   "backups.page": { input: PageRequest & { sort: BackupOrder }; output: Page<BackupView> };
@@ -111,6 +112,7 @@ export type Policy = {
 };
 
 export const policies: { [N in CommandName]: Policy } = {
+  ...webhookPolicies,
   "health.read": { scope: null, audit: false },
   "backups.list": { scope: "backups:list", audit: false },
   "backups.page": { scope: "backups:list", audit: false },

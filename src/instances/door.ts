@@ -218,6 +218,7 @@ function scopesOf(command: Command, scope: Scope | "admin" | null): Scope[] {
   if (scope === null || scope === "admin") return [];
   if (command.do === "upload.reserve" && isReservedName(command.name)) return [scope, "backups:delete"];
   if (command.do === "backups.restore" && !command.safetyBackup) return [scope, "backups:restore-unsafe"];
+  if (command.do === "webhooks.create") return [scope, "events:read"];
   return [scope];
 }
 

@@ -8,13 +8,15 @@ import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
+import type { Pulled, PullRequest } from "../webhooks/feed.ts";
 import type { Answer, Caller, Command } from "./commands.ts";
 import { DEFAULT_POLL_SECONDS } from "./configuration.ts";
 import type { Place } from "./directory.ts";
 import type { InstanceRequest, InstanceView } from "./instance-record.ts";
 import { buildParts, type Parts } from "./parts.ts";
-import { instanceSteps, migrate, storedVersion } from "./schema.ts";
+import { forgetRights, instanceSteps, migrate, storedVersion } from "./schema.ts";
 import { endDownload, type SettledUpload, settleUpload } from "./transfer-handlers.ts";
+import type { EndpointObject } from "./webhooks.ts";
 
 /** When an alarm that failed comes again. */
 const RETRY_MS = 30_000;
@@ -132,16 +134,31 @@ export class Instance extends DurableObject<Bindings> {
     return this.parts?.configuration.stored ? this.parts.view() : null;
   }
 
-  /** Wakes the object so that its alarm is armed again if the platform dropped it. */
+  /** A webhook endpoint asks what it has to send. Throws while the relay is not set up, which is no answer. */
+  async pull(endpoint: string, request: PullRequest): Promise<Pulled> {
+    if (this.parts) return this.parts.webhooks.endpoints.pull(endpoint, request);
+    if (this.refusal) throw new Error("the instance cannot answer now");
+    return { state: "unknown" };
+  }
+
+  /** Wakes the object so that its alarm is armed again if the platform dropped it, and its endpoints likewise. */
   async poke(): Promise<void> {
     this.parts?.operations.resume();
+    this.parts?.webhooks.announcer.round();
+    this.ctx.waitUntil(this.parts?.webhooks.sweep().catch(() => undefined) ?? Promise.resolve());
     await this.arm();
   }
 
-  /** Forgets everything. The live object refuses from here on. */
+  /** Forgets everything, its endpoints first. The live object refuses from here on, and after a kill in between as well. */
   async wipe(): Promise<void> {
+    const { endpoints } = this.parts?.webhooks ?? {};
     this.parts = null;
     this.refusal = null;
+    this.ctx.storage.transactionSync(() => {
+      endpoints?.end();
+      if (storedVersion(this.ctx.storage.sql) !== null) forgetRights(this.ctx.storage.sql);
+    });
+    for (const { id } of endpoints?.all() ?? []) await this.env.ENDPOINT.getByName(id).wipe();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
@@ -152,7 +169,8 @@ export class Instance extends DurableObject<Bindings> {
     let next = systemClock() + RETRY_MS;
     try {
       this.parts.watch.run();
-      next = this.parts.watch.due();
+      this.parts.webhooks.announcer.run();
+      next = this.due(this.parts);
     } catch {
       console.error("an alarm could not do all that was due; it comes again");
     }
@@ -163,11 +181,22 @@ export class Instance extends DurableObject<Bindings> {
   /** Brings the alarm forward when something is due earlier. */
   private async arm(): Promise<void> {
     if (!this.parts?.configuration.stored) return;
-    const due = this.parts.watch.due();
+    const due = this.due(this.parts);
     if (this.armedFor !== null && this.armedFor <= due && this.armedFor > systemClock()) return;
     const armed = await this.ctx.storage.getAlarm();
     if (armed === null || armed > due) await this.ctx.storage.setAlarm(due);
     this.armedFor = armed === null ? due : Math.min(armed, due);
+  }
+
+  private due({ watch, webhooks }: Parts): number {
+    return Math.min(watch.due(), webhooks.announcer.due);
+  }
+
+  /** Within this turn: the alarm is stored with what the turn writes, or not at all. */
+  private wake(at: number): void {
+    if (this.armedFor !== null && this.armedFor <= at && this.armedFor > systemClock()) return;
+    this.armedFor = at;
+    void this.ctx.storage.setAlarm(at);
   }
 
   private settings(): Settings | null {
@@ -193,6 +222,8 @@ export class Instance extends DurableObject<Bindings> {
       fetch: (input, init) => fetch(input, init),
       sleep: systemSleep,
       detach: (work) => this.ctx.waitUntil(work),
+      endpoint: (id) => this.env.ENDPOINT.getByName(id) as unknown as EndpointObject,
+      wake: (at) => this.wake(at),
       settled: () => this.ctx.waitUntil(this.arm()),
     });
     this.parts.operations.resume();

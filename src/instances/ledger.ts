@@ -14,6 +14,7 @@ import {
 import type { EventDraft, EventOf } from "../ledger/event.ts";
 import { type EventReader, readableText } from "../ledger/reader.ts";
 import { matchesType } from "../ledger/type-pattern.ts";
+import type { FedEvent, FeedPage } from "../webhooks/feed.ts";
 
 export type EventPage = { texts: string[]; nextAfter: number; head: number };
 
@@ -35,6 +36,8 @@ export class Ledger {
   private readonly random: Random;
   private readonly instance: () => string;
   private last: Head | null = null;
+  /** Called in the turn of every append; nobody may hear of an event before that turn is over. */
+  grew: () => void = () => undefined;
 
   constructor(sql: SqlStorage, clock: Clock, random: Random, instance: () => string) {
     this.sql = sql;
@@ -55,6 +58,7 @@ export class Ledger {
     if (drafts.length === 0) return;
     const first = this.sql.exec<{ seq: number }>("SELECT min(seq) AS seq FROM events").one().seq;
     if (this.head.seq - first + 1 > CUT_AT) this.cut(first, this.head.seq - KEPT_EVENTS);
+    this.grew();
   }
 
   /** To be called when a transaction that appended was rolled back. */
@@ -92,6 +96,48 @@ export class Ledger {
       return kind === "key" && id ? { kind: "key", id, name: name ?? "" } : { kind: "unknown" };
     }
     return { kind: "unknown" };
+  }
+
+  /** The same stretch for a webhook endpoint. A `limit` of 0 reads nothing and only says where the ledger ends. */
+  feed(after: number, limit: number, types: readonly string[], reader: EventReader): FeedPage {
+    const events: FedEvent[] = [];
+    const head = this.head.seq;
+    let nextAfter = after;
+    if (limit > 0 && after < head)
+      for (const { seq, id, type, text: stored } of this.sql.exec<FedEvent>(
+        "SELECT seq, id, type, text FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+        after,
+        SCANNED,
+      )) {
+        nextAfter = seq;
+        if (!matchesType(types, type)) continue;
+        const text = readableText(stored, reader);
+        if (text !== null) events.push({ seq, id, type, text });
+        if (events.length >= limit) break;
+      }
+    return { after, events, nextAfter, head };
+  }
+
+  /** Single events as this reader may have them; what is not kept any more or not the reader's is left out. */
+  pick(seqs: readonly number[], reader: EventReader): FedEvent[] {
+    return seqs.flatMap((seq) => {
+      const [row] = this.sql.exec<FedEvent>("SELECT seq, id, type, text FROM events WHERE seq = ?", seq).toArray();
+      const text = row ? readableText(row.text, reader) : null;
+      return row && text !== null ? [{ ...row, text }] : [];
+    });
+  }
+
+  /** Null when there is no such event (any more). Ids carry no index: this reads the whole ledger. */
+  seqOf(id: string): number | null {
+    return this.sql.exec<{ seq: number }>("SELECT seq FROM events WHERE id = ?", id).toArray()[0]?.seq ?? null;
+  }
+
+  /** The `seq` before the first event observed at or after `at` (ms); the head when there is none. */
+  before(at: number): number {
+    const [row] = this.sql
+      .exec<{ seq: number }>("SELECT seq FROM events WHERE at >= ? ORDER BY seq LIMIT 1", at)
+      .toArray();
+    return row ? row.seq - 1 : this.head.seq;
   }
 
   verify(): ChainVerdict {

@@ -34,6 +34,8 @@ import { Transfers } from "./transfers.ts";
 import { Verdicts } from "./verdicts.ts";
 import { Verifier } from "./verifier.ts";
 import { Watch } from "./watch.ts";
+import { buildWebhooks } from "./webhook-parts.ts";
+import type { EndpointObject } from "./webhooks.ts";
 
 /** What the platform and the tests give an instance: every effect its parts have goes through here. */
 export type Ground = {
@@ -45,6 +47,10 @@ export type Ground = {
   sleep: Sleep;
   /** Keeps the object alive for work that no request waits for. */
   detach: (work: Promise<unknown>) => void;
+  /** The object of one webhook endpoint. */
+  endpoint: (id: string) => EndpointObject;
+  /** An alarm no later than `at`, written with what this turn writes. */
+  wake: (at: number) => void;
   /** Called when work of its own is over: what is due next may be another moment. */
   settled: () => void;
 };
@@ -52,7 +58,8 @@ export type Ground = {
 export type Parts = ReturnType<typeof buildParts>;
 
 /** Puts an instance together: each part owns its tables and is handed the others it needs. */
-export function buildParts({ storage, settings, clock, random, fetch, sleep, detach, settled }: Ground) {
+export function buildParts(ground: Ground) {
+  const { storage, settings, clock, random, fetch, sleep, detach, settled } = ground;
   const { sql } = storage;
   const configuration = new Configuration(storage, sealer(settings.encryptionKeys, random), clock, random);
   const keys = new KeyStore(sql, clock);
@@ -134,6 +141,7 @@ export function buildParts({ storage, settings, clock, random, fetch, sleep, det
     const ageSeconds = Math.max(0, Math.round((clock() - modifiedAt(modified)) / 1000));
     return configuration.view({ key, modified, ageSeconds });
   };
+  const webhooks = buildWebhooks({ ...ground, keys, ledger, instanceName: () => configuration.own.name });
   const door: Door = new Door(
     { configuration, keys, counters, audit, transfers, clock },
     {
@@ -144,7 +152,21 @@ export function buildParts({ storage, settings, clock, random, fetch, sleep, det
       ...keyHandlers({ store: keys, counters, ledger, clock, random, place: () => configuration.own }),
       ...administrationHandlers({ configuration, server, observer, audit, door: () => door, view }),
       ...eventHandlers({ ledger }),
+      ...webhooks.handlers,
     },
   );
-  return { configuration, server, keys, audit, operations, transfers, attributions, ledger, watch, door, view };
+  return {
+    configuration,
+    server,
+    keys,
+    audit,
+    operations,
+    transfers,
+    attributions,
+    ledger,
+    watch,
+    webhooks,
+    door,
+    view,
+  };
 }

@@ -19,6 +19,7 @@ export const instanceSteps: readonly Step[] = [
     "CREATE TABLE verdicts (key TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE idempotency (name TEXT PRIMARY KEY, at INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE operations (id TEXT PRIMARY KEY, active INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE endpoints (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
   ],
 ];
 
@@ -64,4 +65,9 @@ export function migrate(storage: DurableObjectStorage, steps: readonly Step[]): 
     );
   }
   return ok(null);
+}
+
+/** First step of a removal, that no kill takes back: no key, no credential and no configuration are left to act with. */
+export function forgetRights(sql: SqlStorage): void {
+  for (const table of ["keys", "sealed", "meta"]) sql.exec(`DELETE FROM ${table}`);
 }

@@ -1,0 +1,39 @@
+import type { Clock } from "../base/clock.ts";
+import type { Settings } from "../settings.ts";
+import { addressPolicy } from "../webhooks/net.ts";
+import { Announcer } from "./announcer.ts";
+import { Endpoints } from "./endpoints.ts";
+import type { KeyStore } from "./key-store.ts";
+import type { Ledger } from "./ledger.ts";
+import { type EndpointObject, webhookHandlers } from "./webhooks.ts";
+
+export type WebhookGround = {
+  storage: DurableObjectStorage;
+  settings: Settings;
+  clock: Clock;
+  detach: (work: Promise<unknown>) => void;
+  endpoint: (id: string) => EndpointObject;
+  /** An alarm no later than `at`, written with what this turn writes. */
+  wake: (at: number) => void;
+  keys: KeyStore;
+  ledger: Ledger;
+  instanceName: () => string;
+};
+
+/** An instance's side of its webhooks: who they are, who tells them, and the commands about them. */
+export function buildWebhooks(ground: WebhookGround) {
+  const { storage, settings, clock, detach, endpoint, keys, ledger } = ground;
+  const endpoints = new Endpoints({ storage, keys, ledger, clock });
+  const announcer = new Announcer({ sql: storage.sql, ledger, endpoints, endpoint, clock, detach, wake: ground.wake });
+  ledger.grew = () => announcer.grew();
+  const handlers = webhookHandlers({ ...ground, endpoints, announcer, policy: addressPolicy(settings) });
+  /** Finishes removals that a kill cut short. */
+  const sweep = async (): Promise<void> => {
+    for (const { id, state } of endpoints.all()) {
+      if (state !== "deleting") continue;
+      await endpoint(id).wipe();
+      endpoints.remove(id);
+    }
+  };
+  return { endpoints, announcer, handlers, sweep };
+}

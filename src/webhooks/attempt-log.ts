@@ -1,0 +1,126 @@
+import { isoTime } from "../base/clock.ts";
+import type { Attempted } from "./attempt.ts";
+import type { Deliveries } from "./deliveries.ts";
+
+/** One attempt as its endpoint's owner sees it (API.md "Webhooks"). */
+export type AttemptView = {
+  event: string;
+  type: string;
+  /** Null for a test, which is no event of the ledger. */
+  seq: number | null;
+  at: string;
+  /** Which try of this delivery it was, from 1. */
+  attempt: number;
+  outcome: "delivered" | "failed";
+  status: number | null;
+  latencyMs: number;
+  /** In words, and a word to filter by; null when it was delivered. */
+  reason: { kind: string; message: string } | null;
+  /** The start of the answer's body; null when there was none, or the receiver is not known to be public. */
+  snippet: string | null;
+  test: boolean;
+};
+
+export const KEPT_ATTEMPTS = 1_000;
+
+type Row = {
+  at: number;
+  seq: number;
+  event: string;
+  type: string;
+  attempt: number;
+  ms: number;
+  status: number | null;
+  kind: string | null;
+  message: string | null;
+  snippet: string | null;
+  test: number;
+};
+
+/**
+ * Attempts that failed, and tests. A success needs no row of its own: its delivery's row says when and how fast it was.
+ */
+export class AttemptLog {
+  lastFailure: number | null;
+  private readonly sql: SqlStorage;
+  private readonly deliveries: Deliveries;
+  private newest: number;
+
+  constructor(sql: SqlStorage, deliveries: Deliveries) {
+    this.sql = sql;
+    this.deliveries = deliveries;
+    const found = sql
+      .exec<{ n: number | null; at: number | null }>(
+        "SELECT (SELECT max(n) FROM attempts) AS n, (SELECT max(at) FROM attempts WHERE test = 0) AS at",
+      )
+      .one();
+    this.newest = found.n ?? 0;
+    this.lastFailure = found.at;
+  }
+
+  add(
+    of: { seq: number; event: string; type: string; attempts: number },
+    attempted: Attempted,
+    at: number,
+    test: boolean,
+  ): void {
+    const n = ++this.newest;
+    if (!test) this.lastFailure = at;
+    this.sql.exec(
+      "INSERT INTO attempts (n, at, seq, event, type, attempt, ms, status, kind, message, snippet, test) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      n,
+      at,
+      of.seq,
+      of.event,
+      of.type,
+      of.attempts,
+      attempted.ms,
+      attempted.status,
+      attempted.reason?.kind ?? null,
+      attempted.reason?.message ?? null,
+      attempted.snippet,
+      test ? 1 : 0,
+    );
+    if (n % 100 === 0) this.sql.exec("DELETE FROM attempts WHERE n <= ?", n - KEPT_ATTEMPTS);
+  }
+
+  /** Newest first; the cursor is the time (ms) of the last one given out. */
+  list(limit: number, cursor: string | null): { items: AttemptView[]; nextCursor: string | null } {
+    const before = cursor === null ? Number.MAX_SAFE_INTEGER : Number(cursor) || 0;
+    const failed = this.sql
+      .exec<Row>("SELECT * FROM attempts WHERE at < ? ORDER BY n DESC LIMIT ?", before, limit + 1)
+      .toArray();
+    const delivered = this.deliveries.delivereds(limit + 1, before).map(
+      ({ at, seq, event, type, attempts, ms, status }): Row => ({
+        at,
+        seq,
+        event,
+        type,
+        attempt: attempts,
+        ms: ms ?? 0,
+        status,
+        kind: null,
+        message: null,
+        snippet: null,
+        test: 0,
+      }),
+    );
+    const all = [...failed, ...delivered].sort((a, b) => b.at - a.at || b.seq - a.seq);
+    const shown = all.slice(0, limit);
+    return { items: shown.map(view), nextCursor: all.length > limit ? String(shown.at(-1)!.at) : null };
+  }
+}
+
+const view = ({ kind, message, test, ...row }: Row): AttemptView => ({
+  event: row.event,
+  type: row.type,
+  seq: test ? null : row.seq,
+  at: isoTime(row.at),
+  attempt: row.attempt,
+  outcome: kind === null ? "delivered" : "failed",
+  status: row.status,
+  latencyMs: row.ms,
+  reason: kind === null ? null : { kind, message: message ?? "" },
+  snippet: row.snippet,
+  test: test === 1,
+});

@@ -1,0 +1,153 @@
+import type { Clock } from "../base/clock.ts";
+import { type AddressPolicy, decideResolved, isPublicReceiver, type WebhookAddress } from "./address.ts";
+import {
+  ATTEMPT_TIMEOUT_MS,
+  type Reason,
+  reasonOfLookup,
+  reasonOfRefusal,
+  reasonOfStatus,
+  reasonOfThrow,
+} from "./reason.ts";
+import type { Resolver } from "./resolver.ts";
+import { succeeded } from "./retry.ts";
+import { readBodyRetryAfter, readRetryAfter } from "./retry-after.ts";
+import { responseSnippet, SNIPPET_READ_BYTES } from "./snippet.ts";
+import type { WireRequest } from "./wire.ts";
+
+/** The way out. On plain workerd it is the network service that reaches public addresses only. */
+export type Net = {
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  /** Whether a bare TCP connection comes about; null where there is no way to try. */
+  reach: ((host: string, port: number) => Promise<boolean>) | null;
+  /** Null where no resolver is set: then the network alone decides where names may lead. */
+  resolve: Resolver | null;
+  policy: AddressPolicy;
+  clock: Clock;
+};
+
+export type Target = {
+  address: WebhookAddress;
+  /** What answers must not give away, as `endpointSecrets` returns it. */
+  secrets: readonly string[];
+};
+
+/** One attempt as it ended; `reason` is null when it succeeded. */
+export type Attempted = {
+  status: number | null;
+  ms: number;
+  retryAfterMs: number;
+  control: string | null;
+  reason: Reason | null;
+  snippet: string | null;
+};
+
+/** What a body may still take once the status is known. */
+const BODY_MS = 1_000;
+/** A successful answer up to this length is read to its end, so that the connection can serve the next attempt. */
+const DRAINED_BYTES = 65_536;
+
+/**
+ * Sends one request and says what became of it, within 15 s and a little more for the answer's beginning. Redirects are
+ * not followed. Never throws.
+ */
+export async function attempt(net: Net, request: WireRequest, target: Target): Promise<Attempted> {
+  const since = net.clock();
+  const ended = (part: Partial<Attempted>): Attempted => ({
+    status: null,
+    ms: net.clock() - since,
+    retryAfterMs: 0,
+    control: null,
+    reason: null,
+    snippet: null,
+    ...part,
+  });
+  const looked = await whereTo(net, target.address);
+  if ("refused" in looked) return ended({ reason: looked.refused });
+  const { url, ...init } = request;
+  const over = new AbortController();
+  let timer = setTimeout(() => over.abort(new DOMException("late", "TimeoutError")), ATTEMPT_TIMEOUT_MS);
+  try {
+    const response = await net.fetch(url, { ...init, redirect: "manual", signal: over.signal });
+    const { status, headers } = response;
+    const ms = net.clock() - since;
+    // The status decides; what follows must not hold the place of another attempt for long.
+    clearTimeout(timer);
+    timer = setTimeout(() => over.abort(), BODY_MS);
+    const control = headers.get("webhook-delivery");
+    if (succeeded(status)) {
+      await drain(response);
+      return ended({ status, ms, control });
+    }
+    const body = await beginning(response);
+    const shown = isPublicReceiver(target.address, net.policy, looked.addresses);
+    const asked = readRetryAfter(headers.get("retry-after"), net.clock(), headers.get("date"));
+    const inBody = status === 429 ? readBodyRetryAfter(new TextDecoder().decode(body), net.clock()) : 0;
+    return ended({
+      status,
+      ms,
+      control,
+      retryAfterMs: Math.max(asked, inBody),
+      reason: reasonOfStatus(status),
+      snippet: shown && body.length > 0 ? responseSnippet(body, target.secrets) : null,
+    });
+  } catch (thrown) {
+    return ended({ reason: await reasonOf(net, target.address, thrown, looked.addresses !== null) });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The name's addresses where somebody looks them up; refused when one of them must not be reached. */
+export async function whereTo(
+  net: Net,
+  address: WebhookAddress,
+): Promise<{ addresses: string[] | null } | { refused: Reason }> {
+  if (net.resolve === null || address.name === null) return { addresses: null };
+  const resolved = await net.resolve(address.name);
+  if (!resolved.ok) return { refused: reasonOfLookup(resolved.error) };
+  const decided = decideResolved(resolved.value.addresses, net.policy);
+  return decided.ok ? { addresses: resolved.value.addresses } : { refused: reasonOfRefusal(decided.error) };
+}
+
+async function reasonOf(net: Net, address: WebhookAddress, thrown: unknown, resolved: boolean): Promise<Reason> {
+  const error = thrown instanceof Error ? thrown : { name: "", message: "" };
+  const url = new URL(address.url);
+  const https = url.protocol === "https:";
+  const late = error.name === "TimeoutError" || error.name === "AbortError";
+  const port = Number(url.port) || (https ? 443 : 80);
+  const reached = late || net.reach === null ? null : await net.reach(url.hostname, port);
+  return reasonOfThrow(error, { https, resolved, reached });
+}
+
+async function drain(response: Response): Promise<void> {
+  const { body } = response;
+  if (!body) return;
+  const length = response.headers.get("content-length");
+  try {
+    if (length !== null && Number(length) <= DRAINED_BYTES) await response.arrayBuffer();
+    else await beginning(response);
+  } catch {
+    // The status was 2xx; how the body ended changes nothing.
+  }
+}
+
+/** The first bytes of a body, or what came of them in time. */
+async function beginning(response: Response): Promise<Uint8Array> {
+  const whole = new Uint8Array(SNIPPET_READ_BYTES);
+  let size = 0;
+  const reader = response.body?.getReader();
+  if (!reader) return whole.subarray(0, 0);
+  try {
+    while (size < whole.length) {
+      const { done, value } = await reader.read();
+      if (done) return whole.subarray(0, size);
+      const piece = value.subarray(0, whole.length - size);
+      whole.set(piece, size);
+      size += piece.length;
+    }
+    await reader.cancel();
+  } catch {
+    // Too slow, or cut: what came counts.
+  }
+  return whole.subarray(0, size);
+}

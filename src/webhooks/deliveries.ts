@@ -1,0 +1,209 @@
+import type { FedEvent, FeedPage } from "./feed.ts";
+
+/** A delivery that is neither through nor given up. `due` in ms since the epoch. */
+export type Open = { seq: number; event: string; type: string; attempts: number; due: number; leased: boolean };
+
+const WAITING = 0;
+const LEASED = 1;
+const DELIVERED = 2;
+const GIVEN_UP = 3;
+
+/** Ended deliveries that are kept to be looked at; twice as many may gather before the oldest are removed. */
+export const KEPT_DELIVERIES = 1_000;
+
+type Row = {
+  seq: number;
+  event: string;
+  type: string;
+  state: number;
+  attempts: number;
+  due: number;
+  turn: number;
+  upto: number;
+};
+
+export type Ended = {
+  seq: number;
+  event: string;
+  type: string;
+  state: number;
+  attempts: number;
+  at: number;
+  ms: number | null;
+  status: number | null;
+};
+
+/**
+ * The deliveries of one endpoint and its place in the ledger. The open ones are held in memory as well: looking for what
+ * is due reads no rows and needs no index, which would cost a row per write. What belongs together is written in one
+ * turn, which the platform commits as one, before anything leaves the object.
+ */
+export class Deliveries {
+  readonly open = new Map<number, Open>();
+  cursor = 0;
+  lastSuccess: number | null = null;
+  private turn = 0;
+  private ended = 0;
+  private readonly sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.sql = sql;
+    for (const row of sql.exec<Row>("SELECT seq, event, type, state, attempts, due, turn, upto FROM deliveries")) {
+      if (row.turn > this.turn) this.standAt(row.turn, row.upto);
+      if (row.state === WAITING || row.state === LEASED) {
+        // What was leased when the object ended may have been sent or not: it goes out (again) at once.
+        const { seq, event, type, attempts } = row;
+        const leased = row.state === LEASED;
+        this.open.set(seq, { seq, event, type, attempts, due: leased ? 0 : row.due, leased });
+      } else this.ended++;
+    }
+    const [placed] = sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'place'").toArray();
+    const place = placed ? (JSON.parse(placed.value) as { turn: number; upto: number }) : null;
+    if (place && place.turn > this.turn) this.standAt(place.turn, place.upto);
+    const [last] = sql
+      .exec<{ at: number | null }>("SELECT max(at) AS at FROM deliveries WHERE state = ?", DELIVERED)
+      .toArray();
+    this.lastSuccess = last?.at ?? null;
+  }
+
+  /** Reads a stretch of the ledger in: a leased row for each event, and with them the cursor. Returns the new ones. */
+  take(page: FeedPage, at: number): Open[] {
+    const taken: Open[] = [];
+    const turn = this.turn + 1;
+    for (const { seq, id, type } of page.events) {
+      // A replay comes across what is still on its way.
+      if (this.open.has(seq)) continue;
+      this.sql.exec(
+        "INSERT OR REPLACE INTO deliveries (seq, event, type, state, attempts, due, at, turn, upto) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)",
+        seq,
+        id,
+        type,
+        LEASED,
+        at,
+        at,
+        turn,
+        page.nextAfter,
+      );
+      const open: Open = { seq, event: id, type, attempts: 1, due: at, leased: true };
+      this.open.set(seq, open);
+      taken.push(open);
+    }
+    if (taken.length > 0) this.standAt(turn, page.nextAfter);
+    else if (page.nextAfter !== this.cursor) this.moveTo(page.nextAfter);
+    return taken;
+  }
+
+  /** Moves the cursor alone: a replay, or a stretch without anything for this endpoint. */
+  moveTo(seq: number): void {
+    this.standAt(this.turn + 1, seq);
+    const place = JSON.stringify({ turn: this.turn, upto: seq });
+    this.sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('place', ?)", place);
+  }
+
+  /** Before a retry is sent. What was leased already stays as it is. */
+  lease(open: Open): void {
+    if (open.leased) return;
+    open.attempts++;
+    open.leased = true;
+    this.sql.exec("UPDATE deliveries SET state = ?, attempts = ? WHERE seq = ?", LEASED, open.attempts, open.seq);
+  }
+
+  delivered({ seq }: Open, at: number, ms: number, status: number): void {
+    this.open.delete(seq);
+    this.lastSuccess = at;
+    this.sql.exec(
+      "UPDATE deliveries SET state = ?, at = ?, ms = ?, status = ? WHERE seq = ?",
+      DELIVERED,
+      at,
+      ms,
+      status,
+      seq,
+    );
+    if (++this.ended > 2 * KEPT_DELIVERIES) this.prune();
+  }
+
+  retryAt(open: Open, due: number): void {
+    open.leased = false;
+    open.due = due;
+    this.sql.exec("UPDATE deliveries SET state = ?, due = ? WHERE seq = ?", WAITING, due, open.seq);
+  }
+
+  giveUp({ seq }: Open, at: number, status: number | null): void {
+    this.open.delete(seq);
+    this.sql.exec("UPDATE deliveries SET state = ?, at = ?, status = ? WHERE seq = ?", GIVEN_UP, at, status, seq);
+    if (++this.ended > 2 * KEPT_DELIVERIES) this.prune();
+  }
+
+  /** One event once more, from the first rung of the ladder; nothing when it is on its way already. */
+  again({ seq, id, type }: FedEvent, at: number): void {
+    const open = this.open.get(seq);
+    if (open) {
+      if (!open.leased) this.retryAt(open, at);
+      return;
+    }
+    this.sql.exec(
+      "INSERT OR REPLACE INTO deliveries (seq, event, type, state, attempts, due, at, turn, upto) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?)",
+      seq,
+      id,
+      type,
+      WAITING,
+      at,
+      at,
+      this.turn,
+      this.cursor,
+    );
+    this.open.set(seq, { seq, event: id, type, attempts: 0, due: at, leased: false });
+  }
+
+  /** After the endpoint was resumed: everything that waits starts over, now. */
+  startOver(at: number): void {
+    this.sql.exec(
+      "UPDATE deliveries SET state = ?, attempts = 0, due = ? WHERE state IN (?, ?)",
+      WAITING,
+      at,
+      WAITING,
+      LEASED,
+    );
+    for (const open of this.open.values()) Object.assign(open, { attempts: 0, due: at, leased: false });
+  }
+
+  /** Newest first, those that ended before `before` (ms). */
+  delivereds(limit: number, before: number): Ended[] {
+    return this.sql
+      .exec<Ended>(
+        "SELECT seq, event, type, state, attempts, at, ms, status FROM deliveries WHERE state = ? AND at < ? ORDER BY at DESC, seq DESC LIMIT ?",
+        DELIVERED,
+        before,
+        limit,
+      )
+      .toArray();
+  }
+
+  private prune(): void {
+    const [border] = this.sql
+      .exec<{ at: number }>(
+        "SELECT at FROM deliveries WHERE state IN (?, ?) ORDER BY at DESC LIMIT 1 OFFSET ?",
+        DELIVERED,
+        GIVEN_UP,
+        KEPT_DELIVERIES,
+      )
+      .toArray();
+    if (!border) return;
+    // The rows of the newest turn hold the cursor.
+    this.sql.exec(
+      "DELETE FROM deliveries WHERE state IN (?, ?) AND at <= ? AND turn < ?",
+      DELIVERED,
+      GIVEN_UP,
+      border.at,
+      this.turn,
+    );
+    this.ended = this.sql
+      .exec<{ n: number }>("SELECT count(*) AS n FROM deliveries WHERE state IN (?, ?)", DELIVERED, GIVEN_UP)
+      .one().n;
+  }
+
+  private standAt(turn: number, upto: number): void {
+    this.turn = turn;
+    this.cursor = upto;
+  }
+}

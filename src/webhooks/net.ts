@@ -1,0 +1,55 @@
+import type { Clock } from "../base/clock.ts";
+import type { Bindings } from "../bindings.ts";
+import type { Settings } from "../settings.ts";
+import type { AddressPolicy } from "./address.ts";
+import type { Net } from "./attempt.ts";
+import { dnsOverHttps } from "./resolver.ts";
+
+const REACH_MS = 3_000;
+
+export const addressPolicy = ({ privateNetwork, publicUrl }: Settings): AddressPolicy => ({
+  privateNetwork,
+  own: publicUrl ? [new URL(publicUrl).origin] : [],
+  ports: [],
+});
+
+/**
+ * The way to receivers: on plain workerd the service that judges the address a name resolved to, on Cloudflare the
+ * platform's own `fetch`, which reaches the public internet only.
+ */
+export function netOf(env: Bindings, settings: Settings, clock: Clock): Net {
+  const { PUBLIC } = env;
+  const out = PUBLIC
+    ? (url: string, init: RequestInit) => PUBLIC.fetch(url, init)
+    : (url: string, init: RequestInit) => fetch(url, init);
+  return {
+    fetch: out,
+    reach: PUBLIC ? (host, port) => reach(PUBLIC, host, port) : null,
+    resolve: settings.resolver === null ? null : dnsOverHttps(settings.resolver, out, clock),
+    policy: addressPolicy(settings),
+    clock,
+  };
+}
+
+/** A connection that comes about and is closed again at once. */
+async function reach(network: Fetcher, hostname: string, port: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    const socket = network.connect({ hostname, port });
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), REACH_MS);
+    });
+    const opened = socket.opened.then(
+      () => true,
+      () => false,
+    );
+    socket.closed.catch(() => undefined);
+    const reached = await Promise.race([opened, late]);
+    socket.close().catch(() => undefined);
+    return reached;
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
