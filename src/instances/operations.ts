@@ -77,6 +77,8 @@ export class Operations {
   private readonly sql: SqlStorage;
   private readonly effects: Effects;
   private readonly running = new Map<string, Promise<void>>();
+  /** When the newest one was asked for. */
+  private latest = 0;
   /** Runs during which nothing else asks the server. */
   private readonly hushing = new Set<string>();
   private readonly waiting = new Map<string, Set<() => void>>();
@@ -118,7 +120,9 @@ export class Operations {
   request({ kind, target, actor, approval, restore, preview = null }: Request): Result<Operation, Problem> {
     const full = queueRefusal(this.active());
     if (full) return fail(full);
-    const at = this.effects.clock();
+    // Ids sort in the order of asking, also within one millisecond.
+    const at = Math.max(this.effects.clock(), this.latest + 1);
+    this.latest = at;
     const operation: Operation = {
       id: operationId(at, this.effects.random),
       kind,

@@ -28,8 +28,8 @@ export type FaultKind =
   | { kind: "s3Down" }
   /** A hook that forgets `e.next()`: 204 and no file. */
   | { kind: "hollowCreate" }
-  /** 400 "Failed to create backup."; `stored` when a hook threw after the file was written. */
-  | { kind: "failedCreate"; stored?: boolean }
+  /** 400 "Failed to create backup."; `stored` when a hook threw after the file was written; `details` go into the log. */
+  | { kind: "failedCreate"; stored?: boolean; details?: string }
   /** The list leaves out what was made less than this long ago, as S3 may. */
   | { kind: "listLag"; ms: number }
   /** Every other list is empty. */

@@ -166,7 +166,7 @@ export class FakeUpstream {
     const logged =
       call !== "logs" &&
       !(call === "health" && this.accounts.holder(request.headers.get("Authorization"), "auth") === null);
-    if (logged) this.logRequest(request, path + url.search, response.status, now);
+    if (logged) this.logRequest(request, path + url.search, response.status, now, strikes.failedCreate?.details);
     if (strikes.reset) throw new ConnectionCut();
     const answered = strikes.html ? this.replies.html(strikes.html.status) : response;
     // Files are spoiled where they are served; here come the answers to all other calls.
@@ -174,7 +174,7 @@ export class FakeUpstream {
     return new Response(spoiled(answered.body, strikes), { status: answered.status, headers: answered.headers });
   }
 
-  private logRequest(request: Request, path: string, status: number, at: number): void {
+  private logRequest(request: Request, path: string, status: number, at: number, details?: string): void {
     const data = {
       auth: "_superusers",
       method: request.method,
@@ -182,6 +182,7 @@ export class FakeUpstream {
       type: "request",
       url: path,
       userIP: "127.0.0.1",
+      ...(details ? { details } : {}),
     };
     this.world.log.add(at, status >= 400 ? 8 : 0, `${request.method} ${path}`, data);
   }
