@@ -3,34 +3,37 @@ import { stillBound } from "./approval.ts";
 import type { Ending } from "./operation.ts";
 import { type Work, wasSent } from "./work.ts";
 
-const ANSWER_MS = 35_000;
 const LOOKS = 5;
 
 /** Deletes one backup. A lost answer is settled by looking: gone is gone, still there after some looks is a failure. */
 export async function runDelete(work: Work): Promise<Ending> {
   const key = work.operation.target.key;
+  let said: Problem | null = null;
   if (!wasSent(work.operation)) {
     const changed = await changedSinceApproval(work);
     if (changed) return { state: "failed", error: changed };
     work.step("sent", "running");
-    const answer = await work.api.delete(key, AbortSignal.timeout(ANSWER_MS));
+    const answer = await work.api.delete(key);
     if (answer.ok) {
       work.step("sent", "done");
       return { state: "succeeded", result: {} };
     }
     work.step("sent", "failed");
     if (!answer.error.unclear) return { state: "failed", error: answer.error.problem };
+    // The server's own word that it could not remove it: what is still there then, stays.
+    if (answer.error.problem.code === "backup_deleted") said = answer.error.problem;
   }
   // One list without it may be an old or a wrong one, two in a row are believed.
   let there: boolean | null = null;
   for (let look = 0; look < LOOKS; look++) {
+    if (look > 0) await work.sleep(1_000 * look);
     const listing = await work.look();
     if (listing.ok) {
       const listed = listing.value.items.some((item) => item.key === key);
       if (there === false && !listed) return { state: "succeeded", result: {} };
+      if (said && listed) return { state: "failed", error: said };
       there = listed;
     }
-    await work.sleep(1_000 * (look + 1));
   }
   return there === true
     ? { state: "failed", error: problem("delete_lost") }

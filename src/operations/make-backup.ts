@@ -3,8 +3,6 @@ import { fail, ok, type Result } from "../base/result.ts";
 import type { Listing } from "../upstream/backups-api.ts";
 import type { Work } from "./work.ts";
 
-/** The server cuts its own answer at 5 minutes but works on; after that only looking helps. */
-const ANSWER_MS = 310_000;
 /** Work that goes on longer than this is not waited for any more. */
 const SETTLE_MS = 3_600_000;
 /** An idle server that does not list the file for this long, over at least three looks, did not make it. S3 lists may lag. */
@@ -41,7 +39,7 @@ export async function makeBackup(work: Work, key: string, notes: Notes): Promise
   if (listed(before.value, key)) return notMade(await taken(work));
   notes.sending();
   const sentAt = work.clock();
-  const answer = await work.api.create(key, AbortSignal.timeout(ANSWER_MS));
+  const answer = await work.api.create(key);
   if (!answer.ok && !answer.error.unclear) return notMade(await refusal(work, key, answer.error.problem));
   notes.sent(answer.ok ? "answered" : "answer lost");
   const made = await settle(work, key, answer.ok);
@@ -68,14 +66,19 @@ async function settle(work: Work, key: string, answered: boolean): Promise<Resul
   const began = work.clock();
   let absentLooks = 0;
   let absentSince = 0;
+  let scratch: number | null = null;
   for (let pause = answered ? 100 : 1_000; work.clock() - began < SETTLE_MS; pause = Math.min(pause * 2, 5_000)) {
     const health = await work.api.health();
     const listing = await work.look();
     const idle = health.ok && health.value.idle !== false;
     if (listing.ok) {
       const found = listed(listing.value, key);
+      const before = scratch;
+      scratch = scratchSize(listing.value, key);
+      // A server that died in the middle leaves its scratch file for ever: only one that grows is being written.
+      const writing = scratch !== null && scratch !== before;
       if (found && (idle || answered)) return ok({ key, size: found.size, modified: found.modified });
-      if (!found && idle && !beingWritten(listing.value, key)) {
+      if (!found && idle && !writing) {
         absentLooks++;
         absentSince ||= work.clock();
         const enough = answered ? ANSWERED_ABSENT_MS : ABSENT_MS;
@@ -95,7 +98,8 @@ async function settle(work: Work, key: string, answered: boolean): Promise<Resul
 async function refusal(work: Work, key: string, refused: Problem): Promise<Problem> {
   if (refused.data?.name?.code !== "validation_backup_name_exists") return refused;
   const listing = await work.look();
-  return listing.ok && listed(listing.value, key) ? refused : problem("upstream_storage_failed");
+  if (!listing.ok) return listing.error.problem;
+  return listed(listing.value, key) ? refused : problem("upstream_storage_failed");
 }
 
 /** PocketBase looks at its lock before it looks at names. */
@@ -114,6 +118,8 @@ async function taken(work: Work): Promise<Problem> {
 
 const listed = (listing: Listing, key: string) => listing.items.find((item) => item.key === key);
 
-/** While the server copies a finished archive into its store, the list shows `KEY.<hex>.tmp`. */
-const beingWritten = (listing: Listing, key: string) =>
-  listing.items.some((item) => item.key.startsWith(`${key}.`) && item.key.endsWith(".tmp"));
+/** While the server copies a finished archive into its store, the list shows `KEY.<hex>.tmp`; null when it does not. */
+function scratchSize(listing: Listing, key: string): number | null {
+  const scratch = listing.items.filter((item) => item.key.startsWith(`${key}.`) && item.key.endsWith(".tmp"));
+  return scratch.length === 0 ? null : scratch.reduce((sum, { size }) => sum + size, 0);
+}

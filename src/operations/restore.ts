@@ -15,7 +15,6 @@ import { UNDO_MS } from "./undo.ts";
 import { wayBack } from "./way-back.ts";
 import { CANCELED, type Work } from "./work.ts";
 
-const ANSWER_MS = 35_000;
 const LOOKS = 2;
 
 type StepRun = (work: Work, data: RestoreData, how: "do" | "repeat" | "look") => Promise<Problem | null>;
@@ -126,7 +125,7 @@ const steps: { [name: string]: StepRun } = {
     if (how === "do") {
       work.keep({ sentAt: work.clock() });
       work.step("sent", "running");
-      const answer = await work.api.restore(operation.target.key, AbortSignal.timeout(ANSWER_MS));
+      const answer = await work.api.restore(operation.target.key);
       if (!answer.ok && !answer.error.unclear) return answer.error.problem;
       work.step("sent", "done", answer.ok ? "accepted" : "answer lost");
       if (answer.ok) work.accepted();

@@ -16,9 +16,10 @@ const caps = { list: 16 * MIB, other: MIB };
 
 /**
  * Longest wait per call, in ms. The server gives a list, a delete and the look before a restore 30 s of its own. A create
- * is silent until the archive is stored, and past 5 minutes its answer can no longer be written.
+ * is silent until the archive is stored, and past 5 minutes its answer can no longer be written, though it works on: from
+ * there on only looking helps.
  */
-export const timeouts = { quick: 15_000, list: 35_000, change: 35_000, create: 330_000 };
+export const timeouts = { quick: 15_000, list: 35_000, change: 35_000, create: 310_000 };
 export type Timeouts = typeof timeouts;
 
 /** An empty token asks as a guest. */
