@@ -116,8 +116,7 @@ async function build(
     },
     wake() {},
     settled() {},
-    wake() {},
-  } satisfies Partial<Ground> & { wake: () => void };
+  };
   const parts = buildParts(ground as unknown as Ground);
   await parts.configuration.register(
     { id: "abcdefgh", tag: "abcdef" },
