@@ -25,13 +25,12 @@ export async function downloadKey(c: AppContext, key: string): Promise<Response>
   return visitor.ok ? new Transfer(c, visitor.value, key).answer() : refuse(c, visitor.error);
 }
 
-/** A header is tried before a ticket. Without either, or with something else in `?token=`, PocketBase's one 403. */
+/** As in PocketBase a `?token=` alone decides; the header opens what came without one. Else PocketBase's one 403. */
 async function visitorOf(c: AppContext): Promise<Result<Visitor, Problem>> {
   const asTicket = (visitor: Result<Visitor, Problem>) =>
     visitor.ok || visitor.error.code !== "unauthenticated" ? visitor : fail(problem("ticket_refused"));
-  if (c.req.header("authorization")) return asTicket(await visit(c));
   const offered = c.req.query("token");
-  if (!offered) return fail(problem("ticket_refused"));
+  if (!offered) return c.req.header("authorization") ? asTicket(await visit(c)) : fail(problem("ticket_refused"));
   const ticket = parseTicketParameter(offered);
   // Anything else typed there is a failed try like any other, and counts as one.
   return asTicket(await visit(c, { offered: ticket.ok ? ticket.value : null }));
