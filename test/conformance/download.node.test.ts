@@ -20,6 +20,10 @@ const withToken =
   (who: Who, key = "test1.zip", headers: Record<string, string> = {}, method = "GET"): Act =>
   (side) =>
     side.raw(method, `/api/backups/${key}?token=${side.credential(who)}`, { headers });
+const both =
+  (who: Who, authorization: (side: Side) => string): Act =>
+  (side, stage) =>
+    withToken(who, "test1.zip", { authorization: authorization(side) })(side, stage);
 const withHeader =
   (as: Who): Act =>
   (side) =>
@@ -99,6 +103,18 @@ conformance(
     row(
       "with a bad token first",
       get((side) => `test1.zip?token=x&token=${side.credential("F")}`),
+      403,
+      noDownload,
+    ),
+    row(
+      "with a good token and a dead header",
+      both("F", () => "dead"),
+      200,
+      archive,
+    ),
+    row(
+      "with a bad token and S in the header",
+      both("S", (side) => side.credential("S")),
       403,
       noDownload,
     ),
