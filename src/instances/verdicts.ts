@@ -17,10 +17,14 @@ export type Verdict = {
 /** A backup whose bytes cannot be had so often is left alone. */
 export const MAX_TRIES = 5;
 
-/** The backups that were, or are to be, looked into when they appeared. */
+/**
+ * The backups that were, or are to be, looked into when they appeared. What waits is read from the table once and then
+ * kept in memory: thousands can appear at once, and each is written when its turn is over.
+ */
 export class Verdicts {
   private readonly sql: SqlStorage;
   private readonly clock: Clock;
+  private waiting: Map<string, Verdict> | null = null;
   /** Known until something is written. */
   private soonest: number | null = null;
 
@@ -41,26 +45,44 @@ export class Verdicts {
 
   /** The one that has waited longest; null when none is due. */
   next(): Verdict | null {
-    const pending = this.pending().filter(({ at }) => at <= this.clock());
-    return pending.sort((one, other) => one.at - other.at)[0] ?? null;
+    const now = this.clock();
+    for (;;) {
+      let longest: Verdict | null = null;
+      for (const one of this.pending().values()) if (one.at <= now && !(longest && longest.at <= one.at)) longest = one;
+      if (!longest) return null;
+      const stored = this.read(longest.key);
+      if (stored?.verified === "pending") return stored;
+      // Written in a transaction that was rolled back.
+      this.waiting?.delete(longest.key);
+      this.soonest = null;
+    }
   }
 
   /** When the next one is due, ms since the epoch; null when none waits. */
   nextAt(): number | null {
-    this.soonest ??= this.pending().reduce((soonest, { at }) => Math.min(soonest, at), Number.POSITIVE_INFINITY);
+    if (this.soonest === null) {
+      this.soonest = Number.POSITIVE_INFINITY;
+      for (const { at } of this.pending().values()) this.soonest = Math.min(this.soonest, at);
+    }
     return this.soonest === Number.POSITIVE_INFINITY ? null : this.soonest;
   }
 
-  private pending(): Verdict[] {
-    return this.sql
-      .exec<{ record: string }>("SELECT record FROM verdicts")
-      .toArray()
-      .map((row): Verdict => JSON.parse(row.record))
-      .filter(({ verified }) => verified === "pending");
+  private pending(): Map<string, Verdict> {
+    this.waiting ??= new Map(
+      this.sql
+        .exec<{ record: string }>("SELECT record FROM verdicts")
+        .toArray()
+        .map((row): Verdict => JSON.parse(row.record))
+        .filter(({ verified }) => verified === "pending")
+        .map((verdict) => [verdict.key, verdict]),
+    );
+    return this.waiting;
   }
 
   write(verdict: Verdict): void {
     this.soonest = null;
+    if (verdict.verified === "pending") this.pending().set(verdict.key, verdict);
+    else this.waiting?.delete(verdict.key);
     this.sql.exec("INSERT OR REPLACE INTO verdicts (key, record) VALUES (?, ?)", verdict.key, JSON.stringify(verdict));
   }
 
@@ -72,6 +94,7 @@ export class Verdicts {
 
   forget(key: string): void {
     this.soonest = null;
+    this.waiting?.delete(key);
     this.sql.exec("DELETE FROM verdicts WHERE key = ?", key);
   }
 }
