@@ -47,12 +47,11 @@ const rows: Row[] = [
   {
     method: "post",
     path: "/api/backups",
-    summary: "Make a backup; answers when it is there, or 202 after 100 s",
+    summary: "Make a backup; answers when it is there, or 504 operation_unfinished after 290 s",
     scope: "backups:create",
     body: json(z.object({ name: z.string().optional() })),
     answers: {
       204: { description: "Made, and listed by the server." },
-      202: { description: "Still at work: Location leads to the operation." },
     },
   },
   {

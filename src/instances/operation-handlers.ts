@@ -10,7 +10,7 @@ import { type Binding, mayDecide, requestApproval } from "../operations/approval
 import type { Operation, OperationActor } from "../operations/operation.ts";
 import { deletePreview, type Preview, restorePreview } from "../operations/preview.ts";
 import { restoreRefusal } from "../operations/queue.ts";
-import { bindingOf, lookBeforeRestore, refusalOf } from "../operations/restore-preflight.ts";
+import { bindingOf, lookBeforeRestore, preflightOver, refusalOf } from "../operations/restore-preflight.ts";
 import { undoable } from "../operations/undo.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { Asking } from "./asking.ts";
@@ -230,10 +230,6 @@ const WAY_BACK = { hint: "It is the way back from a restore less than 24 hours a
 const nameExists = {
   name: { code: "validation_backup_name_exists", message: "The backup file name is invalid or already exists." },
 };
-
-/** PocketBase answers before it starts; here 204 comes after the preflight, and the rest follows. */
-const preflightOver = ({ steps }: Operation): boolean =>
-  steps.some(({ name, state }) => name === "preflight" && state === "done");
 
 const claimed = (operation: Operation) => ({ ...operation, safetyKey: operation.restore?.safetyKey ?? null });
 

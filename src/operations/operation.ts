@@ -1,4 +1,4 @@
-import type { Problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Binding } from "./approval.ts";
 import type { Preview } from "./preview.ts";
@@ -87,6 +87,13 @@ export type Ending =
   | { state: "succeeded"; result: Record<string, unknown> }
   | { state: "failed" | "unknown"; error: Problem; result?: Record<string, unknown> };
 
-/** What an operation means for a caller who knows only done or refused: an operation that runs or is unknown passes. */
-export const outcome = (operation: Operation): Result<Operation, Problem> =>
-  operation.state === "failed" && operation.error ? fail(operation.error) : ok(operation);
+/**
+ * What an operation means for a caller who knows only done or refused (SDKs take every 2xx as done): what ended otherwise
+ * than well is its error, and what has not ended is `operation_unfinished`, with the place that will tell.
+ */
+export function outcome(operation: Operation): Result<Operation, Problem> {
+  if (operation.state === "succeeded") return ok(operation);
+  if (operation.error) return fail(operation.error);
+  if (isFinal(operation)) return fail(problem("operation_canceled"));
+  return fail(problem("operation_unfinished", { location: `/v1/operations/${operation.id}`, retryAfterSeconds: 5 }));
+}

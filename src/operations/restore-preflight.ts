@@ -4,6 +4,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { readServerTime } from "../base/server-time.ts";
 import type { Binding } from "./approval.ts";
+import type { Operation } from "./operation.ts";
 import type { Work } from "./work.ts";
 
 type Looking = Pick<Work, "api" | "look" | "reader" | "madeBy" | "credential">;
@@ -38,3 +39,7 @@ export function refusalOf({ checks }: Preflight): Problem | null {
   if (!failed) return null;
   return problem(failed.name === "idle" ? "upstream_busy" : "preflight_refused", { hint: failed.message });
 }
+
+/** PocketBase answers before it starts; here its 204 comes when the preflight has found nothing against the restore. */
+export const preflightOver = ({ steps }: Operation): boolean =>
+  steps.some(({ name, state }) => name === "preflight" && state === "done");

@@ -4,7 +4,7 @@ import { downloadKey } from "../api/download.ts";
 import { uploadRaw } from "../api/upload.ts";
 import { refuse } from "../http/context.ts";
 import { ask } from "../http/door.ts";
-import { outcome } from "../operations/operation.ts";
+import { isFinal, outcome } from "../operations/operation.ts";
 import { askedBy } from "./asked.ts";
 import { accepted, OperationSchema } from "./operations.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
@@ -165,9 +165,9 @@ export function mountBackupViews(app: Relay): void {
     if (!asked.ok) return refuse(c, asked.error);
     const deleted = await ask(c, { do: "backups.delete", ...asked.value, key: key.value });
     if (!deleted.ok) return refuse(c, deleted.error);
+    if (!isFinal(deleted.value)) return accepted(c, deleted.value);
     const ended = outcome(deleted.value);
-    if (!ended.ok) return refuse(c, ended.error);
-    return deleted.value.state === "succeeded" ? c.body(null, 204) : accepted(c, deleted.value);
+    return ended.ok ? c.body(null, 204) : refuse(c, ended.error);
   });
 }
 

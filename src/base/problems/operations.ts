@@ -7,6 +7,16 @@ export const operationsProblems = {
     message: "There is no such operation.",
     hint: "GET /v1/operations lists those you may see; finished ones are kept for a bounded time.",
   },
+  operation_unfinished: {
+    status: 504,
+    message: "The server did not answer in time.",
+    hint: "The relay stays on it: ask the operation that Location names how it ends. Nothing is sent twice.",
+  },
+  operation_canceled: {
+    status: 409,
+    message: "The operation was canceled.",
+    hint: "Somebody canceled it before anything was sent to the server; ask again.",
+  },
   operation_final: {
     status: 409,
     message: "The operation has ended.",
