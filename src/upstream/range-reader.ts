@@ -17,24 +17,29 @@ export function rangeReader(
 ): (start: number, end: number) => Promise<Result<Uint8Array, Problem>> {
   let modified: string | null = null;
 
-  const open = async (start: number, end: number, refused?: string): Promise<Result<Response, Problem>> => {
+  const open = async (
+    start: number,
+    end: number,
+    signal: AbortSignal,
+    refused?: string,
+  ): Promise<Result<Response, Problem>> => {
     const given = await access(refused);
     if (!given.ok) return fail(given.error.problem);
     const opened = await openDownload(fetch, given.value, {
       method: "GET",
       key: backup.key,
       headers: { Range: `bytes=${start}-${end - 1}` },
-      signal: AbortSignal.timeout(ANSWER_MS),
+      signal,
       headersMs: ANSWER_MS,
     });
     if (opened.ok) return opened;
     return opened.error.unauthorized && refused === undefined
-      ? open(start, end, given.value.token)
+      ? open(start, end, signal, given.value.token)
       : fail(opened.error.problem);
   };
 
-  return async (start, end) => {
-    const opened = await open(start, end);
+  const read = async (start: number, end: number, signal: AbortSignal): Promise<Result<Uint8Array, Problem>> => {
+    const opened = await open(start, end, signal);
     if (!opened.ok) return opened;
     const { status, headers } = opened.value;
     const date = headers.get("last-modified");
@@ -49,6 +54,17 @@ export function rangeReader(
       return bytes.length === end - start ? ok(bytes) : fail(problem("upstream_invalid"));
     } catch {
       return fail(problem("upstream_unreachable"));
+    }
+  };
+
+  return async (start, end) => {
+    // Not AbortSignal.timeout: its timer cannot be cleared, and an object may hold only so many.
+    const cut = new AbortController();
+    const timer = setTimeout(() => cut.abort(), ANSWER_MS);
+    try {
+      return await read(start, end, cut.signal);
+    } finally {
+      clearTimeout(timer);
     }
   };
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { KEPT_EVENTS, Ledger } from "../../src/instances/ledger.ts";
 import type { Operation } from "../../src/instances/operations.ts";
 import type { Fault } from "../harness/fake/faults.ts";
-import { create, onStage, remove, restore, type Stage, T0 } from "./stage.ts";
+import { create, onStage, remove, restore, type Stage, T0, tick } from "./stage.ts";
 
 const ends = ({ state, error }: Operation) => (error ? `${state} ${error.code}` : state);
 
@@ -128,8 +128,7 @@ describe("while a restore runs", () => {
       const asked = await stage.ask(restore("a.zip"));
       const safety = stage.parts.operations.read(asked.id)!.restore!.safetyKey;
       const later = await stage.ask(create("later.zip"));
-      while (stage.parts.operations.read(asked.id)!.steps.every(({ name }) => name !== "sent"))
-        await new Promise((resolve) => setTimeout(resolve, 0));
+      while (stage.parts.operations.read(asked.id)!.steps.every(({ name }) => name !== "sent")) await tick();
       const upload = (name: string) => ({ do: "upload.reserve" as const, name, size: 10, strict: false });
       expect(await stage.refusal(remove("a.zip"))).toBe("backup_in_use");
       expect(await stage.refusal(remove(safety))).toBe("backup_in_use");
@@ -152,8 +151,7 @@ describe("while a restore runs", () => {
       await stage.fake.make("a.zip", T0 - 60_000);
       await stage.pass(1_000);
       const asked = await stage.ask(restore("a.zip"));
-      while (stage.parts.operations.read(asked.id)!.steps.every(({ name }) => name !== "safety"))
-        await new Promise((resolve) => setTimeout(resolve, 0));
+      while (stage.parts.operations.read(asked.id)!.steps.every(({ name }) => name !== "safety")) await tick();
       await stage.fake.make("a.zip", T0 - 60_000);
       const ended = await stage.ended(asked);
       expect(ends(ended)).toBe("failed approval_changed");

@@ -187,4 +187,5 @@ async function build(
   };
 }
 
-const tick = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+/** Lets everything go on that waits for nothing but its turn. */
+export const tick = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
