@@ -4,7 +4,7 @@ import { ConnectionCut, type Strikes } from "./faults.ts";
 import { stamp } from "./log.ts";
 import { looksLikeZip, uploadedFile } from "./multipart.ts";
 import { names, type Replies } from "./reply.ts";
-import type { World } from "./world.ts";
+import { randomId, type World } from "./world.ts";
 
 /** One request on its way through the fake: who asks, when, and what strikes it. */
 export type Turn = { world: World; replies: Replies; request: Request; url: URL; now: number; strikes: Strikes };
@@ -101,7 +101,7 @@ export async function upload({ world, replies, request, now, strikes }: Turn, re
   const file = await uploadedFile(request.body, request.headers.get("Content-Type") ?? "");
   if (!file) return replies.invalid({ file: names.required });
   if (!looksLikeZip(file.head)) {
-    const shown = file.name.replace(/(\.\w+)?$/, `_${Math.random().toString(36).slice(2, 12)}$1`);
+    const shown = file.name.replace(/(\.\w+)?$/, `_${randomId().slice(0, 10)}$1`);
     return replies.invalid({
       file: { code: "validation_invalid_mime_type", message: `"${shown}" mime type must be one of: application/zip.` },
     });
