@@ -56,7 +56,9 @@ export async function pumpHealed(
   for (;;) {
     const since = call.clock();
     const limit = lengthOf(window) - bytes;
-    const poured = await pour(chunksOf(piece.response.body!, call.clock, call.sleep), writer, limit);
+    const source = chunksOf(piece.response.body!, call.clock, call.sleep);
+    const poured = await pour(source, writer, limit);
+    if (poured.stopped !== "source") source.release();
     piece.close();
     bytes += poured.bytes;
     if (poured.stopped === "full") return { bytes, outcome: "complete" };
