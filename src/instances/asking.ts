@@ -30,7 +30,7 @@ export class Asking {
     if (asked === null) return ask(() => undefined);
     const name = `${actor.kind}:${actor.id ?? ""}:${asked.key}`;
     const remembered = this.remembered(name);
-    const operation = remembered ? this.operations.read(remembered.operation) : null;
+    const operation = remembered ? this.operations.rows.read(remembered.operation) : null;
     const decided = idempotency(remembered, asked.fingerprint, operation, this.clock());
     if (decided.do === "refuse")
       return fail(decided.location === null ? decided.problem : { ...decided.problem, location: decided.location });

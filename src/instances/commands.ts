@@ -6,13 +6,14 @@ import type { BackupOrder, BackupView } from "../backups/view.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import type { ChainVerdict } from "../ledger/chain.ts";
+import type { Operation } from "../operations/operation.ts";
 import type { Health, ListedBackup, UpstreamAccess } from "../upstream/backups-api.ts";
 import type { Check } from "../upstream/check.ts";
 import type { AuditEntry, AuditFilter } from "./audit.ts";
 import type { InstanceChange, InstanceView } from "./instance-record.ts";
 import type { KeyChange, KeyRequest, KeySelf, KeyView, MintedKey } from "./keys.ts";
 import type { EventPage } from "./ledger.ts";
-import type { Operation, OperationFilter } from "./operations.ts";
+import type { OperationFilter } from "./operation-store.ts";
 import { type WebhookCommands, webhookPolicies } from "./webhook-commands.ts";
 
 export type Page<T> = { items: T[]; nextCursor: string | null };

@@ -56,10 +56,10 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
     const made = operations.request(request);
     if (!made.ok) return made;
     written(made.value);
-    return ok((await operations.wait(made.value.id, asked.waitSeconds, until)) ?? made.value);
+    return ok((await operations.rows.wait(made.value.id, asked.waitSeconds, until)) ?? made.value);
   };
-  const placed = (operation: Operation): Operation => ({ ...operation, ahead: operations.place(operation) });
-  const busy = ({ surface }: Asked) => surface === "api" && operations.holder() !== null;
+  const placed = (operation: Operation): Operation => ({ ...operation, ahead: operations.rows.place(operation) });
+  const busy = ({ surface }: Asked) => surface === "api" && operations.rows.holder() !== null;
 
   const inspected = async (key: string): Promise<Result<Preflight, Problem>> => {
     const work = await lent();
@@ -113,7 +113,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
   };
 
   const decide = async (id: string, type: "granted" | "denied", admitted: Admitted) => {
-    const operation = operations.read(id);
+    const operation = operations.rows.read(id);
     if (!operation || !isVisible(operation, admitted, "operations:approve"))
       return fail(problem("operation_not_found"));
     const by = admitted.lineage ? admitted.lineage[0].principal : "administrator";
@@ -147,12 +147,12 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
         if (admitted.needsApproval && asked.surface === "api") return fail(problem("approval_required"));
         const found = await find(server, key, "backup_deleted");
         if (!found.ok) return found;
-        const active = operations.active();
+        const active = operations.rows.active();
         if (active.some(({ kind, state, target }) => target.key === key && (kind === "delete" || state === "running")))
           return fail(problem("backup_in_use"));
         if (restoreRefusal(active.map(claimed), { verb: "delete", key }))
           return fail(problem("backup_in_use", KEPT_FOR_RESTORE));
-        if (operations.isWayBack(key)) return fail(problem("backup_in_use", WAY_BACK));
+        if (operations.rows.isWayBack(key)) return fail(problem("backup_in_use", WAY_BACK));
         const target = targetOf(found.value);
         const binding = admitted.needsApproval ? { ...target, directorySha256: null } : null;
         // Before the count of what waits: from there to the row nothing may come between.
@@ -187,17 +187,17 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
     "operations.deny": ({ id }, admitted) => decide(id, "denied", admitted),
 
     "operations.cancel": ({ id }, admitted) => {
-      const operation = operations.read(id);
+      const operation = operations.rows.read(id);
       const own = operation && (!admitted.lineage || isOwn(operation, admitted));
       return own ? operations.apply(id, { type: "canceled", at: clock() }) : fail(problem("operation_not_found"));
     },
 
     "operations.undo": (asked, admitted) =>
       asking.once(asked.idempotency, admitted, async (written) => {
-        const operation = operations.read(asked.id);
+        const operation = operations.rows.read(asked.id);
         if (!operation || !isVisible(operation, admitted, "operations:read"))
           return fail(problem("operation_not_found"));
-        const restores = operations.restores();
+        const restores = operations.rows.restores();
         const sent = restores.filter(({ steps }) => steps.some(({ name }) => name === "sent"));
         const safety = operation.restore?.safety ?? null;
         const looked = safety ? await inspected(safety.key) : null;
@@ -210,14 +210,16 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
       }),
 
     "operations.list": ({ do: _do, ...request }, admitted) => {
-      const { items, nextCursor } = operations.list(request, (each) => isVisible(each, admitted, "operations:read"));
+      const { items, nextCursor } = operations.rows.list(request, (each) =>
+        isVisible(each, admitted, "operations:read"),
+      );
       return ok({ items: items.map(placed), nextCursor });
     },
 
     "operations.read": async ({ id, waitSeconds }, admitted) => {
-      const operation = operations.read(id);
+      const operation = operations.rows.read(id);
       if (!operation || !isVisible(operation, admitted, "operations:read")) return fail(problem("operation_not_found"));
-      return ok(placed((await operations.wait(id, waitSeconds)) ?? operation));
+      return ok(placed((await operations.rows.wait(id, waitSeconds)) ?? operation));
     },
   };
 }
@@ -249,7 +251,7 @@ function pendingApproval(
   // Of several levels the shortest time counts, as with every limit.
   const stated = lineage.flatMap(({ approvalSeconds }) => approvalSeconds ?? []);
   const seconds = stated.length > 0 ? Math.min(...stated) : undefined;
-  const expires = requestApproval(operations.active(), lineage[0].principal, now, seconds);
+  const expires = requestApproval(operations.rows.active(), lineage[0].principal, now, seconds);
   return expires.ok ? ok({ expires: expires.value, binding }) : expires;
 }
 

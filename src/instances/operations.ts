@@ -14,18 +14,17 @@ import {
   type RestoreData,
 } from "../operations/operation.ts";
 import type { Preview } from "../operations/preview.ts";
-import { nextToRun, placeInQueue, queueRefusal } from "../operations/queue.ts";
+import { nextToRun, queueRefusal } from "../operations/queue.ts";
 import { leftCanary, runRestore } from "../operations/restore.ts";
 import { applied, firstState, type OperationEvent } from "../operations/states.ts";
-import { isWayBack, type Restore, UNDO_MS } from "../operations/undo.ts";
+import type { Restore } from "../operations/undo.ts";
 import { CANCELED, type Work } from "../operations/work.ts";
 import type { Attributions, Deed } from "./attributions.ts";
-import type { Page, PageRequest } from "./commands.ts";
 import type { Ledger } from "./ledger.ts";
-import { factActor, restoreAccepted, told } from "./operation-events.ts";
+import { factActor, restoreAccepted } from "./operation-events.ts";
+import type { OperationStore } from "./operation-store.ts";
 
 export type { Operation } from "../operations/operation.ts";
-export type OperationFilter = { state: string | null; kind: string | null };
 
 /** What the rest of the instance lends to a run; the operation's own row is added here. */
 export type Lent = Omit<
@@ -42,11 +41,7 @@ const runs: { [K in OperationKind]: (work: Work) => Promise<Ending> } = {
 /** What the observer will find when an operation did what it was to do. */
 const DEEDS: { [K in OperationKind]?: Deed } = { create: "made", delete: "deleted" };
 
-/** Finished rows that are kept; the oldest go first. */
-const KEPT = 1_000;
-
 type Effects = {
-  storage: DurableObjectStorage;
   lent: () => Promise<Result<Lent, Problem>>;
   attributions: Attributions;
   ledger: Ledger;
@@ -74,57 +69,27 @@ export type Request = {
  * order; a row is written before anything is sent, so that after a kill `resume` goes on at the step that was not done.
  */
 export class Operations {
-  private readonly sql: SqlStorage;
+  /** The operations as they are written. */
+  readonly rows: OperationStore;
   private readonly effects: Effects;
   private readonly running = new Map<string, Promise<void>>();
-  /** When the newest one was asked for. */
-  private latest = 0;
   /** Runs during which nothing else asks the server. */
   private readonly hushing = new Set<string>();
-  private readonly waiting = new Map<string, Set<() => void>>();
-  /** Asked for its times on every request, and so kept until a row is written. */
-  private unfinished: readonly Operation[] | null = null;
   /** Ended restores whose canary may still be there; null when they are to be looked up. */
   private untidy: readonly Restore[] | null = null;
 
-  constructor(effects: Effects) {
+  constructor(rows: OperationStore, effects: Effects) {
+    this.rows = rows;
     this.effects = effects;
-    this.sql = effects.storage.sql;
-  }
-
-  /** Those that have not ended, oldest first. */
-  active(): Operation[] {
-    return this.records("SELECT record FROM operations WHERE active = 1 ORDER BY id");
-  }
-
-  /** The one that has the server, or is next to have it; null when it is free. A deletion takes no lock there. */
-  holder(): Operation | null {
-    const holds = ({ kind, state }: Operation) => kind !== "delete" && (state === "running" || state === "queued");
-    return this.active().find(holds) ?? null;
-  }
-
-  /** Restores young enough to be undone, whose safety backups must stay. */
-  restores(): Restore[] {
-    const since = operationId(this.effects.clock() - 2 * UNDO_MS, () => new Uint8Array(18));
-    const recent = this.records("SELECT record FROM operations WHERE id > ? ORDER BY id", since);
-    return recent
-      .filter(({ kind }) => kind === "restore")
-      .map((each) => ({ ...each, safety: each.restore?.safety ?? null }));
-  }
-
-  isWayBack(key: string): boolean {
-    return isWayBack(this.restores(), key, this.effects.clock());
   }
 
   /** Writes the row; it runs when its turn has come. `queue_full` when too many wait. */
   request({ kind, target, actor, approval, restore, preview = null }: Request): Result<Operation, Problem> {
-    const full = queueRefusal(this.active());
+    const full = queueRefusal(this.rows.active());
     if (full) return fail(full);
-    // Ids sort in the order of asking, also within one millisecond.
-    const at = Math.max(this.effects.clock(), this.latest + 1);
-    this.latest = at;
+    const { id, at } = this.rows.next();
     const operation: Operation = {
-      id: operationId(at, this.effects.random),
+      id,
       kind,
       state: firstState(approval !== null),
       target,
@@ -148,19 +113,19 @@ export class Operations {
         outcome: null,
       },
     };
-    this.store(operation, approval ? "approval.requested" : null);
+    this.rows.write(operation, approval ? "approval.requested" : null);
     this.resume();
-    return ok(this.read(operation.id) ?? operation);
+    return ok(this.rows.read(operation.id) ?? operation);
   }
 
   /** A decision or a cancellation. */
   apply(id: string, event: OperationEvent, decider: OperationActor | null = null): Result<Operation, Problem> {
-    const operation = this.read(id);
+    const operation = this.rows.read(id);
     if (!operation) return fail(problem("operation_not_found"));
     const next = applied(operation, event);
     if (!next.ok) return next;
     const name = event.type === "granted" || event.type === "denied" || event.type === "expired" ? event.type : null;
-    this.store(next.value, name && `approval.${name}`, decider);
+    this.rows.write(next.value, name && `approval.${name}`, decider);
     this.resume();
     return next;
   }
@@ -168,11 +133,11 @@ export class Operations {
   /** Ends what was not approved in time, and starts what is next or was interrupted. */
   resume(): void {
     const now = this.effects.clock();
-    for (const operation of this.active()) {
+    for (const operation of this.rows.active()) {
       if (hasExpired(operation, now)) this.apply(operation.id, { type: "expired", at: now });
       else if (operation.state === "running" && !this.running.has(operation.id)) this.run(operation);
     }
-    const active = this.active();
+    const active = this.rows.active();
     const line = active.filter(({ kind }) => kind !== "delete");
     for (const deletion of active.filter(({ kind, state }) => kind === "delete" && state === "queued"))
       this.begin(deletion);
@@ -187,14 +152,8 @@ export class Operations {
     const deed = DEEDS[next.kind];
     if (deed)
       this.effects.attributions.intend(next.target.key, deed, { actor: factActor(next.actor), operation: next.id });
-    this.store(started.value, null);
+    this.rows.write(started.value, null);
     this.run(started.value);
-  }
-
-  /** Whether the server is being worked on, or is about to be: what waits for an approval does not count. */
-  get busy(): boolean {
-    this.unfinished ??= this.active();
-    return this.unfinished.some(({ state }) => state !== "awaiting_approval");
   }
 
   /** True while the server is to be asked for nothing that can wait. */
@@ -202,85 +161,22 @@ export class Operations {
     return this.hushing.size > 0;
   }
 
-  /** How many go before this one; null when it is not in line. A deletion waits for nobody. */
-  place({ id }: Operation): number | null {
-    this.unfinished ??= this.active();
-    return placeInQueue(
-      this.unfinished.filter(({ kind }) => kind !== "delete"),
-      id,
-    );
-  }
-
   /** Removes canaries that could not be removed when their operations ended. */
   async tidy(api: Parameters<typeof leftCanary>[0]): Promise<void> {
-    this.untidy ??= this.restores().filter((each) => isFinal(each) && !each.restore?.tidied);
+    this.untidy ??= this.rows.restores().filter((each) => isFinal(each) && !each.restore?.tidied);
     for (const each of this.untidy) {
       if (!(await leftCanary(api, each))) return;
       const { safety: _safety, ...operation } = each;
-      this.store({ ...operation, restore: operation.restore && { ...operation.restore, tidied: true } }, null);
+      this.rows.write({ ...operation, restore: operation.restore && { ...operation.restore, tidied: true } }, null);
     }
     this.untidy = [];
-  }
-
-  /** When the next approval expires, ms since the epoch. */
-  nextExpiry(): number | null {
-    this.unfinished ??= this.active();
-    const ends = this.unfinished.flatMap(({ state, approval }) =>
-      state === "awaiting_approval" && approval ? [approval.expires] : [],
-    );
-    return ends.length > 0 ? Math.min(...ends) : null;
-  }
-
-  read(id: string): Operation | null {
-    return this.records("SELECT record FROM operations WHERE id = ?", id)[0] ?? null;
-  }
-
-  /** Newest first; the cursor is the last id given out. */
-  list(request: PageRequest & OperationFilter, visible: (operation: Operation) => boolean): Page<Operation> {
-    const items: Operation[] = [];
-    const rows = this.sql.exec<{ record: string }>(
-      "SELECT record FROM operations WHERE id < ? ORDER BY id DESC",
-      request.cursor ?? "op_~",
-    );
-    for (const row of rows) {
-      const operation: Operation = JSON.parse(row.record);
-      if (request.state && operation.state !== request.state) continue;
-      if (request.kind && operation.kind !== request.kind) continue;
-      if (!visible(operation)) continue;
-      items.push(operation);
-      if (items.length > request.limit) break;
-    }
-    const shown = items.slice(0, request.limit);
-    return { items: shown, nextCursor: items.length > request.limit ? shown.at(-1)!.id : null };
-  }
-
-  /** The operation once it ended, or `until` is true of it, or after `seconds` at the latest. */
-  async wait(
-    id: string,
-    seconds: number,
-    until: (operation: Operation) => boolean = isFinal,
-  ): Promise<Operation | null> {
-    const end = this.effects.clock() + seconds * 1000;
-    for (;;) {
-      const operation = this.read(id);
-      const left = end - this.effects.clock();
-      if (!operation || isFinal(operation) || until(operation) || left <= 0) return operation;
-      let wake = () => {};
-      const changed = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      const waiters = this.waiting.get(id) ?? new Set();
-      this.waiting.set(id, waiters.add(wake));
-      await Promise.race([changed, this.effects.sleep(Math.min(left, 1_000))]);
-      waiters.delete(wake);
-    }
   }
 
   private run(operation: Operation): void {
     const run = this.drive(operation).finally(() => {
       this.running.delete(operation.id);
       this.hushing.delete(operation.id);
-      if (this.read(operation.id)?.state !== "running") this.resume();
+      if (this.rows.read(operation.id)?.state !== "running") this.resume();
     });
     this.running.set(operation.id, run);
     this.effects.detach(run);
@@ -296,10 +192,10 @@ export class Operations {
     if (!ended.ok) return;
     const deed = DEEDS[operation.kind];
     if (deed && ending.state === "failed") this.effects.attributions.withdraw(operation.target.key, deed);
-    this.store(ended.value, "ended");
+    this.rows.write(ended.value, "ended");
     this.untidy = null;
     this.effects.changed(ended.value);
-    this.prune();
+    this.rows.prune();
   }
 
   /** Null when the operation was canceled in the middle of its run. */
@@ -319,8 +215,8 @@ export class Operations {
   /** `operation` is the run's own copy; whoever else changes the row (a cancellation) ends the run's turn by its state. */
   private work(operation: Operation, lent: Lent): Work {
     const write = () => {
-      if (this.read(operation.id)?.state !== "running") throw CANCELED;
-      this.store(operation, null);
+      if (this.rows.read(operation.id)?.state !== "running") throw CANCELED;
+      this.rows.write(operation, null);
     };
     return {
       ...lent,
@@ -350,39 +246,6 @@ export class Operations {
       accepted: () => this.effects.ledger.append([restoreAccepted(operation)]),
     };
   }
-
-  /** The row and what it has to tell, in one transaction. */
-  private store(operation: Operation, tell: Parameters<typeof told>[1], decider: OperationActor | null = null): void {
-    this.unfinished = null;
-    this.effects.storage.transactionSync(() => {
-      this.sql.exec(
-        "INSERT OR REPLACE INTO operations (id, active, record) VALUES (?, ?, ?)",
-        operation.id,
-        isFinal(operation) ? 0 : 1,
-        JSON.stringify(operation),
-      );
-      this.effects.ledger.append(told(operation, tell, decider));
-    });
-    for (const wake of this.waiting.get(operation.id) ?? []) wake();
-  }
-
-  private records(query: string, ...bindings: string[]): Operation[] {
-    return this.sql
-      .exec<{ record: string }>(query, ...bindings)
-      .toArray()
-      .map((row) => JSON.parse(row.record));
-  }
-
-  private prune(): void {
-    this.sql.exec(
-      "DELETE FROM operations WHERE active = 0 AND id < (SELECT id FROM operations ORDER BY id DESC LIMIT 1 OFFSET ?)",
-      KEPT,
-    );
-  }
 }
 
 const failed = (error: Problem): Ending => ({ state: "failed", error });
-
-/** Nine base36 digits of milliseconds sort by time until the year 5188; the random rest keeps two of one moment apart. */
-const operationId = (at: number, random: Random): string =>
-  `op_${at.toString(36).padStart(9, "0")}${randomBase62(random, 10)}`;

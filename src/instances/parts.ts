@@ -25,6 +25,7 @@ import { keyHandlers } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
 import { Observer } from "./observer.ts";
 import { operationHandlers } from "./operation-handlers.ts";
+import { OperationStore } from "./operation-store.ts";
 import { type Lent, Operations } from "./operations.ts";
 import { Quotas } from "./quotas.ts";
 import { type Connected, Server } from "./server.ts";
@@ -100,8 +101,8 @@ export function buildParts(ground: Ground) {
       },
     });
   };
-  const operations = new Operations({
-    storage,
+  const rows = new OperationStore({ storage, ledger, clock, random, sleep });
+  const operations = new Operations(rows, {
     lent,
     attributions,
     ledger,

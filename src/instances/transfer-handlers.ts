@@ -69,7 +69,7 @@ export function transferHandlers({
       const taken = (code: "backup_name_exists" | "upload_reserved" | "backup_conflict") =>
         fail(problem(strict ? "backup_conflict" : code, { data: nameExists }));
       const claims = ({ target, restore }: Operation) => target.key === name || restore?.safetyKey === name;
-      if (transfers.holds(name) || operations.active().some(claims)) return taken("upload_reserved");
+      if (transfers.holds(name) || operations.rows.active().some(claims)) return taken("upload_reserved");
       const reservation = transfers.reserve(name, size, auditRow);
       if (!reservation) return taken("upload_reserved");
       await forget(name);

@@ -71,11 +71,11 @@ export class Watch {
     const soon = now + BUSY_LOOK_MS;
     const verdict = verdicts.nextAt() ?? never;
     const due = Math.min(
-      operations.busy ? soon : never,
+      operations.rows.busy ? soon : never,
       operations.hushed ? soon : this.nextLook(now),
       // One at a time, and none while the server is to be left alone.
-      verifier.busy || operations.hushed ? Math.max(verdict, soon) : verdict,
-      operations.nextExpiry() ?? never,
+      verifier.rows.busy || operations.hushed ? Math.max(verdict, soon) : verdict,
+      operations.rows.nextExpiry() ?? never,
       expiries.due,
       this.flushAt ?? never,
     );

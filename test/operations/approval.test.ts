@@ -75,11 +75,11 @@ describe("an approval", () => {
       const hasty = stage.key({ principal: "hasty", approval: ["backups:restore"], approvalSeconds: 60 });
       const soon = await stage.ask(restore("a.zip"), hasty);
       await stage.pass(61_000);
-      expect(stage.parts.operations.read(soon.id)?.state).toBe("expired");
+      expect(stage.parts.operations.rows.read(soon.id)?.state).toBe("expired");
       await stage.pass(830_000);
-      expect(stage.parts.operations.read(expires.id)?.state).toBe("awaiting_approval");
+      expect(stage.parts.operations.rows.read(expires.id)?.state).toBe("awaiting_approval");
       await stage.pass(20_000);
-      expect(stage.parts.operations.read(expires.id)?.state).toBe("expired");
+      expect(stage.parts.operations.rows.read(expires.id)?.state).toBe("expired");
       expect(await stage.refusal(approve(expires.id), boss)).toMatch(/approval_(expired|not_pending)/);
       expect(approvals(stage).filter((line) => !line.startsWith("approval.requested"))).toEqual([
         "approval.denied a.zip",

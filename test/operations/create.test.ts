@@ -126,9 +126,9 @@ describe("while a restore runs", () => {
       await stage.fake.make("other.zip", T0 - 60_000);
       await stage.pass(1_000);
       const asked = await stage.ask(restore("a.zip"));
-      const safety = stage.parts.operations.read(asked.id)!.restore!.safetyKey;
+      const safety = stage.parts.operations.rows.read(asked.id)!.restore!.safetyKey;
       const later = await stage.ask(create("later.zip"));
-      while (stage.parts.operations.read(asked.id)!.steps.every(({ name }) => name !== "sent")) await tick();
+      while (stage.parts.operations.rows.read(asked.id)!.steps.every(({ name }) => name !== "sent")) await tick();
       const upload = (name: string) => ({ do: "upload.reserve" as const, name, size: 10, strict: false });
       expect(await stage.refusal(remove("a.zip"))).toBe("backup_in_use");
       expect(await stage.refusal(remove(safety))).toBe("backup_in_use");
@@ -136,7 +136,7 @@ describe("while a restore runs", () => {
       expect(await stage.refusal(upload(safety))).toBe("upload_reserved");
       expect(await stage.refusal({ ...create("drop-in.zip"), surface: "api" })).toBe("upstream_busy");
       expect(await stage.refusal({ ...restore("other.zip"), surface: "api" })).toBe("upstream_busy");
-      expect(stage.parts.operations.read(later.id)?.state).toBe("queued");
+      expect(stage.parts.operations.rows.read(later.id)?.state).toBe("queued");
       expect((await stage.ended(asked)).state).toBe("succeeded");
       expect((await stage.ended(later)).state).toBe("succeeded");
       // SECURITY 19: the way back stays for a day.
@@ -151,7 +151,7 @@ describe("while a restore runs", () => {
       await stage.fake.make("a.zip", T0 - 60_000);
       await stage.pass(1_000);
       const asked = await stage.ask(restore("a.zip"));
-      while (stage.parts.operations.read(asked.id)!.steps.every(({ name }) => name !== "safety")) await tick();
+      while (stage.parts.operations.rows.read(asked.id)!.steps.every(({ name }) => name !== "safety")) await tick();
       await stage.fake.make("a.zip", T0 - 60_000);
       const ended = await stage.ended(asked);
       expect(ends(ended)).toBe("failed approval_changed");
@@ -202,7 +202,7 @@ describe("undo", () => {
       fake.world.backups.set(undone.restore!.safetyKey, { ...stored, modified: stored.modified + 5_000 });
       expect(await stage.refusal(undo(undone.id))).toBe("admitted");
       await stage.pass(60_000);
-      const last = stage.parts.operations.restores().at(-1)!;
+      const last = stage.parts.operations.rows.restores().at(-1)!;
       await fake.make(last.restore!.safetyKey, stage.time.now - 10_000);
       await stage.pass(60_000);
       expect(await stage.refusal(undo(last.id))).toBe("undo_unavailable");

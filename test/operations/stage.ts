@@ -173,9 +173,9 @@ async function build(
     },
     pass,
     async ended({ id }) {
-      while (!isFinal(parts.operations.read(id)!)) await tick();
+      while (!isFinal(parts.operations.rows.read(id)!)) await tick();
       await pass(15_000);
-      return parts.operations.read(id)!;
+      return parts.operations.rows.read(id)!;
     },
     hold: (call) =>
       new Promise((reached) => {
