@@ -74,7 +74,7 @@ export class Watch {
       operations.rows.busy ? soon : never,
       operations.hushed ? soon : this.nextLook(now),
       // One at a time, and none while the server is to be left alone.
-      verifier.rows.busy || operations.hushed ? Math.max(verdict, soon) : verdict,
+      verifier.busy || operations.hushed ? Math.max(verdict, soon) : verdict,
       operations.rows.nextExpiry() ?? never,
       expiries.due,
       this.flushAt ?? never,
@@ -105,7 +105,7 @@ export class Watch {
       expiries.run();
       this.deps.detach(configuration.reseal());
     }
-    const { busy } = operations;
+    const { busy } = operations.rows;
     if (operations.hushed) return;
     if (this.lookingSince === null && (busy || now >= this.nextLook(now))) {
       this.nudgedAt = null;
