@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { type AddressPolicy, decideResolved, isPublicReceiver, type WebhookAddress } from "./address.ts";
+import type { Deadlines } from "./deadlines.ts";
 import {
   ATTEMPT_TIMEOUT_MS,
   type Reason,
@@ -23,6 +24,7 @@ export type Net = {
   resolve: Resolver | null;
   policy: AddressPolicy;
   clock: Clock;
+  deadlines: Deadlines;
 };
 
 export type Target = {
@@ -65,15 +67,17 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
   if ("refused" in looked) return ended({ reason: looked.refused });
   const { url, ...init } = request;
   const over = new AbortController();
-  let timer = setTimeout(() => over.abort(new DOMException("late", "TimeoutError")), ATTEMPT_TIMEOUT_MS);
+  const { deadlines } = net;
+  let deadline = deadlines.within(ATTEMPT_TIMEOUT_MS, () => over.abort(new DOMException("late", "TimeoutError")));
   try {
     const response = await net.fetch(url, { ...init, redirect: "manual", signal: over.signal });
     const { status, headers } = response;
     const ms = net.clock() - since;
-    // The status decides; what follows must not hold the place of another attempt for long.
-    clearTimeout(timer);
-    timer = setTimeout(() => over.abort(), BODY_MS);
     const control = headers.get("webhook-delivery");
+    if (succeeded(status) && headers.get("content-length") === "0") return ended({ status, ms, control });
+    // The status decides; what follows must not hold the place of another attempt for long.
+    deadlines.lift(deadline);
+    deadline = deadlines.within(BODY_MS, () => over.abort());
     if (succeeded(status)) {
       await drain(response);
       return ended({ status, ms, control });
@@ -93,7 +97,7 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
   } catch (thrown) {
     return ended({ reason: await reasonOf(net, target.address, thrown, looked.addresses !== null) });
   } finally {
-    clearTimeout(timer);
+    deadlines.lift(deadline);
   }
 }
 

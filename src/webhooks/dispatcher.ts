@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
+import type { Sleep } from "../base/sleep.ts";
 import type { Attempted } from "./attempt.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 import type { Deliveries, Open } from "./deliveries.ts";
@@ -22,6 +23,10 @@ export const MOST_OPEN = 10_000;
 /** While anything is under way an alarm stands this far ahead: what a kill interrupts goes on then. */
 export const WATCH_MS = 5_000;
 
+/** How long a result may wait for others to be written with it, while requests beside it are under way. */
+const TOGETHER_MS = 2;
+
+type Landing = { open: Open; attempted: Attempted; startedAt: number; at: number };
 type Text = { event: FedEvent; judgedAt: number };
 
 type Deps = {
@@ -33,6 +38,7 @@ type Deps = {
   send: (event: { id: string; text: string }, at: number) => Promise<Attempted> | null;
   clock: Clock;
   random: Random;
+  sleep: Sleep;
   detach: (work: Promise<unknown>) => void;
   /** An alarm no later than `at`. */
   arm: (at: number) => void;
@@ -51,6 +57,8 @@ export class Dispatcher {
   private readonly wanting = new Set<number>();
   private readonly texts = new Map<number, Text>();
   private readonly flying = new Set<number>();
+  private readonly landings: Landing[] = [];
+  private settling = false;
   private readonly rate = new RateBucket();
   private tests = 0;
   private pulling = false;
@@ -221,23 +229,45 @@ export class Dispatcher {
   }
 
   private fly(open: Open, event: FedEvent, now: number): void {
-    const { deliveries, send, detach } = this.deps;
+    const { deliveries, send, detach, clock } = this.deps;
     deliveries.lease(open);
     const sent = send(event, now);
     if (!sent) return;
     this.left--;
     this.flying.add(open.seq);
-    detach(sent.then((attempted) => this.landed(open, attempted, now)));
+    detach(sent.then((attempted) => this.landed({ open, attempted, startedAt: now, at: clock() })));
   }
 
-  private landed(open: Open, attempted: Attempted, startedAt: number): void {
-    this.flying.delete(open.seq);
-    if (this.ended || this.deps.deliveries.open.get(open.seq) !== open) {
-      this.tick();
+  /**
+   * A commit waits for the disk, so the results of requests that come back together are written together. Until then
+   * their places stay taken: no more than `WIDTH` requests are ever without a durable result.
+   */
+  private landed(landing: Landing): void {
+    this.landings.push(landing);
+    if (this.landings.length === this.flying.size) {
+      this.settle();
       return;
     }
-    const { deliveries, log, store, clock, random } = this.deps;
-    const at = clock();
+    if (this.settling) return;
+    this.settling = true;
+    this.deps.detach(
+      this.deps.sleep(TOGETHER_MS).then(() => {
+        this.settling = false;
+        this.settle();
+      }),
+    );
+  }
+
+  private settle(): void {
+    if (this.landings.length === 0) return;
+    for (const landing of this.landings.splice(0)) this.record(landing);
+    this.tick();
+  }
+
+  private record({ open, attempted, startedAt, at }: Landing): void {
+    this.flying.delete(open.seq);
+    const { deliveries, log, store, random } = this.deps;
+    if (this.ended || deliveries.open.get(open.seq) !== open) return;
     const { memory } = store;
     const outcome = { status: attempted.status, retryAfterMs: attempted.retryAfterMs, control: attempted.control };
     const next = afterAttempt(
@@ -257,7 +287,6 @@ export class Dispatcher {
     const disabling = next.disable ? this.reasonToDisable(next.disable, next.health.failingSince) : memory.disabling;
     if (disabling !== memory.disabling || !sameHealth(next.health, memory.health))
       store.remember({ ...memory, health: next.health, disabling });
-    this.tick();
   }
 
   private reasonToDisable(cause: Disabling["cause"], failingSince: number | null): Disabling {

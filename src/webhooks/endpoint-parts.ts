@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { sealer } from "../base/seal.ts";
+import type { Sleep } from "../base/sleep.ts";
 import type { EventType } from "../ledger/event-types.ts";
 import { type AddressPolicy, readAddress } from "./address.ts";
 import { type Attempted, attempt, type Net, type Target, whereTo } from "./attempt.ts";
@@ -24,6 +25,7 @@ export type EndpointGround = {
   pull: (request: PullRequest) => Promise<Pulled>;
   clock: Clock;
   random: Random;
+  sleep: Sleep;
   detach: (work: Promise<unknown>) => void;
   arm: (at: number) => void;
   forgotten: () => void;

@@ -4,6 +4,7 @@ import type { Problem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
 import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
+import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
 import { migrate, storedVersion } from "../instances/schema.ts";
 import type { EventType } from "../ledger/event-types.ts";
@@ -184,7 +185,9 @@ export class Endpoint extends DurableObject<Bindings> {
       pull: (request) => instance.pull(id, request),
       clock: systemClock,
       random: secureRandom,
-      detach: (work) => this.ctx.waitUntil(work),
+      sleep: systemSleep,
+      // An object lives as long as its requests do; `waitUntil` would only cost.
+      detach: (work) => void work.catch(() => console.error("an endpoint's work ended with an error")),
       arm: (at) => this.arm(at),
       forgotten: () => this.ctx.waitUntil(this.wipe()),
     });

@@ -1,8 +1,10 @@
 import type { Clock } from "../base/clock.ts";
+import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
 import type { Settings } from "../settings.ts";
 import type { AddressPolicy } from "./address.ts";
 import type { Net } from "./attempt.ts";
+import { Deadlines } from "./deadlines.ts";
 import { dnsOverHttps } from "./resolver.ts";
 
 const REACH_MS = 3_000;
@@ -28,6 +30,7 @@ export function netOf(env: Bindings, settings: Settings, clock: Clock): Net {
     resolve: settings.resolver === null ? null : dnsOverHttps(settings.resolver, out, clock),
     policy: addressPolicy(settings),
     clock,
+    deadlines: new Deadlines(clock, systemSleep),
   };
 }
 
