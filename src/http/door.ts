@@ -73,6 +73,16 @@ export async function presented(c: AppContext): Promise<Problem | null> {
   return known.ok ? null : known.error;
 }
 
+/** The refusal of a credential that is not alive, whatever it asks for; null for a living one and the administrator. */
+export async function refusalOfCredential(c: AppContext): Promise<Problem | null> {
+  const known = await recognise(c, headerOf(c));
+  if (!known.ok) return known.error;
+  if (known.value.kind === "admin") return null;
+  const visitor = { instanceId: known.value.instance, caller: callerOf(c, credentialOf(known.value)) };
+  const self = await perform(c, visitor, { do: "keys.self" });
+  return self.ok ? null : self.error;
+}
+
 /** `offered` is what the call itself holds, when it is not the header; `named` the instance, when no header names it. */
 type Visit = { offered?: Offered | null; named?: string };
 

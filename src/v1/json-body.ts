@@ -1,8 +1,9 @@
 import type { MiddlewareHandler } from "hono";
 import { fromUtf8 } from "../base/encoding.ts";
-import { problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
 import { parseJson, readBody } from "../http/body.ts";
 import { type AppEnv, refuse } from "../http/context.ts";
+import { refusalOfCredential } from "../http/door.ts";
 
 /** More than any request to `/v1` needs: ten extra headers of 4 KiB are the largest. */
 const BODY_LIMIT = 256 << 10;
@@ -15,13 +16,16 @@ const JSON_TYPE = /^application\/([\w.+-]+\+)?json\s*(;|$)/i;
 export const jsonBody = (optional: boolean): MiddlewareHandler<AppEnv> =>
   async function readJson(c, next) {
     const bytes = await readBody(c.req.raw, BODY_LIMIT);
-    if (bytes === null) return refuse(c, problem("body_too_large", { hint: "A JSON body may have 256 KiB." }));
-    const empty = bytes.byteLength === 0;
-    if (!(empty && optional)) {
-      if (!JSON_TYPE.test(c.req.header("content-type") ?? "")) return refuse(c, problem("media_type_refused"));
-      if (parseJson(bytes) === undefined) return refuse(c, problem("body_unreadable"));
-    }
+    const empty = bytes?.byteLength === 0;
+    const refusal = empty && optional ? null : refusalOf(bytes, c.req.header("content-type") ?? "");
+    if (refusal) return refuse(c, (await refusalOfCredential(c)) ?? refusal);
     // The validator finds what was read already.
-    c.req.bodyCache.text = Promise.resolve(empty ? "{}" : fromUtf8(bytes)) as never;
+    c.req.bodyCache.text = Promise.resolve(empty || !bytes ? "{}" : fromUtf8(bytes)) as never;
     await next();
   };
+
+function refusalOf(bytes: Uint8Array | null, type: string): Problem | null {
+  if (bytes === null) return problem("body_too_large", { hint: "A JSON body may have 256 KiB." });
+  if (!JSON_TYPE.test(type)) return problem("media_type_refused");
+  return parseJson(bytes) === undefined ? problem("body_unreadable") : null;
+}

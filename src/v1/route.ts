@@ -4,7 +4,7 @@ import type { Scope } from "../access/scope.ts";
 import type { FieldProblem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
 import { type AppContext, type AppEnv, refuse } from "../http/context.ts";
-import { presented } from "../http/door.ts";
+import { presented, refusalOfCredential } from "../http/door.ts";
 import { jsonBody } from "./json-body.ts";
 
 export type Relay = OpenAPIHono<AppEnv>;
@@ -97,11 +97,15 @@ export function serve<P extends z.ZodObject, Q extends z.ZodObject, B extends z.
     const valid = c.req.valid.bind(c.req) as (target: string) => never;
     return { params: valid("param"), query: valid("query"), body: valid("json") };
   };
-  app.openapi(config, ((c: AppContext) => {
-    if (!row.idempotent && c.req.header("idempotency-key") !== undefined)
-      return refuse(c, problem("idempotency_unsupported"));
-    return handle(c, validated(c));
-  }) as never);
+  app.openapi(
+    config,
+    ((c: AppContext) => {
+      if (!row.idempotent && c.req.header("idempotency-key") !== undefined)
+        return refuse(c, problem("idempotency_unsupported"));
+      return handle(c, validated(c));
+    }) as never,
+    (row.scope === "public" ? refusedInput : refusedToSomebody) as never,
+  );
 }
 
 const credential = createMiddleware<AppEnv>(async (c, next) => {
@@ -143,6 +147,13 @@ export function refusedInput(result: Validation, c: AppContext): Response | unde
   };
   note(result.error.issues, []);
   return refuse(c, problem("invalid_request", { data }));
+}
+
+/** What is wrong with a request is told only to a living credential. */
+async function refusedToSomebody(result: Validation, c: AppContext): Promise<Response | undefined> {
+  if (result.success) return undefined;
+  const dead = await refusalOfCredential(c);
+  return dead ? refuse(c, dead) : refusedInput(result, c);
 }
 
 type Issue = z.core.$ZodIssue;

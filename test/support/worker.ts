@@ -15,6 +15,23 @@ import { type FakeOptions, FakeUpstream } from "../harness/fake/upstream.ts";
 export const bindings = env as unknown as Bindings;
 const worker = (exports as unknown as { default: Fetcher }).default;
 
+const realNow = Date.now.bind(Date);
+let ahead = 0;
+Date.now = () => realNow() + ahead;
+
+/** The one clock of relay and fakes. It goes on from wherever a test sets it. */
+export const clock = {
+  set(at: number): void {
+    ahead = at - realNow();
+  },
+  forward(ms: number): void {
+    ahead += ms;
+  },
+  reset(): void {
+    ahead = 0;
+  },
+};
+
 const servers = new Map<string, FakeUpstream>();
 let made = 0;
 
@@ -64,7 +81,7 @@ export async function call(path: string, request: Call = {}): Promise<Answer> {
     },
     body: body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body),
   });
-  const text = await answer.text();
+  const text = new TextDecoder().decode(await answer.arrayBuffer());
   let json: unknown = null;
   try {
     json = JSON.parse(text);
@@ -77,7 +94,9 @@ export async function call(path: string, request: Call = {}): Promise<Answer> {
 export type TestInstance = TestServer & {
   id: string;
   name: string;
-  stub: DurableObjectStub<Instance>;
+  readonly stub: DurableObjectStub<Instance>;
+  /** Ends the object without a word, as a kill does; the next call finds a new one over the same storage. */
+  kill(): Promise<void>;
   /** The 201 it was registered with. */
   registered: Answer["json"];
   /** The administrator asking this instance. */
@@ -100,7 +119,15 @@ export async function anInstance(options: FakeOptions = {}, more: Record<string,
     ...server,
     id,
     name,
-    stub: bindings.INSTANCE.getByName(id),
+    // Asked for each time: a stub does not outlive its object.
+    get stub() {
+      return bindings.INSTANCE.getByName(id);
+    },
+    async kill() {
+      await runInDurableObject(bindings.INSTANCE.getByName(id), (_object, state) => state.abort("killed")).catch(
+        () => undefined,
+      );
+    },
     registered: answer.json,
     admin: (path, request = {}) => call(path, { instance: name, ...request }),
     async mint(request = {}, as) {
