@@ -31,6 +31,8 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          // Tests that mostly wait run beside each other: what they wait for costs nothing.
+          maxConcurrency: 40,
         },
       },
     ],

@@ -32,7 +32,7 @@ const headFaults: Record<number, ProblemCode> = {
 };
 
 /** Longest wait for the words of a refusal once its status is known, in ms. */
-const WORDS_MS = 5_000;
+const WORDS_MS = 3_000;
 
 type Sent = { response: Response /** Closes the connection. */; close: () => void };
 

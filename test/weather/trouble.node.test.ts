@@ -1,0 +1,264 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ProblemCode, problems } from "../../src/base/problems.ts";
+import type { CallName } from "../harness/fake/calls.ts";
+import type { Fault, FaultKind } from "../harness/fake/faults.ts";
+import type { FakeOptions } from "../harness/fake/upstream.ts";
+import { startRelay, type TestRelay } from "../harness/relay.ts";
+import { admin } from "../support/relay-client.ts";
+import { type Deed, type Front, KEPT, kept, openFront } from "./front.ts";
+import { expectNothingRaw, expectTold } from "./told.ts";
+
+/** Asks the relay and is asked by nobody: whoever follows a redirect brings a token here. */
+const elsewhere = createServer((incoming, outgoing) => {
+  visitors.push(`${incoming.method} ${incoming.url} ${JSON.stringify(incoming.headers)}`);
+  outgoing.end("[]");
+});
+const visitors: string[] = [];
+let relay: TestRelay;
+const fronts: Front[] = [];
+
+async function front(name: string, options?: FakeOptions): Promise<Front> {
+  const opened = await openFront(relay, name, options);
+  fronts.push(opened);
+  return opened;
+}
+
+beforeAll(async () => {
+  relay = await startRelay();
+  await new Promise<void>((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
+});
+afterAll(async () => {
+  await relay?.stop();
+  await Promise.all(fronts.map(({ server }) => server.stop()));
+  await new Promise((resolve) => elsewhere.close(resolve));
+});
+
+const redirect = (): FaultKind => ({
+  kind: "redirect",
+  to: `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/moved-to`,
+});
+
+type Trouble = {
+  /** Made when the test runs: the redirect needs the address. */
+  fault: () => FaultKind;
+  /** What every call is told. */
+  code: ProblemCode;
+  /** What the relay cannot know the end of: a deletion is then looked for, in vain. */
+  unclear?: true;
+  /** Calls that do not touch what is in trouble. */
+  fine?: Deed[];
+};
+
+const troubles: Record<string, Trouble> = {
+  down: { fault: () => ({ kind: "down" }), code: "upstream_unreachable", unclear: true },
+  closing: { fault: () => ({ kind: "reset" }), code: "upstream_unreachable", unclear: true },
+  "ip-list": { fault: () => ({ kind: "ipRefused" }), code: "upstream_address_refused" },
+  "rate-limit": { fault: () => ({ kind: "rateLimited" }), code: "upstream_rate_limited" },
+  "html-403": { fault: () => ({ kind: "html", status: 403 }), code: "upstream_proxy_refused" },
+  "html-502": { fault: () => ({ kind: "html", status: 502 }), code: "upstream_proxy_failed", unclear: true },
+  "html-524": { fault: () => ({ kind: "html", status: 524 }), code: "upstream_timeout", unclear: true },
+  "broken-json": { fault: () => ({ kind: "invalidJson" }), code: "upstream_invalid", unclear: true },
+  "huge-json": { fault: () => ({ kind: "hugeJson", bytes: 17 << 20 }), code: "upstream_too_large", unclear: true },
+  redirect: { fault: redirect, code: "upstream_redirected" },
+  "dead-token": { fault: () => ({ kind: "deadToken" }), code: "upstream_unauthorized" },
+  "s3-down": { fault: () => ({ kind: "s3Down" }), code: "upstream_storage_failed", unclear: true, fine: ["health"] },
+};
+
+/** The deletion first: later nobody knows any more what there is to delete. */
+const everyDeed: Deed[] = [
+  ...["delete", "list", "page", "create", "generate", "upload", "put", "download", "head"],
+  ...["restore", "dryRun", "health", "check"],
+] as Deed[];
+
+/** The server is fine again: everything is as it was, and nothing is under way. */
+async function expectUntouched(it: Front, before: Record<string, string>): Promise<void> {
+  it.server.fake.faults.clear();
+  for (const { state } of await it.operations()) expect(["failed", "unknown"]).toContain(state);
+  expect(kept(it)).toEqual(before);
+  expect(it.server.fake.world.canaries.size).toBe(0);
+}
+
+/** Registering a server in trouble is refused with its reason, and leaves no instance behind. */
+async function expectNotRegistered({ server, name }: Front, code: ProblemCode): Promise<void> {
+  const { email, password } = server.fake;
+  const body = { name: `${name}-again`, url: server.url, credential: { email, password } };
+  const refused = await admin(relay, "/v1/instances", { body });
+  expect(refused.status).toBe(422);
+  expect(await refused.json()).toMatchObject({ code: "check_failed", hint: problems[code].hint });
+  expect((await admin(relay, `/v1/instances/${name}-again`)).status).toBe(404);
+}
+
+describe.concurrent("a server in trouble", () => {
+  for (const [name, trouble] of Object.entries(troubles)) {
+    it(`${name}: every call is told ${trouble.code}, and nothing is half done`, async () => {
+      const it = await front(name);
+      const before = kept(it);
+      it.server.fake.faults.add(trouble.fault());
+      for (const deed of everyDeed) {
+        const outcome = await it.act(deed);
+        if (trouble.fine?.includes(deed)) expect(outcome.status).toBe(200);
+        else if (deed === "delete" && trouble.unclear) expectTold(it, outcome, "delete_unsettled");
+        else if (deed === "head") expect(outcome.status).toBe(problems[trouble.code].status);
+        else if (deed === "check")
+          expect(outcome).toMatchObject({ status: 200, code: trouble.code, hint: problems[trouble.code].hint });
+        else expectTold(it, outcome, trouble.code);
+        expectNothingRaw(it, outcome);
+      }
+      await expectNotRegistered(it, trouble.code);
+      await expectUntouched(it, before);
+      expect(visitors).toEqual([]);
+    });
+  }
+});
+
+/** What each call is told when it alone is struck, and everything around it works. */
+const struck: Record<string, [fault: () => FaultKind, told: { [D in Deed]?: ProblemCode }]> = {
+  cut: [
+    () => ({ kind: "reset" }),
+    {
+      create: "create_lost",
+      upload: "upstream_unreachable",
+      put: "upstream_unreachable",
+      download: "upstream_unreachable",
+      delete: "delete_lost",
+    },
+  ],
+  "proxy-gives-up": [
+    () => ({ kind: "html", status: 524 }),
+    {
+      create: "create_lost",
+      upload: "upstream_timeout",
+      put: "upstream_timeout",
+      download: "upstream_timeout",
+      delete: "delete_lost",
+    },
+  ],
+  redirected: [
+    redirect,
+    {
+      create: "upstream_redirected",
+      upload: "upstream_redirected",
+      put: "upstream_redirected",
+      download: "upstream_redirected",
+      restore: "upstream_redirected",
+      delete: "upstream_redirected",
+    },
+  ],
+  "not-understood": [
+    () => ({ kind: "invalidJson" }),
+    { create: "create_lost", download: "upstream_invalid", delete: "delete_lost" },
+  ],
+  "too-large": [
+    () => ({ kind: "hugeJson", bytes: 2 << 20 }),
+    { create: "create_lost", download: "upstream_invalid", delete: "delete_lost" },
+  ],
+  "store-away": [
+    () => ({ kind: "s3Down" }),
+    {
+      create: "upstream_storage_failed",
+      upload: "upstream_storage_failed",
+      put: "upstream_storage_failed",
+      download: "upstream_storage_failed",
+      delete: "backup_deleted",
+    },
+  ],
+  vanished: [() => ({ kind: "vanish" }), { download: "backup_not_found" }],
+  // Its 204 comes before it is sent; what became of it is in the operation.
+  "restore-cut": [() => ({ kind: "reset" }), { restore: "restore_failed" }],
+  "restore-busy": [() => ({ kind: "rateLimited" }), { restore: "upstream_rate_limited" }],
+};
+
+const callOf = (deed: Deed): CallName => (deed === "put" ? "upload" : (deed as CallName));
+
+describe.concurrent("a call that is struck alone", () => {
+  for (const [name, [fault, told]] of Object.entries(struck)) {
+    it(`${name}: is told what became of it, and nothing is half done`, async () => {
+      const it = await front(name);
+      const before = kept(it);
+      for (const [deed, code] of Object.entries(told) as [Deed, ProblemCode][]) {
+        it.server.fake.faults.add({ ...fault(), on: callOf(deed) } as Fault);
+        const outcome = await it.act(deed);
+        if (deed === "restore") {
+          expect(outcome.status).toBe(204);
+          expect((await it.operations())[0]).toMatchObject({ state: "failed", error: { code } });
+        } else expectTold(it, outcome, code);
+        it.server.fake.faults.clear();
+      }
+      const made = Object.keys(kept(it)).filter((key) => key.startsWith("pre_restore_"));
+      expect(made.length).toBe("restore" in told ? 1 : 0);
+      for (const key of made) it.server.fake.remove(key);
+      if (name === "vanished") await it.server.fake.make(KEPT);
+      else await expectUntouched(it, before);
+      expect(visitors).toEqual([]);
+    });
+  }
+});
+
+describe.concurrent("a credential that ends", () => {
+  it("a dead token is replaced by one login, unseen by whoever calls", async () => {
+    const it = await front("revoked");
+    for (const deed of ["list", "health", "upload", "put", "download", "create", "dryRun", "delete"] as Deed[]) {
+      const before = it.asked("login");
+      it.server.fake.revokeTokens();
+      expect((await it.act(deed)).status).toBeLessThan(300);
+      expect(it.asked("login") - before).toBe(1);
+    }
+  });
+
+  it("a changed password is tried once, and everybody is told who can mend it", async () => {
+    const it = await front("password-changed");
+    it.server.fake.world.superuser.password = "another one";
+    it.server.fake.revokeTokens();
+    const before = it.asked("login");
+    for (const deed of ["list", "health", "upload", "put", "download", "create", "dryRun"] as Deed[])
+      expectTold(it, await it.act(deed), "upstream_unauthorized");
+    expect(it.asked("login") - before).toBe(1);
+    it.server.fake.world.superuser.password = it.server.fake.password;
+  });
+});
+
+describe.concurrent("a server that does not answer", () => {
+  const silent: Fault = { kind: "slow", ms: 20_000 };
+  const trickle: Fault = { kind: "trickle", bytes: 1, everyMs: 1_500 };
+
+  it("is given up on after a time, call by call", async () => {
+    const it = await front("silent");
+    it.server.fake.faults.add(silent);
+    const given = await Promise.all([it.act("health"), it.act("check"), it.act("download")]);
+    expectTold(it, given[0], "upstream_timeout");
+    expect(given[1]).toMatchObject({ status: 200, code: "upstream_timeout" });
+    expectTold(it, given[2], "upstream_timeout");
+  });
+
+  it("is asked three things at once; the next are told to come again, and downloads open all the same", async () => {
+    const it = await front("hanging");
+    it.server.fake.faults.add({ ...silent, on: "health" });
+    const asked = Array.from({ length: 5 }, () => it.act("health"));
+    await expect.poll(() => it.asked("health") >= 5).toBe(true);
+    expect((await it.act("download")).status).toBe(200);
+    const told = await Promise.all(asked);
+    const saturated = told.filter(({ code }) => code === "upstream_saturated");
+    for (const outcome of saturated) expectTold(it, outcome, "upstream_saturated");
+    expect(told.filter(({ code }) => code === "upstream_timeout").length).toBe(3);
+    expect(saturated.length).toBe(2);
+  });
+
+  it("or that answers at a trickle, is given up on as well", async () => {
+    const it = await front("trickling");
+    it.server.fake.faults.add({ ...trickle, on: ["health", "fileToken"] });
+    const [health, download] = await Promise.all([it.act("health"), it.act("download")]);
+    expectTold(it, health, "upstream_timeout");
+    expectTold(it, download, "upstream_timeout");
+  });
+
+  it("whose refusal trickles, is judged by its status, while a file that trickles is waited for", async () => {
+    const it = await front("trickling-download");
+    it.server.fake.faults.add({ ...trickle, on: "download" }, { kind: "html", status: 502, on: "download" });
+    expectTold(it, await it.act("download"), "upstream_proxy_failed");
+    it.server.fake.faults.clear();
+    it.server.fake.faults.add({ kind: "trickle", bytes: 400, everyMs: 200, on: "download" });
+    expect(await it.act("download")).toMatchObject({ status: 200, whole: true });
+  });
+});
