@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { admin } from "../support/relay-client.ts";
 import * as says from "./answers.ts";
-import { type Act, conformance, fourBackups, row, type Stages } from "./conform.ts";
+import { type Act, conformance, difference, fourBackups, row, type Stages } from "./conform.ts";
 import { type Side, type Stage, versions, type Who } from "./stage.ts";
 
 const remove =
@@ -83,13 +83,15 @@ conformance(
   (stageOf) => {
     describe("done for real", () => {
       for (const version of versions)
-        describe(`PocketBase ${version}`, { concurrent: true }, () => restoring(version, stageOf));
+        describe(`PocketBase ${version}`, { concurrent: true }, () => {
+          describe("brings the data back", { concurrent: false }, () => restoring(version, stageOf));
+        });
     });
   },
 );
 
 /** Makes a backup and a user that it does not hold, restores it, and waits until that user is gone. */
-async function restoredBy(side: Side, stage: Stage): Promise<void> {
+async function restoredBy(side: Side, stage: Stage, meanwhile = async () => {}): Promise<void> {
   const users = stage.direct.superuser.pb.collection("users");
   await side.superuser.pb.backups.create("before.zip");
   const later = await users.create({
@@ -98,6 +100,7 @@ async function restoredBy(side: Side, stage: Stage): Promise<void> {
     passwordConfirm: "only-a-user-1",
   });
   expect(await side.superuser.pb.backups.restore("before.zip")).toBe(true);
+  await meanwhile();
   for (const until = Date.now() + 40_000; Date.now() < until; ) {
     const seen = await users.getOne(later.id).then(
       () => "there",
@@ -111,14 +114,22 @@ async function restoredBy(side: Side, stage: Stage): Promise<void> {
 }
 
 function restoring(version: string, stageOf: Stages): void {
-  it("a restore brings the data back, on the server and through the relay", async () => {
+  it("on the server itself", async () => {
     const stage = stageOf(version);
     await stage.store.reset([]);
     await restoredBy(stage.direct, stage);
     expect(await stage.store.names()).toEqual(["before.zip"]);
+  });
 
+  difference("restore-alone", "through the relay, and nothing else is done until then", async () => {
+    const stage = stageOf(version);
     await stage.store.reset([]);
-    await restoredBy(stage.behind, stage);
+    const { backups } = stage.behind.superuser.pb;
+    await restoredBy(stage.behind, stage, async () => {
+      await expect(backups.create("next.zip")).rejects.toMatchObject({ response: says.busy });
+      await expect(backups.restore("before.zip")).rejects.toMatchObject({ response: says.busy });
+      await expect(backups.delete("before.zip")).rejects.toMatchObject({ response: says.inUse });
+    });
     const stored = await stage.store.names();
     expect(stored).toEqual(["before.zip", expect.stringMatching(/^pre_restore_\w+\.zip$/)]);
     expect(await lastRestore(stage)).toMatchObject({

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { defaultVersion } from "../../scripts/pocketbase-versions.ts";
 import { admin } from "../support/relay-client.ts";
 import { raw } from "./client.ts";
 import { openStages, type Stage, versions } from "./stage.ts";
@@ -61,7 +62,7 @@ describe.each(versions)("a backup's way through the relay, PocketBase %s", (vers
     expect(sha256(Buffer.concat(pieces))).toBe(sha256(own));
   });
 
-  it("uploaded back under another name it is the same file, and the server restores nothing by it", async () => {
+  it("uploaded back under another name it is the same file still", async () => {
     const stage = stageOf(version);
     const own = await stage.store.read("whole.zip");
     const { pb } = stage.behind.superuser;
@@ -73,18 +74,18 @@ describe.each(versions)("a backup's way through the relay, PocketBase %s", (vers
     await pb.backups.delete("copy é.zip");
     expect(await stage.store.names()).toEqual(["whole.zip"]);
   });
+});
 
-  it("among 10,000 others it is found, listed as the server lists it, and taken out", async () => {
-    const stage = stageOf(version);
-    await stage.store.reset([]);
-    await fill(stage.store, "many", MANY);
-    const { pb } = stage.behind.superuser;
-    const listed = await pb.backups.getFullList();
-    expect(listed.length).toBe(MANY);
-    expect(listed).toEqual(await stage.direct.superuser.pb.backups.getFullList());
-    const page = await admin(stage.relay, "/v1/backups?limit=2&sort=key", { instance: stage.instance });
-    expect(await page.json()).toMatchObject({ items: [{ key: "many-00000.zip" }, { key: "many-00001.zip" }] });
-    await pb.backups.delete("many-09999.zip");
-    expect((await pb.backups.getFullList()).length).toBe(MANY - 1);
-  });
+it("a backup among 10,000 is found, listed as the server lists it, and taken out", async () => {
+  const stage = stageOf(defaultVersion);
+  await stage.store.reset([]);
+  await fill(stage.store, "many", MANY);
+  const { pb } = stage.behind.superuser;
+  const listed = await pb.backups.getFullList();
+  expect(listed.length).toBe(MANY);
+  expect(listed).toEqual(await stage.direct.superuser.pb.backups.getFullList());
+  const page = await admin(stage.relay, "/v1/backups?limit=2&sort=key", { instance: stage.instance });
+  expect(await page.json()).toMatchObject({ items: [{ key: "many-00000.zip" }, { key: "many-00001.zip" }] });
+  await pb.backups.delete("many-09999.zip");
+  expect((await pb.backups.getFullList()).length).toBe(MANY - 1);
 });

@@ -47,9 +47,9 @@ export type Stage = {
 
 /**
  * `hold-fail`, `hold-make`: stays in the hook (the lock is held) until the mode changes, then fails or goes on. `fail`
- * throws before the file is made, `fail-late` after; `swallow` never makes it; `rename` makes it under another name.
+ * throws before the file is made, `fail-late` after; `rename` makes it under another name.
  */
-export type HookMode = "hold-fail" | "hold-make" | "fail" | "fail-late" | "swallow" | "rename";
+export type HookMode = "hold-fail" | "hold-make" | "fail" | "fail-late" | "rename";
 
 const HOOK = `onBackupCreate((e) => {
   const read = () => { try { return toString($os.readFile($os.getenv("RELAY_HOOK_MODE"))) } catch { return "" } };
@@ -57,7 +57,7 @@ const HOOK = `onBackupCreate((e) => {
   if (mode.startsWith("hold")) while (read() === mode) sleep(5);
   if (mode === "fail" || mode === "hold-fail") throw new BadRequestError("by the hook");
   if (mode === "rename") e.name = "renamed by hook.zip";
-  if (mode !== "swallow") e.next();
+  e.next();
   if (mode === "fail-late") throw new BadRequestError("by the hook");
 });
 `;
@@ -65,14 +65,17 @@ const HOOK = `onBackupCreate((e) => {
 const userPassword = "only-a-user-0";
 
 /** One relay and a server of each version behind it, every credential made. Ends with `close`. */
-export async function openStages(missingScope: string): Promise<{ stages: Stage[]; close(): Promise<void> }> {
+export async function openStages(
+  missingScope: string,
+  ofVersions: readonly string[] = versions,
+): Promise<{ stages: Stage[]; close(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), "relay-conformance-"));
   await mkdir(join(folder, "hooks"));
   await writeFile(join(folder, "hooks", "hold.pb.js"), HOOK);
   const mode = (version: string) => join(folder, `mode-${version}`);
   const [relay, ...servers] = await Promise.all([
     startRelay(),
-    ...versions.map((version) =>
+    ...ofVersions.map((version) =>
       startPocketBase({ version, hooksDir: join(folder, "hooks"), env: { RELAY_HOOK_MODE: mode(version) } }),
     ),
   ]);

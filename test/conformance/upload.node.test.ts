@@ -45,6 +45,12 @@ const formBySdk: Act = (side) => {
 const stored = (...after: string[]) => ({ after });
 const one = form(file("test"));
 const framed = multipart([file("test")]);
+const encoded: Act = (side) =>
+  side.raw("POST", "/api/backups/upload", {
+    as: "S",
+    headers: { "content-type": framed.contentType, "content-encoding": "gzip" },
+    body: framed.body,
+  });
 const unended = multipart([file("test")], { end: false });
 const zeros = Buffer.alloc((32 << 20) + 100);
 const names = ["My Backup (1).ZIP", "é 日本.zip", "a#b?c%.zip", "@x.zip", "a+b;c&d'e.zip", "q%22b.zip"];
@@ -149,6 +155,10 @@ conformance({ call: "upload", missingScope: "backups:upload" }, [
   row("of two files", form(file("first.zip"), file("second.zip")), 204, undefined, {
     after: ["first.zip"],
     relay: { differs: "one-file", status: 400, body: { data: {} }, after: [] },
+  }),
+  row("with a Content-Encoding", encoded, 204, undefined, {
+    after: ["test"],
+    relay: { differs: "upload-encoding", status: 415, body: { data: {} }, after: [] },
   }),
   row("of a name of 250 bytes", form(long(250)), 400, says.uploadFailed),
   row("of a name of 300 bytes", form(long(300)), 400, says.fileExists),
