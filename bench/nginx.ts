@@ -20,13 +20,26 @@ export type NginxOptions = {
   upstream: string;
   /** URL paths served from disk instead. */
   files?: Record<string, string>;
+  /** With what its manual offers for large bodies: large buffers, no temporary files. */
+  tuned?: boolean;
 };
+
+const tuning = `
+      proxy_buffer_size 64k;
+      proxy_buffers 16 64k;
+      proxy_busy_buffers_size 256k;
+      proxy_max_temp_file_size 0;
+      proxy_request_buffering off;`;
 
 /**
  * The configuration of a reverse proxy as Debian ships nginx (a worker per core, sendfile), with what every guide adds
  * for speed: kept connections to the server, HTTP/1.1 there, no body limit. Everything it writes stays in `folder`.
  */
-export function nginxConfig(folder: string, port: number, { upstream, files = {} }: NginxOptions): string {
+export function nginxConfig(
+  folder: string,
+  port: number,
+  { upstream, files = {}, tuned = false }: NginxOptions,
+): string {
   const served = Object.entries(files).map(
     ([path, file]) => `    location = ${path} { alias ${file}; default_type application/zip; }`,
   );
@@ -51,12 +64,18 @@ ${served.join("\n")}
     location / {
       proxy_pass http://server;
       proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      proxy_set_header Connection "";${tuned ? tuning : ""}
     }
   }
 }
 `;
 }
+
+/** Both peers that large bodies are measured against, by the name in the tables. */
+export const nginxes = [
+  ["nginx", false],
+  ["nginx, tuned", true],
+] as const;
 
 /** Starts nginx in a folder of its own below `workFolder`, on a free port of 127.0.0.1. */
 export async function startNginx(workFolder: string, options: NginxOptions): Promise<Peer> {

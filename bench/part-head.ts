@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { mintKey } from "../test/support/relay-client.ts";
 import { startBareWorker } from "./bare-worker.ts";
 import { startCountingProxy } from "./counting-proxy.ts";
 import { load, requestText } from "./load.ts";
@@ -28,7 +29,12 @@ async function counted(server: Server, relay: Relay): Promise<string> {
   await read(relay, 50);
   const before = storedTransactions(relay.dataDir);
   await read(relay, COUNTED);
-  const written = transactionsBetween(before, storedTransactions(relay.dataDir));
+  const after = storedTransactions(relay.dataDir);
+  await mintKey(relay);
+  const [reads, mint] = [
+    transactionsBetween(before, after),
+    transactionsBetween(after, storedTransactions(relay.dataDir)),
+  ];
 
   const proxy = await startCountingProxy(server.port);
   const watched = await startRegisteredRelay(server, { url: proxy.url });
@@ -39,7 +45,7 @@ async function counted(server: Server, relay: Relay): Promise<string> {
   const others = proxy.calls.length - heads;
   await watched.stop();
   await proxy.stop();
-  return `${COUNTED} reads: ${written} write transactions in all databases of the relay; ${heads} HEAD and ${others} other calls to the server.`;
+  return `${COUNTED} reads: ${reads} write transactions in all databases of the relay (minting one key: ${mint}); ${heads} HEAD and ${others} other calls to the server.`;
 }
 
 const part: Part = {

@@ -1,6 +1,6 @@
 import type { Spread } from "./statistics.ts";
 
-/** Three significant digits, no exponent; a dash for what could not be measured. */
+/** As many digits as can be trusted, no exponent; a dash for what could not be measured. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return "–";
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en-US");

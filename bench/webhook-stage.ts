@@ -1,0 +1,71 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { literal } from "../test/harness/fake/content.ts";
+import { type FakeServer, startFake } from "../test/harness/fake/server.ts";
+import { startRelay, type TestRelay } from "../test/harness/relay.ts";
+import { admin, registerInstance } from "../test/support/relay-client.ts";
+import { type Manner, Receiver } from "./webhook-receiver.ts";
+
+export type WebhookStage = {
+  relay: TestRelay;
+  fake: FakeServer;
+  receiver: Receiver;
+  /** Makes endpoints; resolves with their paths at the receiver. */
+  endpoints(count: number, manner?: Manner): Promise<string[]>;
+  /** So many backups at once, older than the relay waits for. */
+  appear(count: number): Promise<void>;
+  /** Resolves when the relay has answered 202. */
+  nudge(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+const CONTENT = literal(new Uint8Array(22));
+const AGE_MS = 3_600_000;
+
+/** The relay on raw workerd in front of a fake server, with receivers on 127.0.0.1. */
+export async function webhookStage(): Promise<WebhookStage> {
+  const receiver = new Receiver();
+  const port = await receiver.listen();
+  const fake = await startFake();
+  const relay = await startRelay({ settings: { ALLOW_PRIVATE_NETWORK: "all" } });
+  const { email, password } = fake.fake;
+  const { nudge } = await registerInstance(relay, { url: fake.url, email, password }, { verify: false });
+  let files = 0;
+  let hooks = 0;
+  const stage: WebhookStage = {
+    relay,
+    fake,
+    receiver,
+    async endpoints(count, manner = "ok") {
+      const paths = Array.from({ length: count }, () => `/${manner}/${hooks++}`);
+      for (const path of paths) {
+        const made = await admin(relay, "/v1/webhooks", {
+          body: { url: `http://127.0.0.1:${port}${path}`, types: ["backup.*"] },
+        });
+        if (made.status !== 201) throw new Error(`no endpoint was made: ${await made.text()}`);
+        await made.text();
+      }
+      return paths;
+    },
+    async appear(count) {
+      const at = fake.fake.now() - AGE_MS;
+      for (let left = count; left > 0; left--)
+        await fake.fake.put(`file_${String(files++).padStart(7, "0")}.zip`, CONTENT, at);
+    },
+    async nudge() {
+      const body = JSON.stringify({ at: new Date().toISOString(), nonce: randomBytes(12).toString("hex") });
+      const signature = createHmac("sha256", nudge.secret).update(body).digest("hex");
+      const headers = { "x-signature": signature, "content-type": "application/json" };
+      const url = `${relay.url}${new URL(nudge.url, relay.url).pathname}`;
+      const answer = await fetch(url, { method: "POST", body, headers });
+      if (answer.status !== 202) throw new Error(`the nudge was answered ${answer.status}`);
+    },
+    async stop() {
+      await relay.stop();
+      await fake.stop();
+      await receiver.stop();
+    },
+  };
+  // The first look remembers what is there and tells nothing.
+  await (await admin(relay, "/v1/backups")).text();
+  return stage;
+}
