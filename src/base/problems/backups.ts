@@ -20,7 +20,7 @@ export const backupsProblems = {
   backup_name_exists: {
     status: 400,
     message: "An error occurred while validating the submitted data.",
-    hint: "Choose another name. The server says the same when its S3 storage cannot be reached, so look at the list.",
+    hint: "Choose another name, or delete that backup first.",
   },
   backup_conflict: {
     status: 409,
