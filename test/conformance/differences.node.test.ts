@@ -107,6 +107,8 @@ difference("limits", "a rate and a quota of the key end in 429 with the time to 
   expect((await rare.create("once.zip")).status).toBe(204);
   expect((await rare.create("twice.zip")).body).toMatchObject({ status: 429, code: "quota_exhausted" });
   expect(await stage.store.names()).toEqual(["once.zip"]);
+  const never = await holder({ quotas: { "backups:restore": 0 } });
+  expect((await never.ask("POST", "/api/backups/once.zip/restore")).body).toMatchObject({ status: 429, data: {} });
 });
 
 difference("approval", "a restore that needs another's word is refused here", async () => {
