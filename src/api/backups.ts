@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
 import { backupKeyIn } from "../access/backup-name.ts";
-import type { AppEnv } from "../http/context.ts";
+import type { AppContext, AppEnv } from "../http/context.ts";
 import { refuse } from "../http/context.ts";
 import { ask, perform, visit } from "../http/door.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
@@ -10,11 +10,8 @@ import { downloadBackup } from "./download.ts";
 import { pickFields } from "./fields.ts";
 import { uploadBackup } from "./upload.ts";
 
-/**
- * PocketBase's own answer to a create can come as late as 5 minutes, and Node's fetch waits no longer: a little before
- * that the caller is told where to look.
- */
-const CREATE_WAIT_SECONDS = 290;
+/** SDKs and proxies wait about this long for a create; after that they are told where to look. */
+const CREATE_WAIT_SECONDS = 100;
 const SHORT_WAIT_SECONDS = 60;
 
 /** PocketBase's six backup calls, to the letter (upstream: apis/backup.go); what differs stands in docs/drop-in.md. */
@@ -35,6 +32,7 @@ export function mountBackups(app: Hono<AppEnv>): void {
       ...asked(CREATE_WAIT_SECONDS),
     });
     if (!created.ok) return refuse(c, created.error);
+    if (!isFinal(created.value)) return stillBeingMade(c, created.value.id);
     const ended = outcome(created.value);
     return ended.ok ? c.body(null, 204) : refuse(c, ended.error);
   });
@@ -78,3 +76,13 @@ export function mountBackups(app: Hono<AppEnv>): void {
 
 /** The drop-in surface knows neither a queue nor idempotency keys. */
 const asked = (waitSeconds: number) => ({ waitSeconds, surface: "api" as const, idempotency: null });
+
+/** The one answer on `/api` for work that goes on: a slow create is no failure, and asking again would be refused. */
+function stillBeingMade(c: AppContext, id: string): Response {
+  c.header("location", `/v1/operations/${id}`);
+  c.header("retry-after", "5");
+  return c.json(
+    { operation: id, hint: "The server is still making the backup; the operation tells how it ends." },
+    202,
+  );
+}

@@ -47,11 +47,12 @@ const rows: Row[] = [
   {
     method: "post",
     path: "/api/backups",
-    summary: "Make a backup; answers when it is there, or 504 operation_unfinished after 290 s",
+    summary: "Make a backup; answers when it is there, or 202 after 100 s",
     scope: "backups:create",
     body: json(z.object({ name: z.string().optional() })),
     answers: {
       204: { description: "Made, and listed by the server." },
+      202: { description: "Still being made: Location leads to the operation." },
     },
   },
   {
