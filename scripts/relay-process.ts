@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -35,7 +35,8 @@ async function writeConfig(build: WorkerBuild, settings: RelaySettings): Promise
     settings: settingNames.filter((name) => settings[name]),
   });
   const name = `${createHash("sha256").update(config).digest("hex").slice(0, 12)}.capnp`;
-  const draft = join(build.folder, `.${process.pid}-${name}`);
+  // Several relays of one process may start at once.
+  const draft = join(build.folder, `.${randomUUID()}-${name}`);
   await writeFile(draft, config);
   await rename(draft, join(build.folder, name));
   return join(build.folder, name);
