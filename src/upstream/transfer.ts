@@ -90,8 +90,11 @@ export async function openDownload(
   const silent = request.method === "HEAD" ? headFaults[status] : undefined;
   if (silent)
     return fail({ problem: problem(silent), unclear: false, unauthorized: silent === "upstream_unauthorized" });
-  const fault = faultOf(await told(sent.value), false);
-  if (status === 404 && fault.problem.code === "upstream_not_found") fault.problem = problem("backup_not_found");
+  const answer = await told(sent.value);
+  const fault = faultOf(answer, false);
+  // A 404 in other words than PocketBase's own says nothing about the backup.
+  if (status === 404 && fault.problem.code === "upstream_not_found" && answer.json !== undefined)
+    fault.problem = problem("backup_not_found");
   // S3 says the same 400 for a missing backup and for a store that is down.
   if (status === 400 && fault.problem.code === "upstream_refused")
     fault.problem = problem("upstream_storage_failed", { message: "The server could not open the backup." });

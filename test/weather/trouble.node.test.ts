@@ -165,6 +165,10 @@ const struck: Record<string, [fault: () => FaultKind, told: { [D in Deed]?: Prob
     },
   ],
   vanished: [() => ({ kind: "vanish" }), { download: "backup_not_found" }],
+  "page-not-found": [
+    () => ({ kind: "html", status: 404 }),
+    { create: "upstream_not_found", upload: "upstream_not_found", download: "upstream_not_found" },
+  ],
   // Its 204 comes before it is sent; what became of it is in the operation.
   "restore-cut": [() => ({ kind: "reset" }), { restore: "restore_failed" }],
   "restore-busy": [() => ({ kind: "rateLimited" }), { restore: "upstream_rate_limited" }],
@@ -215,7 +219,15 @@ describe.concurrent("a credential that ends", () => {
     for (const deed of ["list", "health", "upload", "put", "download", "create", "dryRun"] as Deed[])
       expectTold(it, await it.act(deed), "upstream_unauthorized");
     expect(it.asked("login") - before).toBe(1);
-    it.server.fake.world.superuser.password = it.server.fake.password;
+  });
+
+  it("a login or a token's request that is redirected takes neither password nor token along", async () => {
+    const it = await front("redirected-login");
+    it.server.fake.revokeTokens();
+    it.server.fake.faults.add({ ...redirect(), on: ["login", "refresh", "fileToken"] } as Fault);
+    for (const deed of ["list", "upload", "download", "create"] as Deed[])
+      expectTold(it, await it.act(deed), "upstream_redirected");
+    expect(visitors).toEqual([]);
   });
 });
 
