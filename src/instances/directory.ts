@@ -7,6 +7,7 @@ import { randomBase62, secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Bindings } from "../bindings.ts";
 import { readSettings } from "../settings.ts";
+import { slotOf, turnOf } from "./rounds.ts";
 import { directorySteps, migrate } from "./schema.ts";
 
 export type Place = { id: string; tag: string; name: string };
@@ -16,7 +17,8 @@ type Row = { name: string; id: string; state: "pending" | "active" | "deleting";
 export const ENVIRONMENT_NAME = "default";
 /** How long a registration or a removal may be on its way before the watchdog finishes it. */
 const STALLED_MS = 120_000;
-const WATCH_MS = 300_000;
+/** How often the watchdog makes its round. */
+const ROUND_MS = 60_000;
 
 /**
  * The one object that knows which instances there are. It hands out ids and names, finishes registrations and removals
@@ -24,6 +26,8 @@ const WATCH_MS = 300_000;
  */
 export class Directory extends DurableObject<Bindings> {
   private readonly sql: SqlStorage;
+  /** When instances were last woken; null since this object woke. */
+  private lastRound: number | null = null;
   /** Whether the environment's instance was told its place since this object woke. */
   private adopted = false;
 
@@ -118,17 +122,24 @@ export class Directory extends DurableObject<Bindings> {
     return ok(null);
   }
 
-  /** Finishes what was interrupted and wakes every instance, spread by id. Called by the cron trigger, the alarm and at start. */
+  /**
+   * Finishes what was interrupted and wakes the instances whose turn it is, spread by id; the first round after this
+   * object woke wakes them all. Called by the cron trigger and by the object's own alarm, whichever a home has.
+   */
   async patrol(): Promise<void> {
     const settings = readSettings(this.env);
     if (settings.ok && settings.value.environmentInstance) await this.ensureEnvironment();
     await this.watch();
+    const at = systemClock();
+    const wakes = turnOf(at, this.lastRound);
+    if (wakes.length > 0) this.lastRound = at;
     for (const row of this.sql.exec<Row>("SELECT * FROM instances").toArray()) {
+      if (row.state === "active" && !wakes.includes(slotOf(row.id))) continue;
       try {
         await this.tend(row);
       } catch {
         // One that fails must not keep the others waiting.
-        console.error(`the watchdog could not reach the instance ${row.name}; it tries again in five minutes`);
+        console.error(`the watchdog could not reach the instance ${row.name}; it tries again within five minutes`);
       }
     }
   }
@@ -150,16 +161,16 @@ export class Directory extends DurableObject<Bindings> {
   }
 
   override async alarm(): Promise<void> {
-    await this.ctx.storage.setAlarm(systemClock() + WATCH_MS);
+    await this.ctx.storage.setAlarm(systemClock() + ROUND_MS);
     try {
       await this.patrol();
     } catch {
-      console.error("the watchdog could not finish its round; it starts again in five minutes");
+      console.error("the watchdog could not finish its round; it starts again in a minute");
     }
   }
 
   private async watch(): Promise<void> {
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(systemClock() + WATCH_MS);
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(systemClock() + ROUND_MS);
   }
 
   private row(name: string): Row | undefined {
