@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+/** What takes minutes by nature, side by side: `npm run conformance:slow`. `npm test` does not run it. */
+export default defineConfig({
+  test: {
+    include: ["test/slow/*.slow.ts"],
+    testTimeout: 15 * 60_000,
+    hookTimeout: 120_000,
+    fileParallelism: true,
+    maxConcurrency: 40,
+    reporters: ["verbose"],
+  },
+});
