@@ -191,6 +191,22 @@ describe.concurrent("an answer that is lost or untrue", () => {
     }
   });
 
+  it("a file replaced between two ranges is sent whole to who names the version, so that no two are joined", async () => {
+    for (const size of [uploaded.size, uploaded.size + 1000]) {
+      const it = await front(`ranges-${size}`);
+      await it.server.fake.put(KEPT, uploaded, Date.now() - 50_000);
+      const ask = (headers: Record<string, string>) =>
+        fetch(`${relay.url}/api/backups/${KEPT}`, { headers: { authorization: it.key.key, ...headers } });
+      const first = await ask({ range: "bytes=0-999" });
+      expect([first.status, (await first.arrayBuffer()).byteLength]).toEqual([206, 1000]);
+      const replaced = generated(44, size);
+      await it.server.fake.put(KEPT, replaced, Date.now() - 40_000);
+      const second = await ask({ range: "bytes=1000-", "if-range": first.headers.get("last-modified")! });
+      expect(second.status).toBe(200);
+      expect(Buffer.from(await second.arrayBuffer()).equals(Buffer.from(wholeOf(replaced)))).toBe(true);
+    }
+  });
+
   it("a backup replaced between two looks of a restore is not restored", async () => {
     const it = await front("replaced");
     it.server.fake.faults.add({ kind: "swap", on: "download", after: 2, times: 1 });
