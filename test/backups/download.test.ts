@@ -468,6 +468,18 @@ describe("every mode", () => {
       expect(token.opened).toEqual([false, true, true]);
     });
 
+    it(`${healing}: a server that limits the rate, or took too long, is not asked again at once`, async () => {
+      for (const [status, code] of [
+        [429, "upstream_rate_limited"],
+        [524, "upstream_timeout"],
+      ] as const) {
+        const got = await run(healing, Array(9).fill({ status }));
+        expect(got.problem?.code).toBe(code);
+        expect(got.server.asked.length).toBe(1);
+      }
+      expect((await run(healing, Array(9).fill({ status: 404 }))).problem?.code).toBe("upstream_not_found");
+    });
+
     it(`${healing}: a door that refuses is the answer, and the server is not asked`, async () => {
       const got = await run(healing, [], { door: { open: async () => fail(problem("scope_missing")) } });
       expect(got.problem?.code).toBe("scope_missing");
