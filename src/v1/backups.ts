@@ -148,7 +148,8 @@ export function mountBackupViews(app: Relay): void {
   serve(app, restore, async (c, input) => {
     const key = backupKeyIn(c.req.url);
     if (!key.ok) return refuse(c, key.error);
-    const { dryRun, safetyBackup } = input.body ?? { dryRun: false, safetyBackup: true };
+    // Without a body nothing has filled the defaults in.
+    const { dryRun = false, safetyBackup = true } = input.body ?? {};
     if (dryRun) {
       const looked = await ask(c, { do: "backups.preflight", key: key.value });
       return looked.ok ? c.json(looked.value, 200) : refuse(c, looked.error);

@@ -19,8 +19,9 @@ export const jsonBody = (optional: boolean): MiddlewareHandler<AppEnv> =>
     const empty = bytes?.byteLength === 0;
     const refusal = empty && optional ? null : refusalOf(bytes, c.req.header("content-type") ?? "");
     if (refusal) return refuse(c, (await refusalOfCredential(c)) ?? refusal);
-    // The validator finds what was read already.
-    c.req.bodyCache.text = Promise.resolve(empty || !bytes ? "{}" : fromUtf8(bytes)) as never;
+    // The validator finds what was read already; an empty body that says it is JSON is one without fields.
+    const none = c.req.header("content-type") === undefined ? "" : "{}";
+    c.req.bodyCache.text = Promise.resolve(empty || !bytes ? none : fromUtf8(bytes)) as never;
     await next();
   };
 
