@@ -2,6 +2,7 @@ import { isCreatableName } from "../access/backup-name.ts";
 import type { UploadEnd } from "../backups/upload-call.ts";
 import { utf8 } from "../base/encoding.ts";
 import { type Problem, problem } from "../base/problem.ts";
+import { problems } from "../base/problems.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { ListedBackup, UpstreamAccess } from "../upstream/backups-api.ts";
 import type { Attributions } from "./attributions.ts";
@@ -57,7 +58,7 @@ export function transferHandlers({
       const given = await access("download", refusedToken ?? undefined);
       if (!given.ok) return given;
       const running = transfer && transfers.transfer(transfer)?.key === key ? transfer : null;
-      const id = running ?? (head ? null : transfers.begin(key, started(admitted, key, range)));
+      const id = running ?? (head ? null : transfers.begin(key, range, started(admitted, key, range)));
       return ok({ backup: found.value, access: given.value, transfer: id });
     },
 
@@ -144,7 +145,11 @@ export function endDownload(
   outcome: string,
 ): void {
   const ended = transfers.end(id);
-  if (ended) audit.outcome(ended.auditRow, outcome === "complete" ? null : outcome, `${bytes} bytes, ${outcome}`);
+  if (!ended) return;
+  // Nobody here sees how many bytes the runtime passes on by itself.
+  const sent = outcome === "handed_over" ? "handed over" : `${bytes} bytes, ${outcome}`;
+  const detail = ended.range === null ? sent : `${sent}; ${ended.range}`;
+  audit.outcome(ended.auditRow, outcome in problems ? outcome : null, detail);
 }
 
 const nameExists = {

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { type Random, randomBase62 } from "../base/random.ts";
 
-type Transfer = { key: string; startedAt: number; auditRow: number };
+type Transfer = { key: string; range: string | null; startedAt: number; auditRow: number };
 type Reservation = { name: string; size: number | null; startedAt: number; auditRow: number | null };
 
 /** Longer than any transfer can take; what is older lost its Worker without a word. */
@@ -22,10 +22,10 @@ export class Transfers {
     this.random = random;
   }
 
-  begin(key: string, auditRow: number): string {
+  begin(key: string, range: string | null, auditRow: number): string {
     this.sweep();
     const id = randomBase62(this.random, 16);
-    this.transfers.set(id, { key, startedAt: this.clock(), auditRow });
+    this.transfers.set(id, { key, range, startedAt: this.clock(), auditRow });
     return id;
   }
 
