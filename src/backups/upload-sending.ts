@@ -44,13 +44,15 @@ function frame(name: string, random: Random): { type: string; head: Uint8Array; 
 
 /**
  * What the server's answer means. "Cannot be blank." is what PocketBase says when its five minutes were over before the
- * end; an answer before the end that is none of its own, or was reset on the way, tells just that it read no further.
+ * end, if it says anything; an answer before the end that is none of its own, or was reset on the way, and a connection
+ * that took the beginning and then closed, tell just that it read no further.
  */
-function meant(answer: UpstreamResult<null>, whole: boolean): Problem | null {
+function meant(answer: UpstreamResult<null>, { begun, whole }: { begun: boolean; whole: boolean }): Problem | null {
   if (answer.ok) return whole ? null : problem("upload_cut");
   const said = answer.error.problem;
   const blank = said.data?.file?.code === "validation_required";
-  return blank || (!whole && said.code === "upstream_invalid") ? problem("upload_cut") : said;
+  const cut = said.code === "upstream_invalid" || (begun && said.code === "upstream_unreachable");
+  return blank || (!whole && cut) ? problem("upload_cut") : said;
 }
 
 /**
@@ -76,12 +78,13 @@ export function startSending(
   call.request.signal.addEventListener("abort", () => stop.abort());
   if (call.request.signal.aborted) stop.abort();
 
+  let begun = false;
   let whole = false;
   let lost = false;
   let early: Problem | null = null;
   const request = { contentType: type, body: body.readable, signal: connection.signal };
   const answered = sendUpload(call.fetch, access, request).then((answer): Problem | null => {
-    const said = meant(answer, whole);
+    const said = meant(answer, { begun, whole });
     if (whole) return said;
     if (!connection.signal.aborted) early = said;
     stop.abort();
@@ -95,7 +98,10 @@ export function startSending(
         return false;
       },
     );
-  const opened = send(head);
+  const opened = send(head).then((taken) => {
+    begun = taken;
+    return taken;
+  });
 
   return {
     send: async (bytes) => (await opened) && send(bytes),

@@ -57,6 +57,7 @@ describe.concurrent("a server that says nothing", () => {
     const it = await front("stalling");
     const file = generated(61, 300_000);
     await it.server.fake.put(KEPT, file, Date.now() - 50_000);
+    await it.act("list");
     it.server.fake.faults.add({ kind: "trickle", bytes: 100_000, everyMs: 120_000, on: "download", times: 1 });
     const got = await it.act("download");
     expect(got).toMatchObject({ status: 200, whole: true });

@@ -65,7 +65,7 @@ export const transfersProblems = {
   upload_cut: {
     status: 502,
     message: "The server stopped reading the upload.",
-    hint: "It or a proxy in front of it allows five minutes or less: upload over a faster line or straight to the server.",
+    hint: "It restarted, or it or a proxy in front of it allows five minutes or less: send it again, over a faster line or straight to the server.",
   },
   upload_failed: {
     status: 400,
