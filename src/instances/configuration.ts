@@ -64,6 +64,7 @@ export class Configuration {
       url: request.url,
       source,
       credential: describe(request.credential),
+      headerNames: Object.keys(request.headers),
       pollSeconds: request.pollSeconds,
       expect: request.expect,
       verify: request.verify,
@@ -110,8 +111,14 @@ export class Configuration {
       for (const name of ["sessionKey", "nudgeSecret"] as const)
         if (!(await this.sealed.open(name)).ok) secrets[name] = this.newSecret();
     }
-    const headers = moved ? ok(JSON.stringify({})) : await this.sealed.open("headers");
-    if (change.headers || moved || !headers.ok) secrets.headers = JSON.stringify(change.headers ?? {});
+    if (change.headers || moved) {
+      secrets.headers = JSON.stringify(change.headers ?? {});
+      next.headerNames = Object.keys(change.headers ?? {});
+    } else if (change.credential && !(await this.sealed.open("headers")).ok) {
+      // Without them the server may be out of reach, so they are not dropped in silence.
+      if (stored.headerNames.length > 0) return fail(headersLost(stored.headerNames));
+      secrets.headers = "{}";
+    }
     await this.replace(next, secrets);
     if (moved) this.sealed.forget("previousCredential");
     return ok(null);
@@ -189,12 +196,20 @@ export class Configuration {
     this.write({ ...this.own, check });
   }
 
-  /** The environment decides the address of its instance anew at every start. */
-  followEnvironment(url: string, credential: UpstreamCredential): void {
+  /**
+   * The environment decides address and credential of its instance anew at every start, also of one that was registered
+   * under its name before. A lost key of sessions is made anew: there is nothing to enter again.
+   */
+  async followEnvironment(url: string, credential: UpstreamCredential): Promise<void> {
+    if (!(await this.sealed.open("sessionKey")).ok)
+      this.sealed.store([await this.sealed.seal("sessionKey", this.newSecret())]);
     const stored = this.own;
     const described = describe(credential);
-    if (stored.url === url && JSON.stringify(stored.credential) === JSON.stringify(described)) return;
-    this.write({ ...stored, url, credential: described, check: null, updated: this.clock() });
+    const known = stored.url === url && JSON.stringify(stored.credential) === JSON.stringify(described);
+    if (known && stored.source === "environment") return;
+    for (const name of ["credential", "previousCredential", "headers"] as const) this.sealed.forget(name);
+    const fresh = { source: "environment" as const, headerNames: [], previousUntil: null, check: null };
+    this.write({ ...stored, ...fresh, url, credential: described, updated: this.clock() });
   }
 
   async view(newestBackup: InstanceView["newestBackup"]): Promise<InstanceView> {
@@ -234,6 +249,11 @@ const entries = (credential: UpstreamCredential, headers: Record<string, string>
   credential: JSON.stringify(credential),
   headers: JSON.stringify(headers),
 });
+
+function headersLost(names: readonly string[]): Problem {
+  const message = `The stored headers (${names.join(", ")}) cannot be opened any more: enter them again, or {} for none.`;
+  return problem("invalid_request", { data: { headers: { code: "validation_required", message } } });
+}
 
 function describe(credential: UpstreamCredential): Stored["credential"] {
   if (credential.kind === "password") return { kind: "password", email: credential.email };

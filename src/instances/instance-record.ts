@@ -24,6 +24,8 @@ export type InstanceView = {
   url: string;
   state: "reachable" | "unreachable" | "unauthorized" | "unchecked";
   credential: { kind: "token" | "password"; email?: string; expires?: string };
+  /** Names of the extra headers. */
+  headers: string[];
   pollSeconds: number;
   expect: Expectation | null;
   verify: boolean;
@@ -46,6 +48,8 @@ export type Stored = {
   url: string;
   source: "api" | "environment";
   credential: { kind: "token" | "password"; email?: string; expires?: number };
+  /** Of the extra headers, so that their loss is noticed. */
+  headerNames: string[];
   pollSeconds: number;
   expect: Expectation | null;
   verify: boolean;
@@ -74,6 +78,7 @@ export function instanceView(
       ...(credential.email ? { email: credential.email } : {}),
       ...(credential.expires ? { expires: isoTime(credential.expires) } : {}),
     },
+    headers: stored.headerNames,
     pollSeconds: stored.pollSeconds,
     expect: stored.expect,
     verify: stored.verify,

@@ -64,11 +64,10 @@ export class SealedValues {
       return fail(problem("sealed_locked", { message }));
     }
     const { plain, old } = opened.value;
-    if (old) {
-      const anew = await this.seal(name, plain);
-      // Somebody may have stored another value while this one was sealed.
-      if (this.row(name) === row) this.store([anew]);
-    }
+    const anew = old ? await this.seal(name, plain) : null;
+    // Somebody may have stored another value meanwhile.
+    if (this.row(name) !== row) return this.open(name);
+    if (anew) this.store([anew]);
     this.opened.set(name, plain);
     return ok(plain);
   }

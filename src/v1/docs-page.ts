@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /** What the page needs of an OpenAPI document. */
 type Document = {
   info: { title: string; version: string; description?: string };
@@ -42,6 +44,9 @@ export function docsPage(document: Document): string {
 <h1>${escaped(title)} ${escaped(version)}</h1><p>${escaped(description ?? "")}</p>
 <p>The same as a document for tools: <a href="/openapi.json">/openapi.json</a>.</p>${sections}</html>`;
 }
+
+/** The style is allowed by its own hash, so that nothing that got into the page could bring another. */
+export const styleHash = (): string => `sha256-${createHash("sha256").update(STYLE).digest("base64")}`;
 
 const STYLE =
   "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}details{border:1px solid #d0d7de;border-radius:6px;margin:.5rem 0;padding:.5rem .75rem}summary{cursor:pointer}code{font-size:.95em}i{color:#57606a;float:right}@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}details{border-color:#30363d}a{color:#58a6ff}i{color:#8b949e}}";

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { dropInPaths } from "../api/reference.ts";
 import { version } from "../version.ts";
-import { docsPage } from "./docs-page.ts";
+import { docsPage, styleHash } from "./docs-page.ts";
 import { type Relay, route, serve } from "./route.ts";
 
 const health = route({
@@ -15,8 +15,8 @@ const health = route({
   },
 });
 
-const CSP =
-  "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const csp = () =>
+  `default-src 'none'; style-src '${styleHash()}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`;
 
 /** The document about itself. */
 const about = {
@@ -46,7 +46,7 @@ export function mountDocs(app: Relay): void {
   app.get("/openapi.json", (c) => c.json(document()));
   app.get("/docs", (c) =>
     c.html(docsPage(document()), 200, {
-      "content-security-policy": CSP,
+      "content-security-policy": csp(),
       "referrer-policy": "no-referrer",
       "x-frame-options": "DENY",
     }),

@@ -47,6 +47,7 @@ const InstanceSchema = z
       email: z.string().optional(),
       expires: z.string().optional(),
     }),
+    headers: z.array(z.string()).describe("Names of the extra headers; their values never come back."),
     pollSeconds: z.number(),
     expect: expect.nullable(),
     verify: z.boolean(),

@@ -203,6 +203,28 @@ describe("looking and changing", () => {
     expect(renamed.json.data).toHaveProperty("name");
   });
 
+  it("shows the names of extra headers, never a value", async () => {
+    const { name } = await anInstance({}, { headers: { "X-Tunnel": "tunnel-secret-value" } });
+    const read = await call(`/v1/instances/${name}`);
+    expect(read.json.headers).toEqual(["x-tunnel"]);
+    const gone = await call(`/v1/instances/${name}`, { method: "PATCH", body: { headers: null } });
+    expect(gone.json.headers).toEqual([]);
+  });
+
+  it("keeps the former credential for a restore that brings its superuser back, and not for another server", async () => {
+    const { name, stub, fake } = await anInstance();
+    const names = async () =>
+      (await rows<{ name: string }>(stub, "SELECT name FROM sealed ORDER BY name")).map((row) => row.name);
+    const token = fake.impersonate();
+    await call(`/v1/instances/${name}`, { method: "PATCH", body: { credential: { token } } });
+    expect(await names()).toEqual(["credential", "headers", "nudgeSecret", "previousCredential", "sessionKey"]);
+    const other = aServer();
+    const { email, password } = other.fake;
+    const moved = { url: other.url, credential: { email, password } };
+    expect((await call(`/v1/instances/${name}`, { method: "PATCH", body: moved })).status).toBe(200);
+    expect(await names()).toEqual(["credential", "headers", "nudgeSecret", "sessionKey"]);
+  });
+
   it("keeps credentials and headers sealed: no row holds them", async () => {
     const { stub, fake } = await anInstance({}, { headers: { "x-tunnel": "tunnel-secret-value" } });
     const everything = await runInDurableObject(stub, (_object, { storage }) =>
