@@ -27,7 +27,6 @@ export class OperationStore {
   private readonly waiting = new Map<string, Set<() => void>>();
   /** When the newest one was asked for. */
   private latest = 0;
-  /** Asked for its times on every request, and so kept until a row is written. */
   private unfinished: readonly Operation[] | null = null;
 
   constructor(effects: Effects) {
@@ -41,9 +40,10 @@ export class OperationStore {
     return { id: operationId(this.latest, this.effects.random), at: this.latest };
   }
 
-  /** Those that have not ended, oldest first. */
-  active(): Operation[] {
-    return this.records("SELECT record FROM operations WHERE active = 1 ORDER BY id");
+  /** Those that have not ended, oldest first. Kept until a row is written: an idle look reads no row for it. */
+  active(): readonly Operation[] {
+    this.unfinished ??= this.records("SELECT record FROM operations WHERE active = 1 ORDER BY id");
+    return this.unfinished;
   }
 
   /** The one that has the server, or is next to have it; null when it is free. A deletion takes no lock there. */
@@ -67,23 +67,20 @@ export class OperationStore {
 
   /** Whether the server is being worked on, or is about to be: what waits for an approval does not count. */
   get busy(): boolean {
-    this.unfinished ??= this.active();
-    return this.unfinished.some(({ state }) => state !== "awaiting_approval");
+    return this.active().some(({ state }) => state !== "awaiting_approval");
   }
 
   /** How many go before this one; null when it is not in line. A deletion waits for nobody. */
   place({ id }: Operation): number | null {
-    this.unfinished ??= this.active();
     return placeInQueue(
-      this.unfinished.filter(({ kind }) => kind !== "delete"),
+      this.active().filter(({ kind }) => kind !== "delete"),
       id,
     );
   }
 
   /** When the next approval expires, ms since the epoch. */
   nextExpiry(): number | null {
-    this.unfinished ??= this.active();
-    const ends = this.unfinished.flatMap(({ state, approval }) =>
+    const ends = this.active().flatMap(({ state, approval }) =>
       state === "awaiting_approval" && approval ? [approval.expires] : [],
     );
     return ends.length > 0 ? Math.min(...ends) : null;

@@ -173,7 +173,7 @@ export class Operations {
   }
 
   private run(operation: Operation): void {
-    const run = this.drive(operation).finally(() => {
+    const run = this.drive(structuredClone(operation)).finally(() => {
       this.running.delete(operation.id);
       this.hushing.delete(operation.id);
       if (this.rows.read(operation.id)?.state !== "running") this.resume();
