@@ -6,8 +6,11 @@ import type { UpstreamAccess, UpstreamResult } from "../upstream/backups-api.ts"
 import { sendUpload } from "../upstream/transfer.ts";
 import type { UploadCall } from "./upload-call.ts";
 
-/** From the last byte to the answer, in ms: PocketBase copies the file to its store and has five minutes for the whole. */
-const ANSWER_MS = 330_000;
+/**
+ * From the last byte to the answer, in ms: PocketBase copies the file to its store and has five minutes for the whole, and
+ * callers such as Node's fetch wait no longer.
+ */
+const ANSWER_MS = 290_000;
 
 /** A server that refuses in mid-body closes the way in first; its words follow within this time, in ms, or not at all. */
 const LAST_WORDS_MS = 1_000;
