@@ -6,7 +6,7 @@ export default defineConfig({
     include: ["test/slow/*.slow.ts"],
     testTimeout: 15 * 60_000,
     hookTimeout: 120_000,
-    fileParallelism: true,
+    maxWorkers: 4,
     maxConcurrency: 40,
     reporters: ["verbose"],
   },
