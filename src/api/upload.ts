@@ -11,9 +11,17 @@ import { perform, type Visitor, visit } from "../http/door.ts";
 import { drain } from "../http/stream/drain.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 
+/** Whoever may not upload is told so before anything is said about the body. */
+async function uploader(c: AppContext): Promise<Result<Visitor, Problem>> {
+  const visitor = await visit(c);
+  if (!visitor.ok) return visitor;
+  const asked = await perform(c, visitor.value, { do: "upload.ask" });
+  return asked.ok ? visitor : asked;
+}
+
 /** `POST /api/backups/upload`: the form as PocketBase takes it. */
 export async function uploadBackup(c: AppContext): Promise<Response> {
-  const visitor = await visit(c);
+  const visitor = await uploader(c);
   if (!visitor.ok) return refuseUnread(c, visitor.error);
   const stored = await new Reception(c, visitor.value, false).take({ form: "multipart" });
   return stored.ok ? c.body(null, 204) : refuse(c, stored.error);
@@ -21,7 +29,7 @@ export async function uploadBackup(c: AppContext): Promise<Response> {
 
 /** `PUT /v1/backups/{key}`: the bare file, as `curl -T` sends it. */
 export async function uploadRaw(c: AppContext, key: Result<string, Problem>): Promise<Response> {
-  const visitor = await visit(c);
+  const visitor = await uploader(c);
   if (!visitor.ok) return refuseUnread(c, visitor.error);
   if (!key.ok) return refuseUnread(c, key.error);
   const stored = await new Reception(c, visitor.value, true).take({ form: "raw", name: key.value });

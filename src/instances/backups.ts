@@ -5,7 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
-import type { Admitted, Handlers } from "./commands.ts";
+import type { Admitted, Handlers, Newest } from "./commands.ts";
 import type { Observer } from "./observer.ts";
 import type { Server } from "./server.ts";
 import type { Verdicts } from "./verdicts.ts";
@@ -16,7 +16,7 @@ type Deps = {
   observer: Observer;
   clock: Clock;
 };
-type BackupCommand = "health.read" | "backups.list" | "backups.page" | "backups.latest";
+type BackupCommand = "health.read" | "backups.list" | "backups.page" | "backups.latest" | "download.latest";
 
 /** Which backup keys exist for the caller. */
 export const seenBy = (admitted: Admitted): ((key: string) => boolean) =>
@@ -39,6 +39,26 @@ export function backupHandlers({ server, verdicts, observer, clock }: Deps): Han
     return backupView(backup, { firstSeen: observer.firstSeen(backup.key), verified, reason });
   };
 
+  const latest = async (
+    { pattern, maxAgeSeconds }: Newest,
+    admitted: Admitted,
+  ): Promise<Result<BackupView, Problem>> => {
+    const listed = await list(admitted);
+    if (!listed.ok) return listed;
+    const wanted = matcher([pattern ?? "*"]);
+    const [newest] = listed.value
+      .filter(({ key }) => wanted(key) && !key.endsWith(".tmp"))
+      .sort((one, other) => modifiedAt(other.modified) - modifiedAt(one.modified));
+    if (!newest) return fail(problem("backup_not_found"));
+    const ageSeconds = (clock() - modifiedAt(newest.modified)) / 1000;
+    if (maxAgeSeconds === null || ageSeconds <= maxAgeSeconds) return ok(shown(newest));
+    return fail(
+      problem("backup_overdue", {
+        message: `The newest backup is ${Math.round(ageSeconds)} s old and may be ${maxAgeSeconds} s old.`,
+      }),
+    );
+  };
+
   return {
     "health.read": async () => {
       const connected = await server.connect();
@@ -55,22 +75,8 @@ export function backupHandlers({ server, verdicts, observer, clock }: Deps): Han
       return ok(pageOf(listed.value.map(shown), { limit, cursor, sort }));
     },
 
-    "backups.latest": async ({ pattern, maxAgeSeconds }, admitted) => {
-      const listed = await list(admitted);
-      if (!listed.ok) return listed;
-      const wanted = matcher([pattern ?? "*"]);
-      const [newest] = listed.value
-        .filter(({ key }) => wanted(key) && !key.endsWith(".tmp"))
-        .sort((one, other) => modifiedAt(other.modified) - modifiedAt(one.modified));
-      if (!newest) return fail(problem("backup_not_found"));
-      const ageSeconds = (clock() - modifiedAt(newest.modified)) / 1000;
-      if (maxAgeSeconds === null || ageSeconds <= maxAgeSeconds) return ok(shown(newest));
-      return fail(
-        problem("backup_overdue", {
-          message: `The newest backup is ${Math.round(ageSeconds)} s old and may be ${maxAgeSeconds} s old.`,
-        }),
-      );
-    },
+    "backups.latest": latest,
+    "download.latest": latest,
   };
 }
 

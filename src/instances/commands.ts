@@ -16,6 +16,9 @@ import type { EventPage } from "./ledger.ts";
 import type { OperationFilter } from "./operation-store.ts";
 import { type WebhookCommands, webhookPolicies } from "./webhook-commands.ts";
 
+/** The newest backup of a pattern, not older than so many seconds. */
+export type Newest = { pattern: string | null; maxAgeSeconds: number | null };
+
 export type Page<T> = { items: T[]; nextCursor: string | null };
 export type PageRequest = { limit: number; cursor: string | null };
 
@@ -36,7 +39,9 @@ export type Commands = WebhookCommands & {
   "health.read": { input: object; output: Health };
   "backups.list": { input: object; output: ListedBackup[] };
   "backups.page": { input: PageRequest & { sort: BackupOrder }; output: Page<BackupView> };
-  "backups.latest": { input: { pattern: string | null; maxAgeSeconds: number | null }; output: BackupView };
+  "backups.latest": { input: Newest; output: BackupView };
+  /** The same for whoever is about to download it, and need not list for that. */
+  "download.latest": { input: Newest; output: BackupView };
   "backups.create": {
     /** `unreadable` holds what was wrong with the body: a busy server says that it is busy first, as PocketBase does. */
     input: Asked & { name: string | null; unreadable: Problem | null };
@@ -60,6 +65,8 @@ export type Commands = WebhookCommands & {
     /** `transfer` is null for HEAD, which takes nothing out. */
     output: { backup: ListedBackup; access: UpstreamAccess; transfer: string | null };
   };
+  /** Whether the caller may upload at all, before its body is looked at. */
+  "upload.ask": { input: object; output: null };
   "upload.reserve": {
     input: { name: string; size: number | null; strict: boolean };
     output: { access: UpstreamAccess; reservation: string };
@@ -122,12 +129,14 @@ export const policies: { [N in CommandName]: Policy } = {
   "backups.delete": { scope: "backups:delete", target: "key", audit: true },
   "backups.restore": { scope: "backups:restore", target: "key", audit: true },
   "backups.preflight": { scope: "backups:restore", target: "key", audit: true, free: true },
+  "download.latest": { scope: "backups:download", audit: false, again: true },
   "download.open": {
     scope: "backups:download",
     target: "key",
     audit: "itself",
     credentials: ["admin", "key", "session", "ticket"],
   },
+  "upload.ask": { scope: "backups:upload", audit: false, again: true },
   "upload.reserve": { scope: "backups:upload", target: "name", audit: true },
   "upload.confirm": { scope: "backups:upload", audit: false, again: true },
   "session.create": { scope: null, audit: true, credentials: ["key"] },

@@ -16,7 +16,7 @@ import type { Transfers } from "./transfers.ts";
 /** Bytes of a name that a server's file system takes. */
 const LONGEST_FILE_NAME = 255;
 
-type TransferCommand = "download.open" | "upload.reserve" | "upload.confirm";
+type TransferCommand = "download.open" | "upload.ask" | "upload.reserve" | "upload.confirm";
 type Deps = {
   server: Server;
   transfers: Transfers;
@@ -61,6 +61,8 @@ export function transferHandlers({
       const id = running ?? (head ? null : transfers.begin(key, range, started(admitted, key, range)));
       return ok({ backup: found.value, access: given.value, transfer: id });
     },
+
+    "upload.ask": () => ok(null),
 
     "upload.reserve": async ({ name, size, strict }, { auditRow, actor }) => {
       if (strict) {

@@ -131,7 +131,7 @@ export function mountBackupViews(app: Relay): void {
   serve(app, latestContent, async (c, input) => {
     const { pattern, maxAgeSeconds } = input.query;
     const found = await ask(c, {
-      do: "backups.latest",
+      do: "download.latest",
       pattern: pattern ?? null,
       maxAgeSeconds: maxAgeSeconds ?? null,
     });
