@@ -23,8 +23,11 @@ export const MOST_OPEN = 10_000;
 /** While anything is under way an alarm stands this far ahead: what a kill interrupts goes on then. */
 export const WATCH_MS = 5_000;
 
-/** How long a result may wait for others to be written with it, while requests beside it are under way. */
-const TOGETHER_MS = 2;
+/**
+ * How long a result may wait for others to be written with it, while requests beside it are under way: about as long as
+ * requests take of late, within these bounds, so that one that hangs costs the others next to nothing.
+ */
+const TOGETHER_MS = { least: 2, most: 50 };
 
 type Landing = { open: Open; attempted: Attempted; startedAt: number; at: number };
 type Text = { event: FedEvent; judgedAt: number };
@@ -59,6 +62,8 @@ export class Dispatcher {
   private readonly flying = new Set<number>();
   private readonly landings: Landing[] = [];
   private settling = false;
+  /** What a request takes of late, ms. */
+  private usual = 0;
   private readonly rate = new RateBucket();
   private tests = 0;
   private pulling = false;
@@ -244,6 +249,8 @@ export class Dispatcher {
    */
   private landed(landing: Landing): void {
     this.landings.push(landing);
+    const took = Math.min(landing.attempted.ms, TOGETHER_MS.most);
+    this.usual += (took - this.usual) / 8;
     if (this.landings.length === this.flying.size) {
       this.settle();
       return;
@@ -251,7 +258,7 @@ export class Dispatcher {
     if (this.settling) return;
     this.settling = true;
     this.deps.detach(
-      this.deps.sleep(TOGETHER_MS).then(() => {
+      this.deps.sleep(Math.max(TOGETHER_MS.least, this.usual)).then(() => {
         this.settling = false;
         this.settle();
       }),
