@@ -76,6 +76,17 @@ describe("a create ends in what really happened, and is sent once", () => {
     });
   });
 
+  it("and an upload is told as the caller's, found by looking like everything else", async () => {
+    await onStage({}, async (stage) => {
+      const key = stage.key({ name: "uploader" });
+      await stage.ask({ do: "upload.reserve", name: "up.zip", size: 10, strict: false }, key);
+      await stage.fake.make("up.zip");
+      await stage.pass(300_000);
+      expect(stage.told()).toEqual(["backup.created up.zip", "backup.verified up.zip"]);
+      expect(stage.events()[0]?.data.actor).toEqual({ kind: "key", id: key.id, name: "uploader" });
+    });
+  });
+
   it("runs one after the other in the order of asking, tells the place, and refuses the twenty-second", async () => {
     await onStage({ pace: { create: 3_000 } }, async (stage) => {
       const names = Array.from({ length: 21 }, (_, at) => `n${at}.zip`);

@@ -1,4 +1,5 @@
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -56,7 +57,7 @@ function through(instance: string) {
 const versions = ["0.40.6", "0.39.11"];
 const nameOf = (what: string, version: string) => `${what}-${version.replaceAll(".", "-")}`;
 
-async function served(version: string, what: string, options: { password?: string } = {}) {
+async function served(version: string, what: string, options: { hooksDir?: string } = {}) {
   const server = await startPocketBase({ version, ...options });
   const instance = nameOf(what, version);
   await registerInstance(relay, server, { name: instance, verify: false });
@@ -99,9 +100,20 @@ describe.concurrent.each(versions)("a restore on PocketBase %s", (version) => {
   it("puts its records in place, undo brings the others back, and neither leaves a canary", () =>
     withNotes(version, "undone", async (own, notes) => {
       await notes.add("before");
-      expect(await own.ended(await own.started("/v1/backups", { name: "a.zip" }))).toMatchObject({
-        state: "succeeded",
-      });
+      const once = (name: string) => own.ask("/v1/backups", "POST", { name }, { "idempotency-key": '"nightly 1"' });
+      const [first, second] = [await once("a.zip"), await once("a.zip")];
+      const made = (await first.json()) as Operation;
+      // Quick servers are done by then, and the second is a replay already.
+      expect([202, 409]).toContain(second.status);
+      expect(second.headers.get("location")).toBe(`/v1/operations/${made.id}`);
+      expect(await own.ended(made)).toMatchObject({ state: "succeeded" });
+      const replayed = await once("a.zip");
+      expect([replayed.status, replayed.headers.get("location")]).toEqual([202, `/v1/operations/${made.id}`]);
+      expect(await replayed.json()).toEqual(made);
+      expect((await once("b.zip")).status).toBe(422);
+      expect(
+        (await own.ask("/v1/keys", "POST", { name: "x", preset: "robot" }, { "idempotency-key": "k" })).status,
+      ).toBe(400);
       await notes.add("between");
       const asked = await own.started("/v1/backups/a.zip/restore");
       const claims = async (path: string, method: string, body?: unknown) => (await own.ask(path, method, body)).status;
@@ -238,6 +250,32 @@ describe.concurrent.each(versions)("a restore that goes another way on PocketBas
       expect((await own.ask(`/v1/operations/${done.id}/outcome`)).status).toBe(422);
     } finally {
       await own.server.stop();
+    }
+  });
+
+  it("is not begun when the server cannot make the safety backup; the reason is the one in its log", async () => {
+    const hooksDir = await mkdtemp(join(tmpdir(), "relay-hooks-"));
+    const refusing = `onBackupCreate((e) => {
+      if (e.name.startsWith("kept")) return e.next();
+      throw new Error("write: no space left on device");
+    });`;
+    await writeFile(join(hooksDir, "refusing.pb.js"), refusing);
+    const own = await served(version, "full", { hooksDir });
+    try {
+      expect(await own.ended(await own.started("/v1/backups", { name: "kept.zip" }))).toMatchObject({
+        state: "succeeded",
+      });
+      const created = await own.ended(await own.started("/v1/backups", { name: "full.zip" }));
+      expect(created).toMatchObject({
+        state: "failed",
+        error: { code: "create_failed", hint: "The server's disk is full." },
+      });
+      const restored = await own.ended(await own.started("/v1/backups/kept.zip/restore"));
+      expect(restored).toMatchObject({ state: "failed", error: { code: "safety_backup_failed" } });
+      expect(restored.steps.map(({ name, state }) => `${name} ${state}`)).toEqual(["preflight done", "safety failed"]);
+    } finally {
+      await own.server.stop();
+      await rm(hooksDir, { recursive: true });
     }
   });
 
