@@ -34,7 +34,8 @@ export async function uploadRaw(c: AppContext, key: Result<string, Problem>): Pr
   if (!key.ok) return refuseUnread(c, key.error);
   const stored = await new Reception(c, visitor.value, true).take({ form: "raw", name: key.value });
   if (!stored.ok) return refuse(c, inOwnWords(stored.error));
-  return c.json(backupView(stored.value, { firstSeen: null, verified: "pending", reason: null }), 201);
+  const unseen = { firstSeen: null, actor: null, operation: null, verified: "pending" as const, reason: null };
+  return c.json(backupView(stored.value, unseen), 201);
 }
 
 /** A client that is still sending would see a broken pipe instead of the answer, so a body is read off first. */

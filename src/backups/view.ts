@@ -1,4 +1,5 @@
 import { isoTime } from "../base/clock.ts";
+import type { Actor } from "../ledger/catalogue/shapes.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 
 /** One backup in the relay's own view (API.md "Backups"): times are ISO 8601 here. */
@@ -8,13 +9,20 @@ export type BackupView = {
   modified: string;
   /** When the relay saw it first; null before it was announced. */
   firstSeen: string | null;
+  /** Who made it, and by which operation; null where the ledger does not tell. */
+  actor: Actor | null;
+  operation: string | null;
   verified: "ok" | "suspect" | "no" | "pending";
   /** Why it is not `ok`. */
   reason?: string;
 };
 
 /** What the relay knows of a backup besides the server's list. */
-export type Known = { firstSeen: number | null; verified: BackupView["verified"]; reason: string | null };
+export type Known = Pick<BackupView, "actor" | "operation"> & {
+  firstSeen: number | null;
+  verified: BackupView["verified"];
+  reason: string | null;
+};
 
 export type BackupOrder = "-modified" | "modified" | "key" | "-size";
 
@@ -28,6 +36,8 @@ export function backupView({ key, size, modified }: ListedBackup, known: Known):
     size,
     modified: Number.isNaN(at) ? modified : isoTime(at),
     firstSeen: known.firstSeen === null ? null : isoTime(known.firstSeen),
+    actor: known.actor,
+    operation: known.operation,
     verified: known.verified,
     ...(known.reason ? { reason: known.reason } : {}),
   };
@@ -35,7 +45,7 @@ export function backupView({ key, size, modified }: ListedBackup, known: Known):
 
 const text = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0);
 
-const orders: { [order in BackupOrder]: (one: BackupView, other: BackupView) => number } = {
+const orders: { [order in BackupOrder]: (one: ListedBackup, other: ListedBackup) => number } = {
   "-modified": (one, other) => text(other.modified, one.modified) || text(one.key, other.key),
   modified: (one, other) => text(one.modified, other.modified) || text(one.key, other.key),
   key: (one, other) => text(one.key, other.key),
@@ -47,9 +57,9 @@ const orders: { [order in BackupOrder]: (one: BackupView, other: BackupView) => 
  * starts anew, so that nothing is left out unseen.
  */
 export function pageOf(
-  all: BackupView[],
+  all: readonly ListedBackup[],
   { limit, cursor, sort }: { limit: number; cursor: string | null; sort: BackupOrder },
-): { items: BackupView[]; nextCursor: string | null } {
+): { items: ListedBackup[]; nextCursor: string | null } {
   const sorted = [...all].sort(orders[sort]);
   const start = cursor === null ? 0 : sorted.findIndex(({ key }) => key === cursor) + 1;
   const items = sorted.slice(start, start + limit);

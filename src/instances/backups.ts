@@ -6,6 +6,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { Admitted, Handlers, Newest } from "./commands.ts";
+import type { Makers } from "./makers.ts";
 import type { Observer } from "./observer.ts";
 import type { Server } from "./server.ts";
 import type { Verdicts } from "./verdicts.ts";
@@ -14,6 +15,7 @@ type Deps = {
   server: Server;
   verdicts: Verdicts;
   observer: Observer;
+  makers: Makers;
   clock: Clock;
 };
 type BackupCommand = "health.read" | "backups.list" | "backups.page" | "backups.latest" | "download.latest";
@@ -23,7 +25,7 @@ export const seenBy = (admitted: Admitted): ((key: string) => boolean) =>
   admitted.lineage ? visibility(admitted.lineage) : () => true;
 
 /** Looking at the server and at its backups. */
-export function backupHandlers({ server, verdicts, observer, clock }: Deps): Handlers<BackupCommand> {
+export function backupHandlers({ server, verdicts, observer, makers, clock }: Deps): Handlers<BackupCommand> {
   const list = async (admitted: Admitted): Promise<Result<ListedBackup[], Problem>> => {
     const connected = await server.connect();
     if (!connected.ok) return connected;
@@ -36,7 +38,8 @@ export function backupHandlers({ server, verdicts, observer, clock }: Deps): Han
   const shown = (backup: ListedBackup): BackupView => {
     const verdict = verdicts.read(backup.key);
     const { verified, reason } = verdict?.size === backup.size ? verdict : { verified: "no" as const, reason: null };
-    return backupView(backup, { firstSeen: observer.firstSeen(backup.key), verified, reason });
+    const { actor, operation } = makers.of(backup) ?? { actor: null, operation: null };
+    return backupView(backup, { firstSeen: observer.firstSeen(backup.key), actor, operation, verified, reason });
   };
 
   const latest = async (
@@ -72,7 +75,8 @@ export function backupHandlers({ server, verdicts, observer, clock }: Deps): Han
     "backups.page": async ({ limit, cursor, sort }, admitted) => {
       const listed = await list(admitted);
       if (!listed.ok) return listed;
-      return ok(pageOf(listed.value.map(shown), { limit, cursor, sort }));
+      const { items, nextCursor } = pageOf(listed.value, { limit, cursor, sort });
+      return ok({ items: items.map(shown), nextCursor });
     },
 
     "backups.latest": latest,

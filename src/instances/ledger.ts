@@ -1,4 +1,3 @@
-import type { MadeBy } from "../archive/preflight.ts";
 import type { Clock } from "../base/clock.ts";
 import { type Random, randomBase62 } from "../base/random.ts";
 import {
@@ -11,7 +10,7 @@ import {
   type Head,
   startCheck,
 } from "../ledger/chain.ts";
-import type { EventDraft, EventOf } from "../ledger/event.ts";
+import type { EventDraft } from "../ledger/event.ts";
 import { type EventReader, readableText } from "../ledger/reader.ts";
 import { matchesType } from "../ledger/type-pattern.ts";
 import type { FedEvent, FeedPage } from "../webhooks/feed.ts";
@@ -82,20 +81,6 @@ export class Ledger {
       if (texts.length >= limit) break;
     }
     return { texts, nextAfter, head: this.head.seq };
-  }
-
-  /** Who made the backup of that name: the server when the relay asked it to, a key that uploaded it, else unknown. */
-  madeBy(key: string): MadeBy {
-    for (const row of this.sql.exec<Row>(
-      "SELECT seq, type, text FROM events WHERE type IN ('backup.created', 'backup.changed') ORDER BY seq DESC",
-    )) {
-      const { data } = JSON.parse(row.text) as EventOf<"backup.created">;
-      if (data.backup.key !== key) continue;
-      if (data.operation) return { kind: "server" };
-      const { kind, id, name } = data.actor;
-      return kind === "key" && id ? { kind: "key", id, name: name ?? "" } : { kind: "unknown" };
-    }
-    return { kind: "unknown" };
   }
 
   /** The same stretch for a webhook endpoint. A `limit` of 0 reads nothing and only says where the ledger ends. */

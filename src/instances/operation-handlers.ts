@@ -109,7 +109,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
     if (!work.ok || !listing.ok) return null;
     const others = listing.value.items.filter(({ key }) => key !== found.key && isBackupKey(key));
     const newer = others.filter(({ modified }) => modified > found.modified);
-    return deletePreview(work.value.madeBy(found.key), others.length, newer.length);
+    return deletePreview(work.value.madeBy(found), others.length, newer.length);
   };
 
   const decide = async (id: string, type: "granted" | "denied", admitted: Admitted) => {

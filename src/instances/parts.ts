@@ -23,6 +23,7 @@ import type { InstanceView } from "./instance-record.ts";
 import { KeyStore } from "./key-store.ts";
 import { keyHandlers } from "./keys.ts";
 import { Ledger } from "./ledger.ts";
+import { Makers } from "./makers.ts";
 import { Observer } from "./observer.ts";
 import { operationHandlers } from "./operation-handlers.ts";
 import { OperationStore } from "./operation-store.ts";
@@ -68,6 +69,7 @@ export function buildParts(ground: Ground) {
   const audit = new Audit(sql, clock);
   const transfers = new Transfers(clock, random);
   const ledger = new Ledger(sql, clock, random, () => configuration.own.name);
+  const makers = new Makers(sql);
   const attributions = new Attributions(sql, clock);
   const verdicts = new Verdicts(sql, clock);
   const observer = new Observer({
@@ -93,7 +95,7 @@ export function buildParts(ground: Ground) {
     if (!connected.ok) return connected;
     return ok({
       ...reach(connected.value),
-      madeBy: (key) => ledger.madeBy(key),
+      madeBy: (backup) => makers.madeBy(backup),
       credential: configuration.credentialFacts(),
       tryPreviousCredential: async () => {
         const anew = (await server.tryPrevious()) ? await server.connect() : null;
@@ -146,7 +148,7 @@ export function buildParts(ground: Ground) {
   const door: Door = new Door(
     { configuration, keys, counters, audit, transfers, clock },
     {
-      ...backupHandlers({ server, verdicts, observer, clock }),
+      ...backupHandlers({ server, verdicts, observer, makers, clock }),
       ...operationHandlers({ server, operations, asking, transfers, lent, clock, random }),
       ...transferHandlers({ server, transfers, operations, attributions, audit }),
       ...sessionHandlers({ configuration, door: () => door }),

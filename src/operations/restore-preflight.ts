@@ -23,7 +23,7 @@ export async function lookBeforeRestore(work: Looking, key: string): Promise<Res
       idle: health.ok ? health.value.idle : null,
       inspection: backup && (await inspectArchive(work.reader(backup), backup.size)),
       credentialSince: work.credential.since,
-      madeBy: work.madeBy(key),
+      madeBy: backup ? work.madeBy(backup) : { kind: "unknown" },
     }),
   );
 }

@@ -1,7 +1,7 @@
 import type { MadeBy } from "../archive/preflight.ts";
 import type { RangeReader } from "../archive/ranges.ts";
 import type { Clock } from "../base/clock.ts";
-import type { BackupsApi, Listing, UpstreamResult } from "../upstream/backups-api.ts";
+import type { BackupsApi, ListedBackup, Listing, UpstreamResult } from "../upstream/backups-api.ts";
 import type { CronLog } from "../upstream/cron-log.ts";
 import type { RestoreEvidence } from "../upstream/restore-evidence.ts";
 import type { Binding } from "./approval.ts";
@@ -27,7 +27,7 @@ export type Work = {
   /** Says whose backup it is going to be, before it is asked for. */
   intend: (key: string) => void;
   /** Who made a backup, as far as the ledger knows. */
-  madeBy: (key: string) => MadeBy;
+  madeBy: (backup: ListedBackup) => MadeBy;
   /** What is known of the credential the relay uses. */
   credential: CredentialFacts;
   /** What the server is reached by with the credential before the present one; null when there is none it takes. */

@@ -9,7 +9,21 @@ import { askedBy } from "./asked.ts";
 import { accepted, OperationSchema } from "./operations.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
-const BackupSchema = z.object({ key: z.string(), size: z.number(), modified: z.string() }).openapi("Backup");
+const BackupSchema = z
+  .object({
+    key: z.string(),
+    size: z.number(),
+    modified: z.string(),
+    firstSeen: z.string().nullable(),
+    actor: z
+      .object({ kind: z.string(), id: z.string().optional(), name: z.string().optional() })
+      .nullable()
+      .describe("Who made it; null where the ledger does not tell."),
+    operation: z.string().nullable(),
+    verified: z.enum(["ok", "suspect", "no", "pending"]),
+    reason: z.string().optional(),
+  })
+  .openapi("Backup");
 const PreflightSchema = z
   .object({
     ok: z.boolean(),

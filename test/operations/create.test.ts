@@ -84,6 +84,17 @@ describe("a create ends in what really happened, and is sent once", () => {
       await stage.pass(300_000);
       expect(stage.told()).toEqual(["backup.created up.zip", "backup.verified up.zip"]);
       expect(stage.events()[0]?.data.actor).toEqual({ kind: "key", id: key.id, name: "uploader" });
+      const page = () => stage.ask({ do: "backups.page", limit: 9, cursor: null, sort: "-modified" });
+      expect((await page()).items).toMatchObject([{ key: "up.zip", actor: { name: "uploader" }, operation: null }]);
+      const preflight = await stage.ask({ do: "backups.preflight", key: "up.zip" });
+      expect(preflight.madeBy).toEqual({ kind: "key", id: key.id, name: "uploader" });
+      // Another file of that name is nobody's until the ledger tells whose it is.
+      await stage.fake.make("up.zip");
+      expect((await page()).items).toMatchObject([{ actor: null }]);
+      expect((await stage.ask({ do: "backups.preflight", key: "up.zip" })).madeBy).toEqual({ kind: "unknown" });
+      const made = await stage.ended(await stage.ask(create("own.zip"), key));
+      expect((await page()).items[0]).toMatchObject({ key: "own.zip", operation: made.id, verified: "ok" });
+      expect((await stage.ask({ do: "backups.preflight", key: "own.zip" })).madeBy).toEqual({ kind: "server" });
     });
   });
 
