@@ -29,7 +29,7 @@ type Texts = { [name in SettingName]?: string | null };
 
 /** Values that documentation and examples show: whoever copies one has no secret. */
 const KNOWN_SAMPLES = /^(change[-_ ]?me|secret|password|example|sample|test|admin|token|your[-_ ].*|x+|0+|a+|(.)\2+)$/i;
-const REPEATED = /^(.{1,4})\1+$/;
+const REPEATED = /^(.{1,16}?)\1+.{0,15}$/;
 
 /**
  * Reads every setting once. The first one that is missing or malformed is told in one sentence with its name
