@@ -1,7 +1,18 @@
 import type { FedEvent, FeedPage } from "./feed.ts";
 
-/** A delivery that is neither through nor given up. `due` in ms since the epoch. */
-export type Open = { seq: number; event: string; type: string; attempts: number; due: number; leased: boolean };
+/**
+ * A delivery that is neither through nor given up. `due` in ms since the epoch. `again`: asked for once more while it is
+ * under way; should that be forgotten by a kill, the kill itself sends it again.
+ */
+export type Open = {
+  seq: number;
+  event: string;
+  type: string;
+  attempts: number;
+  due: number;
+  leased: boolean;
+  again?: boolean;
+};
 
 const WAITING = 0;
 const LEASED = 1;
@@ -108,9 +119,15 @@ export class Deliveries {
     this.sql.exec("UPDATE deliveries SET state = ?, attempts = ? WHERE seq = ?", LEASED, open.attempts, open.seq);
   }
 
-  delivered({ seq }: Open, at: number, ms: number, status: number): void {
-    this.open.delete(seq);
+  delivered(open: Open, at: number, ms: number, status: number): void {
+    const { seq } = open;
     this.lastSuccess = at;
+    if (open.again) {
+      Object.assign(open, { again: false, attempts: 0 });
+      this.retryAt(open, at);
+      return;
+    }
+    this.open.delete(seq);
     this.sql.exec(
       "UPDATE deliveries SET state = ?, at = ?, ms = ?, status = ? WHERE seq = ?",
       DELIVERED,
@@ -134,11 +151,12 @@ export class Deliveries {
     if (++this.ended > 2 * KEPT_DELIVERIES) this.prune();
   }
 
-  /** One event once more, from the first rung of the ladder; nothing when it is on its way already. */
+  /** One event once more, from the first rung of the ladder. */
   again({ seq, id, type }: FedEvent, at: number): void {
     const open = this.open.get(seq);
     if (open) {
-      if (!open.leased) this.retryAt(open, at);
+      if (open.leased) open.again = true;
+      else this.retryAt(open, at);
       return;
     }
     this.sql.exec(
