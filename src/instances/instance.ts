@@ -152,6 +152,7 @@ export class Instance extends DurableObject<Bindings> {
   /** Forgets everything, its endpoints first. The live object refuses from here on, and after a kill in between as well. */
   async wipe(): Promise<void> {
     const { endpoints } = this.parts?.webhooks ?? {};
+    this.parts?.operations.close();
     this.parts = null;
     this.refusal = null;
     this.ctx.storage.transactionSync(() => {

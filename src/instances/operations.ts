@@ -73,6 +73,7 @@ export class Operations {
   readonly rows: OperationStore;
   private readonly effects: Effects;
   private readonly running = new Map<string, Promise<void>>();
+  private closed = false;
   /** Runs during which nothing else asks the server. */
   private readonly hushing = new Set<string>();
   /** Ended restores whose canary may still be there; null when they are to be looked up. */
@@ -172,11 +173,21 @@ export class Operations {
     this.untidy = [];
   }
 
+  /** The instance is being removed: no run goes on, and none writes any more. */
+  close(): void {
+    this.closed = true;
+  }
+
+  /** A row that was canceled, or is gone with its instance, is not the run's any more. */
+  private isRunning(id: string): boolean {
+    return !this.closed && this.rows.read(id)?.state === "running";
+  }
+
   private run(operation: Operation): void {
     const run = this.drive(structuredClone(operation)).finally(() => {
       this.running.delete(operation.id);
       this.hushing.delete(operation.id);
-      if (this.rows.read(operation.id)?.state !== "running") this.resume();
+      if (!this.closed && !this.isRunning(operation.id)) this.resume();
     });
     this.running.set(operation.id, run);
     this.effects.detach(run);
@@ -187,7 +198,7 @@ export class Operations {
     // Without a usable credential nothing can be sent or looked at; a row that has begun waits until there is one.
     if (!lent.ok && operation.steps.length > 0) return;
     const ending = lent.ok ? await this.ending(operation, lent.value) : failed(lent.error);
-    if (ending === null) return;
+    if (ending === null || !this.isRunning(operation.id)) return;
     const ended = applied(operation, { type: "ended", ending, at: this.effects.clock() });
     if (!ended.ok) return;
     const deed = DEEDS[operation.kind];
@@ -215,7 +226,7 @@ export class Operations {
   /** `operation` is the run's own copy; whoever else changes the row (a cancellation) ends the run's turn by its state. */
   private work(operation: Operation, lent: Lent): Work {
     const write = () => {
-      if (this.rows.read(operation.id)?.state !== "running") throw CANCELED;
+      if (!this.isRunning(operation.id)) throw CANCELED;
       this.rows.write(operation, null);
     };
     return {

@@ -191,6 +191,16 @@ describe("while a restore runs", () => {
       return { asked, release: await held };
     };
     await onStage({ seen: false }, async (stage) => {
+      const held = stage.hold("list");
+      const early = await stage.ask(create("early.zip"));
+      const lookOver = await held;
+      await stage.ask({ do: "operations.cancel", id: early.id });
+      stage.fake.faults.add({ kind: "down", on: "list", times: 1 });
+      lookOver();
+      expect((await stage.ended(early)).state).toBe("canceled");
+      expect(stage.calls("create")).toBe(0);
+    });
+    await onStage({ seen: false }, async (stage) => {
       const { asked, release } = await until(stage, "canary");
       expect(await stage.ask({ do: "operations.cancel", id: asked.id })).toMatchObject({ state: "canceled" });
       release();
