@@ -111,6 +111,7 @@ export class Observer {
         lookedAt: Math.max(began, lookedAt ?? 0),
         reach: reached.after,
         overdue: due.said,
+        expectedSince: this.expectedSince(),
         cronFailuresUntil: this.watch.cronFailuresUntil ?? listing.serverTime,
       };
     });
@@ -124,7 +125,7 @@ export class Observer {
       const { after, drafts } = lookFailed(this.watch.reach, failure, clock());
       const due = this.judgeOverdue();
       ledger.append([...drafts, ...due.drafts]);
-      return { ...this.watch, reach: after, overdue: due.said };
+      return { ...this.watch, reach: after, overdue: due.said, expectedSince: this.expectedSince() };
     });
   }
 
@@ -179,6 +180,11 @@ export class Observer {
     return { type: "backup.changed", data: { ...data, previous: backupFact(key, fact.previous) } };
   }
 
+  /** An expectation that came with the registration counts from the first look. */
+  private expectedSince(): number | null {
+    return this.deps.expectation() ? (this.watch.expectedSince ?? this.deps.clock()) : null;
+  }
+
   /** By the relay's clock: a server whose own runs ahead or behind makes its backups no later. */
   private judgeOverdue(): { said: Overdue; drafts: EventDraft[] } {
     const expect = this.deps.expectation();
@@ -186,10 +192,10 @@ export class Observer {
     const at = this.deps.clock();
     const newest = this.newest();
     const made = newest && { backup: backupFact(newest.key, newest), at: this.newestAt()! };
-    const { overdue: said, expectedSince } = this.watch;
+    const { overdue: said } = this.watch;
     // A backup that came after it was said, or one that makes the next due later than now, ends it.
     if (said && made && (made.at > said.saidAt || dueAt(expect, made.at) > at)) return recovered(said, made.backup, at);
-    return overdue(expect, said, made, expectedSince ?? at, at);
+    return overdue(expect, said, made, this.expectedSince() ?? at, at);
   }
 
   /** When the newest backup was made, by the relay's clock. */

@@ -170,7 +170,6 @@ describe("an expectation", () => {
 
   it("counts a server that is down as making none, and a first backup that never comes", async () => {
     await onStage({ instance: { expect: expect24 } }, async (stage) => {
-      await stage.ask({ do: "instance.change", expect: expect24 });
       stage.fake.faults.add({ kind: "down" });
       expect(types(await during(stage, 24 * HOUR))).toEqual(["instance.unreachable"]);
       const [overdue] = await during(stage, 2 * HOUR);
