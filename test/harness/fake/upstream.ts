@@ -7,6 +7,7 @@ import { spoiled } from "./download.ts";
 import { ConnectionCut, Faults, type Strikes } from "./faults.ts";
 import { stamp } from "./log.ts";
 import { type FakeVersion, Replies } from "./reply.ts";
+import { told, withTelltaleHeaders } from "./telltale.ts";
 import { type Pace, randomId, World } from "./world.ts";
 
 export type FakeOptions = {
@@ -115,12 +116,13 @@ export class FakeUpstream {
   }
 
   /** What goes wrong before or instead of the server's own work; null lets it work. */
-  private async hindered(call: CallName, strikes: Strikes): Promise<Response | null> {
+  private async hindered(call: CallName, strikes: Strikes, request: Request): Promise<Response | null> {
     if (strikes.slow) await this.sleep(strikes.slow.ms);
     if (strikes.down) throw new ConnectionCut();
     if (strikes.rateLimited) return this.replies.error("E429");
     if (strikes.redirect) return new Response(null, { status: 307, headers: { Location: strikes.redirect.to } });
     if (strikes.ipRefused) return this.replies.error(call === "download" ? "E403DL" : "E403IP");
+    if (strikes.telltale?.status) return told(this.replies, strikes.telltale, strikes.telltale.status, request);
     if (strikes.html && !strikes.html.worked) return this.replies.html(strikes.html.status);
     if (strikes.reset && !strikes.reset.worked) throw new ConnectionCut();
     if (call === "list") return null;
@@ -162,12 +164,13 @@ export class FakeUpstream {
     if (now < this.world.downUntil) throw new ConnectionCut();
     const strikes = this.faults.strike(call);
     const turn = { world: this.world, replies: this.replies, request, url, now, strikes };
-    const response = (await this.hindered(call, strikes)) ?? (await this.route(call, path, turn));
+    const response = (await this.hindered(call, strikes, request)) ?? (await this.route(call, path, turn));
     const logged =
       call !== "logs" &&
       !(call === "health" && this.accounts.holder(request.headers.get("Authorization"), "auth") === null);
     if (logged) this.logRequest(request, path + url.search, response.status, now, strikes.failedCreate?.details);
     if (strikes.reset) throw new ConnectionCut();
+    if (strikes.telltale) withTelltaleHeaders(response, strikes.telltale.words, request);
     const answered = strikes.html ? this.replies.html(strikes.html.status) : response;
     // Files are spoiled where they are served; here come the answers to all other calls.
     if ((call === "download" && !strikes.html) || !answered.body) return answered;
