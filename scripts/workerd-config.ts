@@ -14,6 +14,7 @@ export const settingNames = [
   "CLIENT_ADDRESS",
   "TRUSTED_PROXIES",
   "RESOLVER",
+  "WEBHOOK_PORTS",
   "HEALING",
   "PUBLIC_URL",
 ] as const satisfies SettingName[];

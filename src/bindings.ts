@@ -25,5 +25,6 @@ export type SettingName =
   | "CLIENT_ADDRESS"
   | "TRUSTED_PROXIES"
   | "RESOLVER"
+  | "WEBHOOK_PORTS"
   | "HEALING"
   | "PUBLIC_URL";

@@ -21,6 +21,8 @@ export type Settings = {
   clientAddress: ClientAddress;
   trustedProxies: string[];
   resolver: string | null;
+  /** Ports webhook endpoints may have besides 443, 8443 and those above 1024. */
+  webhookPorts: number[];
   healing: Healing;
   publicUrl: string | null;
 };
@@ -38,11 +40,13 @@ const REPEATED = /^(.{1,16}?)\1+.{0,15}$/;
 export function readSettings(texts: Texts): Result<Settings, Problem> {
   const wrong = (sentence: string) => fail(problem("misconfigured", { message: sentence }));
   const text = (name: SettingName): string => (texts[name] ?? "").trim();
+  const list = (name: SettingName): string[] =>
+    text(name)
+      .split(",")
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== "");
 
-  const adminTokens = text("ADMIN_TOKEN")
-    .split(",")
-    .map((token) => token.trim())
-    .filter((token) => token !== "");
+  const adminTokens = list("ADMIN_TOKEN");
   if (adminTokens.length === 0) return wrong("ADMIN_TOKEN is not set: give it at least 32 random characters.");
   if (adminTokens.length > 2) return wrong("ADMIN_TOKEN holds more than two tokens.");
   for (const token of adminTokens) {
@@ -80,10 +84,7 @@ export function readSettings(texts: Texts): Result<Settings, Problem> {
   const clientAddress: ClientAddress = header
     ? { from: "header", name: header[1]!.toLowerCase() }
     : { from: from as "cloudflare" | "socket" };
-  const trustedProxies = text("TRUSTED_PROXIES")
-    .split(",")
-    .map((block) => block.trim())
-    .filter((block) => block !== "");
+  const trustedProxies = list("TRUSTED_PROXIES");
   if (!checkNetworks(trustedProxies).ok)
     return wrong("TRUSTED_PROXIES must be a comma-separated list of CIDR blocks such as 10.0.0.0/8.");
   if (header && trustedProxies.length === 0)
@@ -92,6 +93,12 @@ export function readSettings(texts: Texts): Result<Settings, Problem> {
   const resolver = text("RESOLVER");
   if (resolver !== "" && resolver !== "off" && !resolver.startsWith("https://"))
     return wrong("RESOLVER must be the https address of a DNS-over-HTTPS resolver, or off.");
+  const webhookPorts: number[] = [];
+  for (const port of list("WEBHOOK_PORTS")) {
+    if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535)
+      return wrong("WEBHOOK_PORTS must be port numbers, separated by commas.");
+    webhookPorts.push(Number(port));
+  }
   const publicUrl = text("PUBLIC_URL").replace(/\/+$/, "");
   if (publicUrl !== "" && !/^https?:\/\/[^/?#@]+(\/[^?#]*)?$/.test(publicUrl))
     return wrong("PUBLIC_URL must be the relay's own http(s) address, without query or credentials.");
@@ -106,6 +113,7 @@ export function readSettings(texts: Texts): Result<Settings, Problem> {
     privateNetwork,
     clientAddress,
     trustedProxies,
+    webhookPorts,
     resolver: resolver === "" || resolver === "off" ? null : resolver,
     healing,
     publicUrl: publicUrl === "" ? null : publicUrl,

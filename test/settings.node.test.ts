@@ -23,6 +23,7 @@ describe("settings", () => {
       clientAddress: { from: "cloudflare" },
       trustedProxies: [],
       resolver: null,
+      webhookPorts: [],
       healing: "segments",
       publicUrl: null,
     });
@@ -49,6 +50,8 @@ describe("settings", () => {
     ["TRUSTED_PROXIES", "10.0.0.0/33", /^TRUSTED_PROXIES must be/],
     ["TRUSTED_PROXIES", "my-proxy", /^TRUSTED_PROXIES must be/],
     ["RESOLVER", "http://resolver.example", /^RESOLVER must be/],
+    ["WEBHOOK_PORTS", "587,https", /^WEBHOOK_PORTS must be/],
+    ["WEBHOOK_PORTS", "70000", /^WEBHOOK_PORTS must be/],
     ["PUBLIC_URL", "relay.example.com", /^PUBLIC_URL must be/],
     ["PUBLIC_URL", "https://user@relay.example.com", /^PUBLIC_URL must be/],
     ["PUBLIC_URL", "https://relay.example.com/?a=1", /^PUBLIC_URL must be/],

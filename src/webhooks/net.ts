@@ -9,10 +9,10 @@ import { dnsOverHttps } from "./resolver.ts";
 
 const REACH_MS = 3_000;
 
-export const addressPolicy = ({ privateNetwork, publicUrl }: Settings): AddressPolicy => ({
+export const addressPolicy = ({ privateNetwork, publicUrl, webhookPorts }: Settings): AddressPolicy => ({
   privateNetwork,
   own: publicUrl ? [new URL(publicUrl).origin] : [],
-  ports: [],
+  ports: webhookPorts,
 });
 
 /**
