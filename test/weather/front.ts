@@ -151,3 +151,12 @@ export function kept({ server }: Front): Record<string, string> {
   ]);
   return Object.fromEntries(stored.sort());
 }
+
+/** True once it is so, false when it is not within ten seconds. */
+export async function until(met: () => boolean | Promise<boolean>): Promise<boolean> {
+  for (let left = 200; left > 0; left--) {
+    if (await met()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return false;
+}

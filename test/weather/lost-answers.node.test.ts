@@ -10,7 +10,7 @@ import type { FakeOptions } from "../harness/fake/upstream.ts";
 import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { type MintedKey, mintKey, registerInstance } from "../support/relay-client.ts";
-import { type Deed, type Front, KEPT, openFront, uploaded } from "./front.ts";
+import { type Deed, type Front, KEPT, openFront, until, uploaded } from "./front.ts";
 import { expectTold } from "./told.ts";
 
 let relay: TestRelay;
@@ -262,9 +262,11 @@ describe.concurrent("a real server that restarts", () => {
     const hash = createHash("sha256");
     const reader = download.body!.getReader();
     hash.update((await reader.read()).value!);
-    await expect
-      .poll(async () => ((await (await asked("/api/health")).json()) as { data: unknown }).data, { timeout: 10_000 })
-      .toMatchObject({ canBackup: false });
+    const making = async () => {
+      const { data } = (await (await asked("/api/health")).json()) as { data: { canBackup: boolean } };
+      return !data.canBackup;
+    };
+    expect(await until(making)).toBe(true);
     await server.kill();
     const away = await asked("/api/backups");
     expect(away.status).toBe(503);
