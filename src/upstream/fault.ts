@@ -1,7 +1,8 @@
-import { type FieldProblem, type Problem, problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
 import type { ProblemCode } from "../base/problems.ts";
 import type { UpstreamFault } from "./backups-api.ts";
 import type { Answer, Silence } from "./exchange.ts";
+import { fieldRefusals } from "./field-refusals.ts";
 
 type Verdict = { code: ProblemCode; message?: string; unauthorized?: boolean; unclear?: boolean };
 
@@ -56,20 +57,6 @@ function bodyOf(json: unknown): Body | null {
   return { message: json.message, data: json.data, legacy, mfa: false };
 }
 
-const shortText = (value: unknown): value is string => typeof value === "string" && value.length <= 400;
-
-/** Validation errors as they are: they are written for the caller. Whatever has another shape is left out. */
-function fieldsOf(data: Record<string, unknown>): Record<string, FieldProblem> {
-  const fields: Record<string, FieldProblem> = {};
-  for (const [name, value] of Object.entries(data)) {
-    if (!/^[a-z]\w{0,63}$/i.test(name)) continue;
-    if (!isRecord(value) || !shortText(value.code) || !shortText(value.message)) continue;
-    fields[name] = { code: value.code, message: value.message };
-    if (isRecord(value.params)) fields[name].params = value.params;
-  }
-  return fields;
-}
-
 const fault = (verdict: Verdict, mutates: boolean, more: Omit<Problem, "code"> = {}): UpstreamFault => ({
   problem: problem(verdict.code, { ...(verdict.message ? { message: verdict.message } : {}), ...more }),
   unclear: mutates && verdict.unclear === true,
@@ -115,7 +102,7 @@ function ownFault(answer: Pick<Answer, "status">, body: Body, mutates: boolean):
   if (known) return fault(known[1], mutates);
   if (body.message.startsWith("Invalid or already deleted backup file.")) return deleteFault(body.message, mutates);
   if (body.message === "An error occurred while validating the submitted data.") {
-    const data = fieldsOf(body.data);
+    const data = fieldRefusals(body.data);
     const exists = Object.values(data).some((field) => field.code === "validation_backup_name_exists");
     return fault({ code: exists ? "backup_name_exists" : "invalid_request" }, mutates, { data });
   }
@@ -127,7 +114,7 @@ function ownFault(answer: Pick<Answer, "status">, body: Body, mutates: boolean):
 
 /**
  * What an answer other than the expected one means to the relay's caller. Nothing of its raw text is kept but the
- * messages listed above and PocketBase's validation data. `mutates` says whether a lost answer could have changed
+ * messages listed above and what PocketBase says of fields. `mutates` says whether a lost answer could have changed
  * something; only then can a fault be `unclear`.
  */
 export function faultOf(answer: Pick<Answer, "status" | "headers" | "json">, mutates: boolean): UpstreamFault {

@@ -239,6 +239,31 @@ describe("what a server refuses in its own words", () => {
     expect(problems.invalid_request.message).toBe(message);
   });
 
+  it("passes nothing on that a hook or a proxy wrote among them", async () => {
+    const said = (code: string, words: string, params?: unknown) => ({
+      code,
+      message: words,
+      ...(params ? { params } : {}),
+    });
+    const bounds = { max: 150, min: 1, secret: "s", list: ["s"] };
+    const cases: [said: unknown, told: unknown][] = [
+      [said("validation_required", "Cannot be blank. s"), said("validation_invalid_value", "Invalid value.")],
+      [said("validation_s", "Cannot be blank."), said("validation_invalid_value", "Invalid value.")],
+      [
+        said("validation_length_out_of_range", "The length must be between 1 and 150.", bounds),
+        said("validation_length_out_of_range", "The length must be between 1 and 150.", { max: 150, min: 1 }),
+      ],
+      [
+        said("validation_invalid_mime_type", '"s.zip" mime type must be one of: application/zip.'),
+        said("validation_invalid_mime_type", "The mime type must be one of: application/zip."),
+      ],
+    ];
+    for (const [name, told] of cases) {
+      const body = error(400, "An error occurred while validating the submitted data.", { name, s: name });
+      expect(await always(body).create("a.zip")).toMatchObject({ error: { problem: { data: { name: told } } } });
+    }
+  });
+
   it("marks a taken name, which S3 that is down looks like too", async () => {
     const { fake, server } = setUp();
     await fake.make("a.zip");
