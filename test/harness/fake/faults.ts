@@ -14,7 +14,7 @@ export type FaultKind =
   | { kind: "hugeJson"; bytes: number }
   | { kind: "redirect"; to: string }
   /** Gives away what the request carried, its own paths and `words`: in headers, and with a status in a body as well. */
-  | { kind: "telltale"; words: string; status?: number; form?: "json" | "xml" | "html" }
+  | { kind: "telltale"; words: string; status?: number; form?: "json" | "fields" | "xml" | "html" }
   /** The backup goes away between the list and this call. */
   | { kind: "vanish" }
   /** The backup is replaced by another of the same size before this call; `sameSecond` keeps its Last-Modified. */

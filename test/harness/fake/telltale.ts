@@ -14,7 +14,9 @@ function carried(request: Request, words: string): string {
 export function told(replies: Replies, { words, form = "json" }: Telltale, status: number, request: Request): Response {
   const text = carried(request, words);
   const code = { code: `validation_${words}`, message: text, params: { token: text } };
-  if (form === "json") return replies.raw(status, text, { name: code, file: code, identity: code, [words]: code });
+  const fields = { name: code, file: { ...code, code: "validation_match_invalid" }, identity: code, [words]: code };
+  if (form === "json") return replies.raw(status, text, fields);
+  if (form === "fields") return replies.invalid(fields);
   const xml = `<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>${text}</Message><HostId>${words}</HostId></Error>`;
   const body = form === "xml" ? xml : `<!DOCTYPE html><title>${status}</title><pre>${text}</pre>`;
   const headers = replies.base();

@@ -12,6 +12,8 @@ export function troubles(stage: Stage, server: FakeServer): Record<string, Fault
   const token = server.fake.accounts.issue("file", "superuser", 180);
   return {
     "tells-json": telltale({ status: 400 } as Fault),
+    "tells-fields": telltale({ status: 400, form: "fields" } as Fault),
+    "tells-in-forms": telltale({ status: 400, form: "fields", on: ["create", "upload"] } as Fault),
     "tells-xml": telltale({ status: 500, form: "xml" } as Fault),
     "tells-html": telltale({ status: 403, form: "html" } as Fault),
     "tells-unauthorized": telltale({ status: 401 } as Fault),
