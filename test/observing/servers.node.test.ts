@@ -1,9 +1,12 @@
+import { execFile } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
 import { openAsBlob } from "node:fs";
 import { copyFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findPocketBase } from "../../scripts/pocketbase-find.ts";
 import { newPassword } from "../../scripts/pocketbase-server.ts";
 import { freePort } from "../../scripts/ports.ts";
 import { call } from "../archive/support/server.ts";
@@ -11,6 +14,8 @@ import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { admin, registerInstance } from "../support/relay-client.ts";
 
+const run = promisify(execFile);
+const cliHooks = join(import.meta.dirname, "cli_hooks");
 const hooksDir = join(import.meta.dirname, "../../pb_hooks");
 
 type Event = { seq: number; type: string; data: Record<string, unknown> & { backup?: { key: string } } };
@@ -62,10 +67,13 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
     expect(await told()).toContain(line);
   };
 
-  it("is one event each: dashboard, cron, hand, upload, deletion, pruning and the cron's failure", async () => {
+  it("is one event each: dashboard, command line, cron, hand, upload, deletion, pruning and the cron's failure", async () => {
     // The hook file nudges: no look was asked for here.
     expect((await call(server, "POST", "/api/backups", { name: "dashboard.zip" })).status).toBe(204);
 
+    // Another process on the same data, as a command of an administrator's own.
+    const { path } = await findPocketBase(version, console.error);
+    await run(path, ["backup", "cli_made.zip", "--dir", server.dataDir, "--hooksDir", cliHooks]);
     await copyFile(join(backups, "dashboard.zip"), join(backups, "by hand.zip"));
     const form = new FormData();
     form.set("file", await openAsBlob(join(backups, "dashboard.zip"), { type: "application/zip" }), "uploaded.zip");
@@ -84,7 +92,7 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
     await runCron();
     while ((await autos()).length === 0) await sleep(50);
     const [first] = await autos();
-    for (const name of ["dashboard.zip", "uploaded.zip", "by hand.zip", first]) {
+    for (const name of ["dashboard.zip", "cli_made.zip", "uploaded.zip", "by hand.zip", first]) {
       await until(`backup.created ${name}`, false);
       await until(`backup.verified ${name}`, false);
     }
@@ -112,7 +120,7 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
 
     const all = await told();
     expect(new Set(all).size).toBe(all.length);
-    expect(all.filter((line) => line.startsWith("backup.created")).length).toBe(5);
+    expect(all.filter((line) => line.startsWith("backup.created")).length).toBe(6);
     expect(all.filter((line) => line.startsWith("backup.deleted")).sort()).toEqual(
       [`backup.deleted ${first}`, "backup.deleted dashboard.zip"].sort(),
     );
