@@ -224,6 +224,28 @@ describe("what a key may not", () => {
     expect(fake.requests.some((request) => ["create", "delete", "restore"].includes(request.call))).toBe(false);
   });
 
+  it("is hidden in operations and events too, but for one's own (SECURITY 28)", async () => {
+    const { mint } = await anInstance({}, { verify: false });
+    const everything = await mint({ preset: "operator", quotas: {} });
+    const some = await mint({ preset: "operator", patterns: ["nightly-*"], quotas: {} });
+    const none = await mint({ scopes: ["backups:create"], patterns: ["nightly-*"] });
+    const make = async (as: string, name: string) =>
+      (await call("/v1/backups", { as, body: { name } })).json.id as string;
+    const end = (id: string) => call(`/v1/operations/${id}?wait=10`, { as: everything.key });
+    const [secret, nightly] = [await make(everything.key, "secret.zip"), await make(everything.key, "nightly-1.zip")];
+    const own = await make(none.key, "nightly-2.zip");
+    for (const id of [secret, nightly, own]) expect((await end(id)).json.state).toBe("succeeded");
+    const listed = await call("/v1/operations", { as: some.key });
+    expect(listed.json.items.map(({ id }: { id: string }) => id).sort()).toEqual([nightly, own].sort());
+    const read = async (id: string, as: string) => (await call(`/v1/operations/${id}`, { as })).status;
+    expect([await read(secret, some.key), await read(nightly, some.key)]).toEqual([404, 200]);
+    // One's own needs no scope; another's does.
+    expect([await read(own, none.key), await read(nightly, none.key)]).toEqual([200, 404]);
+    await call("/api/backups", { as: everything.key });
+    const events = (await call("/v1/events?limit=200", { as: some.key })).text;
+    expect(events).not.toContain("secret.zip");
+  });
+
   it("cannot be had by dot segments: no such path reaches the server (SECURITY 11)", async () => {
     const { mint, fake } = await anInstance();
     const { key } = await mint();

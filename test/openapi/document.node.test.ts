@@ -1,10 +1,7 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { root } from "../../scripts/root.ts";
 import { scopes } from "../../src/access/scope.ts";
 import { type ProblemCode, problems } from "../../src/base/problems.ts";
 import { type FakeServer, startFake } from "../harness/fake/server.ts";
@@ -231,35 +228,6 @@ describe("the OpenAPI document", () => {
       described++;
     }
     expect(described).toBeGreaterThanOrEqual(12);
-  });
-});
-
-describe("docs/errors.md", () => {
-  const text = readFileSync(join(root, "docs", "errors.md"), "utf8") as string;
-  const entries = text.split(/^## /m).slice(1);
-
-  it("has one entry for every code, and no other", () => {
-    const codes = entries.map((entry) => entry.split("\n")[0]);
-    expect(codes).toEqual([...new Set(codes)]);
-    expect([...codes].sort()).toEqual(Object.keys(problems).sort());
-  });
-
-  it("tells the status of each, when it happens and what to do", () => {
-    for (const entry of entries) {
-      const [code, , ...rest] = entry.trim().split("\n");
-      const { status } = problems[code as ProblemCode];
-      expect(rest[0] ?? entry, code).toMatch(new RegExp(`^\\*\\*${status}\\.\\*\\* \\S.{20,}`));
-      expect(rest.slice(1).join("\n").trim().length, code).toBeGreaterThan(10);
-    }
-  });
-
-  it("is matched by a message and a hint that say something", () => {
-    for (const [code, { status, message, hint }] of Object.entries(problems)) {
-      expect(code).toMatch(/^[a-z]+(_[a-z]+)*$/);
-      expect(status, code).toBeGreaterThanOrEqual(400);
-      expect(message, code).toMatch(/[.?]$/);
-      expect(hint, code).toMatch(/[.>]$/);
-    }
   });
 });
 

@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { root } from "../../scripts/root.ts";
 import { mintKeyText, parseKeyText } from "../../src/access/token.ts";
 import { base64url, utf8 } from "../../src/base/encoding.ts";
 import { randomBase62, secureRandom } from "../../src/base/random.ts";
@@ -415,6 +418,23 @@ describe("the environment's instance", () => {
     const gone = await get("/api/backups", minted.key);
     expect([gone.status, (await json(gone)).code]).toEqual([503, "misconfigured"]);
     expect((await admin(relay, "/v1/instances/default?confirm=default", { method: "DELETE" })).status).toBe(204);
+  });
+});
+
+describe("logs (SECURITY 31)", () => {
+  it("of the platform hold no query strings, and ours no error's own text", () => {
+    expect(readFileSync(join(root, "wrangler.toml"), "utf8")).toMatch(/^redact_query_string = true$/m);
+    const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
+    const lines = sources
+      .filter((path) => path.endsWith(".ts"))
+      .flatMap((path) => readFileSync(join(root, "src", path), "utf8").split("\n"))
+      .filter((line) => /\bconsole\./.test(line));
+    expect(lines.length).toBeGreaterThan(2);
+    // The kind of an error is told, never its message: that may hold a URL with a token in it.
+    const kind = 'error instanceof Error ? error.name : "unknown error"';
+    const told = lines.flatMap((line) => [...line.matchAll(/\$\{([^}]*)\}/g)].map(([, what]) => what));
+    expect([...new Set(told)].sort()).toEqual(['c.get("requestId")', "command.do", kind, "row.name"].sort());
+    for (const line of lines) expect(line).toMatch(/console\.error\((`[^`]*`|"[^"]*")\)/);
   });
 });
 
