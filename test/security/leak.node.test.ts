@@ -10,8 +10,6 @@ import { HookReceiver } from "../webhooks/support/receiver.ts";
 import { Caller } from "./leaks/caller.ts";
 import { type Cell, cellsUnder, commandLines, filesHeldBy, filesSince, filesUnder } from "./leaks/places.ts";
 import {
-  archive,
-  downloads,
   instances,
   keys,
   mint,
@@ -21,11 +19,11 @@ import {
   type Stage,
   sessions,
   unguessable,
-  uploads,
   webhooks,
 } from "./leaks/run.ts";
 import { coreOf, type Found, type Place, Search, type Secret, spellings } from "./leaks/search.ts";
 import { everyRoute, everyScope, isOf, type Route, strangers } from "./leaks/strangers.ts";
+import { archive, downloads, uploads } from "./leaks/transfers.ts";
 import { inTrouble, troubles } from "./leaks/weather.ts";
 
 /**
@@ -188,6 +186,7 @@ it("there was something to leak, and somewhere to", () => {
   const filled = new Set(cells.map(({ table }) => table));
   for (const table of ["meta", "sealed", "keys", "quotas", "audit", "denials", "events", "operations", "idempotency"])
     expect(filled).toContain(table);
+  expect(cells.some(({ table, bytes }) => table === "events" && bytes.includes('"code":"cron_failed"'))).toBe(true);
   for (const table of ["endpoints", "deliveries", "attempts", "sightings", "instances"])
     expect(filled).toContain(table);
 });

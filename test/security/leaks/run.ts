@@ -1,5 +1,4 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { generated, wholeOf } from "../../harness/fake/content.ts";
 import type { FakeServer } from "../../harness/fake/server.ts";
 import type { HookReceiver } from "../../webhooks/support/receiver.ts";
 import type { Caller, Exchange } from "./caller.ts";
@@ -15,18 +14,8 @@ export const unguessable = (): string => {
   const random = () => randomBytes(12).toString("hex");
   return `${random()}"\\ü/+ %&<${random()}`;
 };
-const plain = (): string => randomBytes(16).toString("hex");
+export const plain = (): string => randomBytes(16).toString("hex");
 
-const BOUNDARY = "----leakboundary";
-export const archive = Buffer.from(wholeOf(generated(7, 700_000)));
-export const form = (name: string, content: Buffer, end = `\r\n--${BOUNDARY}--\r\n`) => ({
-  headers: { "content-type": `multipart/form-data; boundary=${BOUNDARY}` },
-  body: Buffer.concat([
-    Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\n\r\n`),
-    content,
-    Buffer.from(end),
-  ]),
-});
 export const jsonBody = (body: unknown) => ({
   headers: { "content-type": "application/json" },
   body: JSON.stringify(body),
@@ -62,6 +51,7 @@ export async function mint(stage: Stage, instance: string, request: Record<strin
   return key;
 }
 
+/** Registers, changes and asks with right and wrong credentials, secrets in wrong fields included; nudges; removes. */
 export async function instances(stage: Stage, nudge: Nudge): Promise<void> {
   const { caller, admin, server } = stage;
   const { fake } = server;
@@ -93,6 +83,10 @@ export async function instances(stage: Stage, nudge: Nudge): Promise<void> {
   await caller.call("POST", "/v1/instances/demo/check", { auth: admin });
   const [again, answer] = await caller.json<Nudge>("POST", "/v1/instances/demo/nudge/rotate", admin, undefined, 200);
   caller.keep("relay nudge secret", again.secret, answer);
+  const words = caller.keep("upstream words", plain());
+  fake.cronFailure("cron.zip", `S3: ${words} ${[...fake.secrets].join(" ")} /srv/pb/pb_data`);
+  // The server's log shows rows a moment later; the look that the nudge asks for finds it.
+  await new Promise((resolve) => setTimeout(resolve, 2 * fake.world.pace.log));
   const path = new URL(nudge.url).pathname;
   for (const secret of [again.secret, nudge.secret]) {
     const body = JSON.stringify({ at: new Date().toISOString(), nonce: randomBytes(12).toString("hex") });
@@ -105,6 +99,7 @@ export async function instances(stage: Stage, nudge: Nudge): Promise<void> {
   await caller.call("DELETE", "/v1/instances/passing?confirm=passing", { auth: admin });
 }
 
+/** A key made, misread, changed, rotated and revoked by another key. */
 export async function keys(stage: Stage, owner: Key): Promise<void> {
   const { caller } = stage;
   const auth = `Bearer ${owner.key}`;
@@ -126,10 +121,15 @@ export async function keys(stage: Stage, owner: Key): Promise<void> {
 const LOGIN = "/api/collections/_superusers/auth-with-password";
 const REFRESH = "/api/collections/_superusers/auth-refresh";
 
+/** Logins, renewals and tickets, and each kind of credential in the place of another. */
 export async function sessions(stage: Stage, owner: Key): Promise<{ session: string; ticket: string }> {
   const { caller, server } = stage;
   const [first, answer] = await caller.json<{ token: string }>(
-    ...(["POST", LOGIN, "", { identity: "a@b.example", password: owner.key }, 200] as const),
+    "POST",
+    LOGIN,
+    "",
+    { identity: "a@b.example", password: owner.key },
+    200,
   );
   const session = caller.keep("relay session", first.token, answer);
   const refreshed = await caller.call("POST", REFRESH, { auth: session });
@@ -147,52 +147,6 @@ export async function sessions(stage: Stage, owner: Key): Promise<{ session: str
   return { session, ticket };
 }
 
-export async function downloads(stage: Stage, auth: string, session: string, ticket: string): Promise<void> {
-  const { caller, server } = stage;
-  const { faults } = server.fake;
-  const path = "/api/backups/large.zip";
-  const whole: Exchange[] = [];
-  faults.add({ kind: "cutAt", bytes: 200_000, on: "download", times: 2 });
-  faults.add({ kind: "deadToken", on: "download", after: 1, times: 1 });
-  whole.push(await caller.call("GET", path, { auth }));
-  for (const given of [{ auth: session }, { auth: `bearer ${auth}` }])
-    whole.push(await caller.call("GET", "/v1/backups/latest/content?pattern=large*", given));
-  whole.push(await caller.call("GET", `${path}?token=${ticket}`));
-  for (const { status, body } of whole)
-    if (status !== 200 || !body.equals(archive)) throw new Error(`a download did not heal: ${status}`);
-  for (const range of ["bytes=5-99", "bytes=0-4,100-140", "bytes=9999999-"])
-    await caller.call("GET", path, { auth, headers: { range } });
-  await caller.call("HEAD", path, { auth });
-  await caller.call("GET", path, { auth, leaveAfter: 1000 });
-  faults.add({ kind: "cutAt", bytes: 100_000, on: "download", times: 1 });
-  faults.add({ kind: "swap", on: "download", after: 1, times: 1 });
-  await caller.call("GET", path, { auth });
-  faults.clear();
-  const fileToken = server.fake.accounts.issue("file", "superuser", 60);
-  for (const token of [fileToken, session, encodeURIComponent(auth), `${ticket}x`, ticket.slice(0, -5), "brk_"])
-    await caller.call("GET", `${path}?token=${token}`);
-  await caller.call("GET", "/api/backups/none.zip", { auth });
-  await caller.call("GET", "/api/backups/%2e%2e", { auth });
-}
-
-export async function uploads(stage: Stage, auth: string): Promise<void> {
-  const { caller } = stage;
-  const path = "/api/backups/upload";
-  const stored = [
-    await caller.call("POST", path, { auth, ...form("formed.zip", archive) }),
-    await caller.call("PUT", "/v1/backups/raw.zip", { auth, body: archive }),
-  ];
-  if (stored.some(({ status }) => status >= 300))
-    throw new Error(`an upload was refused: ${stored.map(({ body }) => body)}`);
-  await caller.call("POST", path, { auth, ...form("formed.zip", archive) });
-  await caller.call("POST", path, { auth, ...form("text.zip", Buffer.from("no archive")) });
-  await caller.call("POST", path, { auth, ...form("open.zip", archive, "") });
-  await caller.call("POST", path, { auth, ...form("../x.zip", archive) });
-  await caller.call("POST", path, { auth, ...form("short.zip", archive), promisedMore: 99_999 });
-  await caller.call("PUT", "/v1/backups/short2.zip", { auth, body: archive, promisedMore: 99_999 });
-  await caller.call("PUT", "/v1/backups/raw.zip", { auth, body: archive });
-}
-
 /** Waits for what was answered 202. */
 async function ended(stage: Stage, auth: string, answer: Exchange): Promise<Operation> {
   if (answer.status !== 202) throw new Error(`${answer.place}: ${answer.status} ${answer.body}`);
@@ -202,6 +156,7 @@ async function ended(stage: Stage, auth: string, answer: Exchange): Promise<Oper
   return JSON.parse(String(read.body)) as Operation;
 }
 
+/** Backups made, restored, undone, deleted; approvals asked for, given and refused. */
 export async function operations(stage: Stage, auth: string, asking: string): Promise<void> {
   const { caller } = stage;
   const idempotency = { "idempotency-key": '"leak-1"' };
@@ -238,6 +193,7 @@ export async function operations(stage: Stage, auth: string, asking: string): Pr
   await caller.call("GET", "/v1/operations", { auth });
 }
 
+/** Endpoints before receivers of every manner, tested, rotated, replayed and moved. The id of one that stays. */
 export async function webhooks(stage: Stage, auth: string): Promise<string> {
   const { caller, receiver } = stage;
   const make = async (kind: string, more: Record<string, unknown> = {}): Promise<Made> => {

@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import type { Fault } from "../../harness/fake/faults.ts";
 import type { FakeServer } from "../../harness/fake/server.ts";
 import { startFake } from "../../harness/fake/server.ts";
-import { archive, form, jsonBody, mint, register, type Stage } from "./run.ts";
+import { jsonBody, mint, register, type Stage } from "./run.ts";
 import { everyScope } from "./strangers.ts";
+import { archive, form } from "./transfers.ts";
 
 /** Servers that break, and servers that tell everything: each behind an instance of its own, asked for everything. */
 export function troubles(stage: Stage, server: FakeServer): Record<string, Fault[]> {
@@ -48,7 +49,6 @@ export async function inTrouble(stage: Stage, name: string, faults: Fault[], del
   const { key: auth } = await mint(here, name, { scopes: everyScope, quotas: {} });
   await caller.call("GET", "/api/backups", { auth });
   fake.faults.add(...faults);
-  fake.cronFailure("cron.zip", `S3: ${[...fake.secrets].join(" ")} /srv/pb/pb_data`);
   await caller.call("GET", "/api/backups/kept.zip", { auth });
   fake.revokeTokens();
   for (const path of ["/api/backups", "/v1/backups", "/api/health", "/api/backups/kept.zip"])
