@@ -1,6 +1,6 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import type { Instance } from "../../src/instances/instance.ts";
+import { Instance } from "../../src/instances/instance.ts";
 import { instanceSteps, migrate, storedVersion } from "../../src/instances/schema.ts";
 import { anInstance, aServer, bindings, call, directory, rows, type TestServer } from "../support/worker.ts";
 
@@ -223,6 +223,26 @@ describe("looking and changing", () => {
     const moved = { url: other.url, credential: { email, password } };
     expect((await call(`/v1/instances/${name}`, { method: "PATCH", body: moved })).status).toBe(200);
     expect(await names()).toEqual(["credential", "headers", "nudgeSecret", "sessionKey"]);
+  });
+
+  it("seals anew by the alarm, untouched by any request, what a former ENCRYPTION_KEY sealed (SECURITY 21)", async () => {
+    const { stub } = await anInstance();
+    const sealed = () => rows<{ name: string; value: string }>(stub, "SELECT name, value FROM sealed ORDER BY name");
+    const before = await sealed();
+    expect(before).toHaveLength(4);
+    await runInDurableObject(stub, async (_object, state) => {
+      const keys = `${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))},${bindings.ENCRYPTION_KEY}`;
+      // The same storage under another setting, as after a deployment (simulated).
+      await new Instance(state, { ...bindings, ENCRYPTION_KEY: keys }).alarm();
+    });
+    let after = await sealed();
+    while (after.some(({ value }, n) => value === before[n]!.value)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      after = await sealed();
+    }
+    const mark = (value: string) => value.split(".")[1];
+    expect(new Set(after.map(({ value }) => mark(value))).size).toBe(1);
+    expect(mark(after[0]!.value)).not.toBe(mark(before[0]!.value));
   });
 
   it("keeps credentials and headers sealed: no row holds them", async () => {
