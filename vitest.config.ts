@@ -27,10 +27,10 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/**/*.node.test.ts"],
-          globalSetup: [],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // Two files beside each other: most of their time they wait for servers that start, cut or sleep.
+          maxWorkers: 2,
           // Tests that mostly wait run beside each other: what they wait for costs nothing.
           maxConcurrency: 40,
         },
