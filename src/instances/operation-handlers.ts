@@ -148,8 +148,10 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
         const found = await find(server, key, "backup_deleted");
         if (!found.ok) return found;
         const active = operations.rows.active();
-        if (active.some(({ kind, state, target }) => target.key === key && (kind === "delete" || state === "running")))
+        if (active.some(({ state, target }) => target.key === key && state === "running"))
           return fail(problem("backup_in_use"));
+        if (active.some(({ kind, target }) => target.key === key && kind === "delete"))
+          return fail(problem("backup_in_use", DELETE_WAITS));
         if (restoreRefusal(active.map(claimed), { verb: "delete", key }))
           return fail(problem("backup_in_use", KEPT_FOR_RESTORE));
         if (operations.rows.isWayBack(key)) return fail(problem("backup_in_use", WAY_BACK));
@@ -224,6 +226,9 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommand> {
   };
 }
 
+const DELETE_WAITS = {
+  hint: "A delete of it was asked for and waits: decide about that one or cancel it (GET /v1/operations?kind=delete).",
+};
 const KEPT_FOR_RESTORE = {
   hint: "A restore is running: until its outcome neither the restored backup nor its safety backup goes.",
 };

@@ -62,6 +62,16 @@ describe("an approval", () => {
     });
   });
 
+  it("that a delete waits for is named to whoever deletes the same backup, and gone when it is denied", async () => {
+    await asking(async (stage, { robot, boss }) => {
+      const waits = await stage.ask(remove("a.zip"), robot);
+      expect(await stage.refusal(remove("a.zip"), boss)).toBe("backup_in_use");
+      expect(await stage.hint(remove("a.zip"), boss)).toContain("waits: decide about that one or cancel it");
+      await stage.ask(deny(waits.id), boss);
+      expect(await stage.ended(await stage.ask(remove("a.zip"), boss))).toMatchObject({ state: "succeeded" });
+    });
+  });
+
   it("can be denied or canceled, and expires after 15 minutes or the key's own time", async () => {
     await asking(async (stage, { robot, boss }) => {
       const denied = await stage.ask(restore("a.zip"), robot);

@@ -28,6 +28,8 @@ export type Stage = {
   ask<N extends CommandName>(command: Command<N>, as?: ApiKey): Promise<Output<N>>;
   /** The code of the refusal; "admitted" when there is none. */
   refusal(command: Command, as?: ApiKey): Promise<string>;
+  /** The way out that the refusal names; "admitted" when there is none. */
+  hint(command: Command, as?: ApiKey): Promise<string>;
   key(differences?: Partial<ApiKey>): ApiKey;
   /** Lets time pass; the alarm rings when it is due. */
   pass(ms: number): Promise<void>;
@@ -165,6 +167,10 @@ async function build(
     async refusal(command, as) {
       const { result } = await perform(command, as);
       return result.ok ? "admitted" : result.error.code;
+    },
+    async hint(command, as) {
+      const { result } = await perform(command, as);
+      return result.ok ? "admitted" : (result.error.hint ?? "");
     },
     key(differences) {
       const key = aKey(differences);
