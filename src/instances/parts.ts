@@ -67,7 +67,7 @@ export function buildParts(ground: Ground) {
   const keys = new KeyStore(sql, clock);
   const counters = { rates: new MinuteCounter(), denials: new MinuteCounter(), quotas: new Quotas(sql) };
   const audit = new Audit(sql, clock);
-  const transfers = new Transfers(clock, random);
+  const transfers = new Transfers(sql, clock, random);
   const ledger = new Ledger(sql, clock, random, () => configuration.own.name);
   const makers = new Makers(sql);
   const attributions = new Attributions(sql, clock);

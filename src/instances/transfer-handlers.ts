@@ -9,7 +9,7 @@ import type { Attributions } from "./attributions.ts";
 import type { Audit } from "./audit.ts";
 import { find } from "./backups.ts";
 import type { Admitted, Handlers } from "./commands.ts";
-import type { Operation, Operations } from "./operations.ts";
+import type { Operations } from "./operations.ts";
 import type { Server } from "./server.ts";
 import type { Transfers } from "./transfers.ts";
 
@@ -47,6 +47,8 @@ export function transferHandlers({
     const connected = await server.connect();
     if (connected.ok) connected.value.snapshot.forget(key);
   };
+  const claimed = (name: string): boolean =>
+    operations.rows.active().some(({ target, restore }) => target.key === name || restore?.safetyKey === name);
   const started = ({ actor, caller }: Admitted, key: string, range: string | null): number =>
     audit.admit(actor, "download", key, caller, range);
 
@@ -71,8 +73,7 @@ export function transferHandlers({
       }
       const taken = (code: "backup_name_exists" | "upload_reserved" | "backup_conflict") =>
         fail(problem(strict ? "backup_conflict" : code, { data: nameExists }));
-      const claims = ({ target, restore }: Operation) => target.key === name || restore?.safetyKey === name;
-      if (transfers.holds(name) || operations.rows.active().some(claims)) return taken("upload_reserved");
+      if (transfers.holds(name) || claimed(name)) return taken("upload_reserved");
       const reservation = transfers.reserve(name, size, auditRow);
       if (!reservation) return taken("upload_reserved");
       await forget(name);
@@ -90,8 +91,11 @@ export function transferHandlers({
       return ok({ access: given.value, reservation });
     },
 
-    "upload.confirm": ({ reservation }) =>
-      transfers.reservation(reservation) ? ok(null) : fail(problem("upload_interrupted")),
+    "upload.confirm": ({ reservation }) => {
+      const held = transfers.reservation(reservation);
+      const free = held !== null && transfers.mayEnd(reservation) && !claimed(held.name);
+      return free ? ok(null) : fail(problem("upload_interrupted"));
+    },
   };
 }
 

@@ -8,67 +8,102 @@ type Reservation = { name: string; size: number | null; startedAt: number; audit
 const FORGOTTEN_MS = 6 * 3_600_000;
 
 /**
- * The transfers under way, in memory: bytes never come here, only their beginnings and ends. After a restart of the object
- * a heal is judged as a new opening, and a reservation is gone, so its upload ends without the last boundary.
+ * The transfers under way: bytes never come here, only their beginnings and ends. They are rows, because the platform puts
+ * an object that nobody asks anything out of memory (workerd after ten seconds), and most transfers take longer.
+ *
+ * A name is held by an upload that was reserved in this life of the object. One from before may be dead with its Worker:
+ * it may still end, unless another upload has taken the name since.
  */
 export class Transfers {
+  private readonly sql: SqlStorage;
   private readonly clock: Clock;
   private readonly random: Random;
-  private readonly transfers = new Map<string, Transfer>();
-  private readonly reservations = new Map<string, Reservation>();
+  private readonly held = new Map<string, string>();
 
-  constructor(clock: Clock, random: Random) {
+  constructor(sql: SqlStorage, clock: Clock, random: Random) {
+    this.sql = sql;
     this.clock = clock;
     this.random = random;
   }
 
   begin(key: string, range: string | null, auditRow: number): string {
-    this.sweep();
-    const id = randomBase62(this.random, 16);
-    this.transfers.set(id, { key, range, startedAt: this.clock(), auditRow });
-    return id;
+    const startedAt = this.clock();
+    return this.insert("download", key, startedAt, { key, range, startedAt, auditRow } satisfies Transfer);
   }
 
   startedAt(id: string): number | null {
-    return this.transfers.get(id)?.startedAt ?? null;
+    return this.transfer(id)?.startedAt ?? null;
   }
 
   transfer(id: string): Transfer | null {
-    return this.transfers.get(id) ?? null;
+    return this.read("download", id);
   }
 
   end(id: string): Transfer | null {
-    const transfer = this.transfers.get(id) ?? null;
-    this.transfers.delete(id);
+    const transfer = this.transfer(id);
+    if (transfer) this.remove(id);
     return transfer;
   }
 
   /** Null when another upload holds the name. */
   reserve(name: string, size: number | null, auditRow: number | null): string | null {
-    this.sweep();
     if (this.holds(name)) return null;
-    const id = randomBase62(this.random, 16);
-    this.reservations.set(id, { name, size, startedAt: this.clock(), auditRow });
+    this.sql.exec("DELETE FROM transfers WHERE kind = 'upload' AND name = ?", name);
+    const startedAt = this.clock();
+    const id = this.insert("upload", name, startedAt, { name, size, startedAt, auditRow } satisfies Reservation);
+    this.held.set(name, id);
     return id;
   }
 
   holds(name: string): boolean {
-    return [...this.reservations.values()].some((reservation) => reservation.name === name);
+    return this.held.has(name);
   }
 
   reservation(id: string): Reservation | null {
-    return this.reservations.get(id) ?? null;
+    return this.read("upload", id);
+  }
+
+  /** Whether this upload, and no other, may put the name in place. */
+  mayEnd(id: string): boolean {
+    const reservation = this.reservation(id);
+    return reservation !== null && (this.held.get(reservation.name) ?? id) === id;
   }
 
   release(id: string): Reservation | null {
-    const reservation = this.reservations.get(id) ?? null;
-    this.reservations.delete(id);
+    const reservation = this.reservation(id);
+    if (!reservation) return null;
+    if (this.held.get(reservation.name) === id) this.held.delete(reservation.name);
+    this.remove(id);
     return reservation;
+  }
+
+  private insert(kind: "download" | "upload", name: string, startedAt: number, record: Transfer | Reservation): string {
+    this.sweep();
+    const id = randomBase62(this.random, 16);
+    this.sql.exec(
+      "INSERT INTO transfers (id, kind, name, started_at, record) VALUES (?, ?, ?, ?, ?)",
+      id,
+      kind,
+      name,
+      startedAt,
+      JSON.stringify(record),
+    );
+    return id;
+  }
+
+  private read<T extends Transfer | Reservation>(kind: "download" | "upload", id: string): T | null {
+    const query = "SELECT record FROM transfers WHERE id = ? AND kind = ?";
+    const row = this.sql.exec<{ record: string }>(query, id, kind).toArray()[0];
+    return row ? JSON.parse(row.record) : null;
+  }
+
+  private remove(id: string): void {
+    this.sql.exec("DELETE FROM transfers WHERE id = ?", id);
   }
 
   private sweep(): void {
     const before = this.clock() - FORGOTTEN_MS;
-    for (const all of [this.transfers, this.reservations])
-      for (const [id, { startedAt }] of all) if (startedAt < before) all.delete(id);
+    this.sql.exec("DELETE FROM transfers WHERE started_at < ?", before);
+    for (const [name, id] of this.held) if (!this.reservation(id)) this.held.delete(name);
   }
 }

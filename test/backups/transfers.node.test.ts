@@ -224,10 +224,27 @@ const head = (name: string) =>
   `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\nContent-Type: application/zip\r\n\r\n`;
 const tail = `\r\n--${BOUNDARY}--\r\n`;
 
-type Upload = { form: "multipart" | "raw"; name: string; content: Content; stopAt?: number; around?: [string, string] };
+type Upload = {
+  form: "multipart" | "raw";
+  name: string;
+  content: Content;
+  stopAt?: number;
+  around?: [string, string];
+  pauseMs?: number;
+};
 
-/** Sends an upload over a connection of its own; with `stopAt` the client vanishes after so many bytes of its body. */
-function sent({ form, name, content, stopAt, around }: Upload): Promise<{ status: number; body: string } | "vanished"> {
+/**
+ * Sends an upload over a connection of its own; with `stopAt` the client vanishes after so many bytes of its body, with
+ * `pauseMs` it rests after the first MiB.
+ */
+function sent({
+  form,
+  name,
+  content,
+  stopAt,
+  around,
+  pauseMs,
+}: Upload): Promise<{ status: number; body: string } | "vanished"> {
   const [before, after] = form === "raw" ? ["", ""] : (around ?? [head(name), tail]);
   const length = Buffer.byteLength(before) + content.size + Buffer.byteLength(after);
   const raw = form === "raw";
@@ -252,7 +269,10 @@ function sent({ form, name, content, stopAt, around }: Upload): Promise<{ status
     const stream = async () => {
       await put(before);
       const end = Math.min(content.size, stopAt ?? content.size);
-      for (let at = 0; at < end && !request.destroyed; at += MIB) await put(content.read(at, Math.min(MIB, end - at)));
+      for (let at = 0; at < end && !request.destroyed; at += MIB) {
+        await put(content.read(at, Math.min(MIB, end - at)));
+        if (at === 0 && pauseMs) await new Promise((go) => setTimeout(go, pauseMs));
+      }
       if (stopAt === undefined) return void request.end(after);
       // The relay gets what was sent, and then the end of the connection.
       await new Promise((go) => setTimeout(go, 50));
@@ -319,6 +339,17 @@ for (const form of ["multipart", "raw"] as const) {
     });
   });
 }
+
+describe("a client that rests", () => {
+  it("uploads all the same: workerd puts an object out of memory when nobody asked it anything for ten seconds", async () => {
+    const content = generated(23, 2 * MIB + 5);
+    const resting = (["multipart", "raw"] as const).map((form) =>
+      sent({ form, name: `resting-${form}.zip`, content, pauseMs: 12_000 }),
+    );
+    expect(await Promise.all(resting)).toMatchObject([{ status: 204 }, { status: 201 }]);
+    for (const form of ["multipart", "raw"]) expect(sha256Of(stored(`resting-${form}.zip`)!)).toBe(sha256Of(content));
+  });
+});
 
 describe("forms that are not whole", () => {
   const content = generated(22, 2 * MIB);
