@@ -57,13 +57,16 @@ const headerOf = (c: AppContext): Sent => {
  */
 async function recognise(c: AppContext, { credential, tried }: Sent): Promise<Result<Recognised, Problem>> {
   const address = clientAddress(c.req.raw, c.get("settings"));
-  const slowed = brake.refusal(address);
-  if (slowed) return fail(slowed);
   if (credential?.kind === "opaque" && isAdmin(c, credential.digest)) return ok({ kind: "admin" });
   if (credential && credential.kind !== "opaque") {
-    if (isGenuine(await tagKey(c.env), credential.instance, credential.tag)) return ok(credential);
+    if (isGenuine(await tagKey(c.env), credential.instance, credential.tag)) {
+      const slowed = brake.refusal("secret", address);
+      return slowed ? fail(slowed) : ok(credential);
+    }
   }
-  const refusal = tried ? await brake.failed(address, c.env.BRAKE) : null;
+  const slowed = brake.refusal("stranger", address);
+  if (slowed) return fail(slowed);
+  const refusal = tried ? await brake.failed("stranger", address, c.env.BRAKE) : null;
   return fail(refusal ?? problem("unauthenticated"));
 }
 
@@ -148,10 +151,10 @@ export const isGenuineEndpoint = async (c: AppContext, id: string): Promise<bool
 /** For calls that carry their own proof: the refusal of an address that failed too often, else what `prove` says. */
 export async function braked(c: AppContext, prove: () => Promise<boolean>): Promise<Problem | null> {
   const address = clientAddress(c.req.raw, c.get("settings"));
-  const refusal = brake.refusal(address);
+  const refusal = brake.refusal("nudge", address);
   if (refusal) return refusal;
   if (await prove()) return null;
-  return (await brake.failed(address, c.env.BRAKE)) ?? problem("unauthenticated");
+  return (await brake.failed("nudge", address, c.env.BRAKE)) ?? problem("unauthenticated");
 }
 
 /**
@@ -181,7 +184,7 @@ export async function perform<N extends CommandName>(
   const answer = (await object.perform(visitor.caller, command as Command)) as unknown as Answer<N>;
   c.set("limits", answer.limits);
   if (!answer.result.ok && GUESSES.includes(answer.result.error.code))
-    await brake.failed(visitor.caller.address, c.env.BRAKE);
+    await brake.failed("secret", visitor.caller.address, c.env.BRAKE);
   return answer.result;
 }
 

@@ -474,12 +474,25 @@ describe("guessing", () => {
     const address = elsewhere();
     const statuses = await guesses(62, () => guess(address));
     expect(statuses).toEqual([...Array(60).fill(401), 429, 429]);
-    const slowed = await call("/v1/backups", { as: key, address });
+    const slowed = await guess(address);
     expect([slowed.status, slowed.json.code]).toEqual([429, "rate_limited"]);
     expect(Number(slowed.headers.get("retry-after"))).toBeGreaterThan(0);
-    expect((await call("/v1/backups", { as: key, address: elsewhere() })).status).toBe(200);
-    clock.forward(62_000);
+    expect(await guesses(1, () => guess(elsewhere()))).toEqual([401]);
+    // Whoever shares the address is not kept out by it.
     expect((await call("/v1/backups", { as: key, address })).status).toBe(200);
+    clock.forward(62_000);
+    expect((await guess(address)).status).toBe(401);
+  });
+
+  it("of the secrets of a genuine id is slowed apart, before anything is looked up", async () => {
+    const { mint } = await anInstance();
+    const { key } = await mint();
+    const address = elsewhere();
+    const wrong = () => call("/v1/backups", { as: mintKeyText(secureRandom, parseKeyText(key)!), address });
+    expect(await guesses(62, wrong)).toEqual([...Array(60).fill(401), 429, 429]);
+    expect((await call("/v1/backups", { as: key, address })).status).toBe(429);
+    expect((await guess(address)).status).toBe(401);
+    expect((await call("/v1/backups", { as: key, address: elsewhere() })).status).toBe(200);
   });
 
   it("counts a whole IPv6 /64 as one, and those without an address together", async () => {
