@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onEnd } from "../scripts/lifeline.ts";
-import { endAllProcesses } from "../scripts/processes.ts";
+import { endAllProcesses, endRunningProcesses } from "../scripts/processes.ts";
 import { runScript } from "../scripts/refusal.ts";
 import { root } from "../scripts/root.ts";
 import { machine } from "./machine.ts";
@@ -40,7 +40,7 @@ await runScript(async () => {
       console.log(`## ${name}: ${part.title}\n\n${report.text.trim()}\n`);
       targets.push(...report.targets);
     } finally {
-      await endAllProcesses();
+      await endRunningProcesses();
       await rm(workFolder, { recursive: true, force: true });
     }
   }

@@ -127,10 +127,15 @@ export function startProcess(start: Start): Running {
 
 const running = new Set<Running>();
 
-/** Ends every program started here that still runs, whatever it was doing, and lets no new one start. */
+/** Ends every program started here that still runs, whatever it was doing. */
+export async function endRunningProcesses(graceMs?: number): Promise<void> {
+  await Promise.all([...running].map((one) => one.end(graceMs)));
+}
+
+/** The same, and lets no new one start. */
 export async function endAllProcesses(graceMs?: number): Promise<void> {
   ending = true;
-  await Promise.all([...running].map((one) => one.end(graceMs)));
+  await endRunningProcesses(graceMs);
 }
 
 /** Runs a program to its end. */
