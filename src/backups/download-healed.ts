@@ -3,6 +3,7 @@ import { fail, type Result } from "../base/result.ts";
 import { lengthOf, rangeHeader, type Window } from "../http/range.ts";
 import { chunksOf } from "../http/stream/chunks.ts";
 import { type Patience, patience } from "../http/stream/patience.ts";
+import { pour } from "../http/stream/pour.ts";
 import type { DownloadCall, TransferEnd } from "./download-call.ts";
 import { checkPiece } from "./download-check.ts";
 import { type Attempt, openPiece, type Piece, persist } from "./download-piece.ts";
@@ -36,70 +37,41 @@ export function openRange(
   }, tries);
 }
 
-/** The file version a transfer began with: its window and its `Last-Modified`, which every later piece must show. */
-export type Begun = { piece: Piece; window: Window; date: string };
-
-/** A chunk, the end, or the last chunk with the end. */
-export type Next = { chunk: Uint8Array | null; end: TransferEnd | null };
-
 /**
- * The window's bytes in order, re-opening the file at the exact byte whenever the server's body breaks or ends early
- * (PocketBase cuts every transfer after five minutes, and a restart cuts it at once). They end when all were given, the
- * client is gone, or the file cannot be had any more: changed, key revoked, no progress in `TRIES` tries.
+ * Pumps the window to the writer, re-opening the file at the exact byte whenever the server's body breaks or ends early
+ * (PocketBase cuts every transfer after five minutes, and a restart cuts it at once). Ends when the client has every
+ * byte, is gone, or the file cannot be had any more: changed, key revoked, no progress in `TRIES` tries.
  */
-export function healedChunks(
+export async function pumpHealed(
   call: DownloadCall,
-  { piece: first, window, date }: Begun,
+  first: Piece,
+  window: Window,
+  date: string,
+  writer: WritableStreamDefaultWriter<Uint8Array>,
   gone: AbortSignal,
-): { next(): Promise<Next>; given(): number } {
+): Promise<TransferEnd> {
   const tries = patience(TRIES, call.sleep, call.random, gone);
-  const read = (opened: Piece) => ({
-    piece: opened,
-    source: chunksOf(opened.response.body!, call.clock, call.sleep, "kept"),
-    since: call.clock(),
-    bytes: 0,
-  });
-  let current = read(first);
-  let given = 0;
-
-  const ending = (end: Omit<TransferEnd, "bytes">): Next => {
-    current.piece.close();
-    return { chunk: null, end: { bytes: given, ...end } };
-  };
-
-  /** Null when the rest was opened. */
-  const heal = async (): Promise<Next | null> => {
-    current.piece.close();
-    if (gone.aborted) return ending({ outcome: "client_gone" });
-    const lived = call.clock() - current.since;
-    if (current.bytes >= PROGRESS_BYTES || (current.bytes > 0 && lived >= PROGRESS_MS)) tries.renew();
-    const rest = { ...window, start: window.start + given };
-    const opened = (await tries.another())
+  let piece = first;
+  let bytes = 0;
+  for (;;) {
+    const since = call.clock();
+    const limit = lengthOf(window) - bytes;
+    const source = chunksOf(piece.response.body!, call.clock, call.sleep);
+    const poured = await pour(source, writer, limit);
+    if (poured.stopped !== "source") source.release();
+    piece.close();
+    bytes += poured.bytes;
+    if (poured.stopped === "full") return { bytes, outcome: "complete" };
+    if (poured.stopped === "sink" || gone.aborted) return { bytes, outcome: "client_gone" };
+    if (poured.stopped === "excess") return { bytes, outcome: "failed", reason: "upstream_invalid" };
+    const lived = call.clock() - since;
+    if (poured.bytes >= PROGRESS_BYTES || (poured.bytes > 0 && lived >= PROGRESS_MS)) tries.renew();
+    const rest = { ...window, start: window.start + bytes };
+    const next = (await tries.another())
       ? await openRange(call, rest, date, tries, gone)
       : fail(problem("transfer_cut"));
-    if (opened.ok) current = read(opened.value);
-    if (gone.aborted) return ending({ outcome: "client_gone" });
-    return opened.ok ? null : ending({ outcome: "failed", reason: opened.error.code });
-  };
-
-  return {
-    given: () => given,
-    async next() {
-      for (;;) {
-        const chunk = await current.source.next();
-        if (typeof chunk === "string") {
-          const end = await heal();
-          if (end) return end;
-          continue;
-        }
-        if (given + chunk.byteLength > lengthOf(window))
-          return ending({ outcome: "failed", reason: "upstream_invalid" });
-        given += chunk.byteLength;
-        current.bytes += chunk.byteLength;
-        if (given < lengthOf(window)) return { chunk, end: null };
-        current.source.release();
-        return { ...ending({ outcome: "complete" }), chunk };
-      }
-    },
-  };
+    if (gone.aborted) return { bytes, outcome: "client_gone" };
+    if (!next.ok) return { bytes, outcome: "failed", reason: next.error.code };
+    piece = next.value;
+  }
 }

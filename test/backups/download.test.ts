@@ -173,23 +173,6 @@ describe("exact healing", () => {
     await same(bytes, file);
   });
 
-  it("a client that takes nothing holds the server back", async () => {
-    let given = 0;
-    const body = new ReadableStream({
-      type: "bytes",
-      pull(controller) {
-        given += 65_536;
-        controller.enqueue(new Uint8Array(65_536));
-      },
-    });
-    const headers = { "content-length": String(100 * MIB), "last-modified": DATE };
-    const { call } = callOf({ fetch: async () => new Response(body, { headers }) }, 100 * MIB, "exact");
-    const answer = await download(call);
-    expect(answer.ok).toBe(true);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(given).toBeLessThanOrEqual(2 * MIB);
-  });
-
   it("a client that leaves ends the server's connection", async () => {
     const server = fileServer(file, [{ cut: MIB, hangs: true }]);
     const world = callOf(server, file.length, "exact");

@@ -7,11 +7,11 @@ export const CHUNK = 1024 * 1024;
 /** A source that says nothing for so long, in ms, counts as broken, at the latest after twice that. */
 export const STALL_MS = 60_000;
 
-/** A chunk that is kept is never larger than this unless the source is quick. */
-const SMALL = 64 * 1024;
-
 export type Chunks = {
-  /** The next bytes, never none; `end` after the last, `broken` when the source errors or stalls. */
+  /**
+   * The next bytes, never none; `end` after the last, `broken` when the source errors or stalls. The bytes share one
+   * buffer and hold until the next call.
+   */
   next(): Promise<Uint8Array | "end" | "broken">;
   /** Leaves the rest of the source to others. */
   release(): void;
@@ -21,19 +21,12 @@ export type Chunks = {
  * Reads a byte stream in few large chunks, one of at most `CHUNK` bytes in memory at a time. Few large reads cost half of
  * what many small ones do, but a read that breaks loses what it had gathered: so the least that a read waits for starts at
  * one byte, grows while the source is quick and shrinks when it is not, and every source that sends anything gets on.
- *
- * `lent` chunks share one buffer and hold until the next call; `kept` ones have memory of their own.
  */
-export function chunksOf(
-  body: ReadableStream<Uint8Array>,
-  clock: Clock,
-  sleep: Sleep,
-  memory: "lent" | "kept" = "lent",
-): Chunks {
+export function chunksOf(body: ReadableStream<Uint8Array>, clock: Clock, sleep: Sleep): Chunks {
   const reader = body.getReader({ mode: "byob" });
   const over = new AbortController();
+  let buffer = new Uint8Array(CHUNK);
   let least = 1;
-  let buffer = new Uint8Array(memory === "lent" ? CHUNK : SMALL);
   let reads = 0;
   let watched = false;
   /** Ends the wait of the read under way; null between reads. */
@@ -71,10 +64,7 @@ export function chunksOf(
       const waited = clock() - asked;
       if (waited < 250) least = Math.min(least * 8, CHUNK);
       else if (waited > 1000) least = Math.max(1, least >> 3);
-      buffer =
-        memory === "lent"
-          ? new Uint8Array(chunk.buffer as ArrayBuffer, 0, CHUNK)
-          : new Uint8Array(Math.max(least, SMALL));
+      buffer = new Uint8Array(chunk.buffer as ArrayBuffer, 0, CHUNK);
       return chunk;
     },
     release() {
