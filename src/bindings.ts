@@ -14,6 +14,9 @@ export type Bindings = {
   PUBLIC?: Fetcher;
 } & { [name in SettingName]?: string | null };
 
+/** Only Cloudflare limits what one request may use: CPU time, subrequests. */
+export const onPlainWorkerd = (env: Bindings): boolean => env.PUBLIC !== undefined;
+
 export type SettingName =
   | "ADMIN_TOKEN"
   | "ENCRYPTION_KEY"

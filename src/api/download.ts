@@ -7,6 +7,7 @@ import { type ProblemCode, problems } from "../base/problems.ts";
 import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
+import { onPlainWorkerd } from "../bindings.ts";
 import { type AppContext, refuse } from "../http/context.ts";
 import { perform, type Visitor, visit } from "../http/door.ts";
 import type { UpstreamAccess } from "../upstream/backups-api.ts";
@@ -88,6 +89,7 @@ class Transfer {
         },
       },
       healing: c.get("settings").healing,
+      metered: !onPlainWorkerd(c.env),
       fetch: (input, init) => fetch(input, init),
       clock: systemClock,
       sleep: systemSleep,

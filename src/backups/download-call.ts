@@ -7,7 +7,7 @@ import type { Sleep } from "../base/sleep.ts";
 import type { UpstreamAccess } from "../upstream/backups-api.ts";
 import type { Fetch } from "../upstream/exchange.ts";
 
-/** `exact`: healed at any byte; `segments`: ranged pieces piped natively; `off`: passed through (setting `HEALING`). */
+/** `exact`: healed at any byte; `segments`: fetched in ranged pieces; `off`: passed through (setting `HEALING`). */
 export type Healing = "exact" | "segments" | "off";
 
 /**
@@ -33,6 +33,11 @@ export type DownloadCall = {
     open(refused: boolean): Promise<Result<UpstreamAccess, Problem>>;
   };
   healing: Healing;
+  /**
+   * CPU time is limited, as on Cloudflare: `segments` then has the runtime pipe its pieces, with hardly any code of ours.
+   * Elsewhere they are pumped as in `exact`, which costs less in all and heals a break inside a piece as well.
+   */
+  metered: boolean;
   fetch: Fetch;
   clock: Clock;
   sleep: Sleep;

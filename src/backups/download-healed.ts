@@ -3,7 +3,6 @@ import { fail, type Result } from "../base/result.ts";
 import { lengthOf, rangeHeader, type Window } from "../http/range.ts";
 import { chunksOf } from "../http/stream/chunks.ts";
 import { type Patience, patience } from "../http/stream/patience.ts";
-import { pour } from "../http/stream/pour.ts";
 import type { DownloadCall, TransferEnd } from "./download-call.ts";
 import { checkPiece } from "./download-check.ts";
 import { type Attempt, openPiece, type Piece, persist } from "./download-piece.ts";
@@ -37,41 +36,80 @@ export function openRange(
   }, tries);
 }
 
+/** The file version a transfer began with: its window and its `Last-Modified`, which every later piece must show. */
+export type Begun = { piece: Piece; window: Window; date: string };
+
+export type HealedChunks = {
+  /** The next bytes, each with memory of its own, or how it ended. */
+  next(): Promise<Uint8Array<ArrayBuffer> | TransferEnd>;
+  /** Bytes handed out so far. */
+  given(): number;
+};
+
 /**
- * Pumps the window to the writer, re-opening the file at the exact byte whenever the server's body breaks or ends early
- * (PocketBase cuts every transfer after five minutes, and a restart cuts it at once). Ends when the client has every
- * byte, is gone, or the file cannot be had any more: changed, key revoked, no progress in `TRIES` tries.
+ * The window's bytes in order, fetched in pieces of `step` bytes, the file re-opened at the exact byte whenever the
+ * server's body breaks or ends early (PocketBase cuts every transfer after five minutes, and a restart cuts it at once).
+ * They end when all were given, the client is gone, or the file cannot be had any more: changed, key revoked, no progress
+ * in `TRIES` tries. `room` as `chunksOf` has it.
  */
-export async function pumpHealed(
+export function healedChunks(
   call: DownloadCall,
-  first: Piece,
-  window: Window,
-  date: string,
-  writer: WritableStreamDefaultWriter<Uint8Array>,
+  { piece: first, window, date }: Begun,
+  step: number,
   gone: AbortSignal,
-): Promise<TransferEnd> {
+  room: () => number,
+): HealedChunks {
+  const length = lengthOf(window);
   const tries = patience(TRIES, call.sleep, call.random, gone);
-  let piece = first;
-  let bytes = 0;
-  for (;;) {
-    const since = call.clock();
-    const limit = lengthOf(window) - bytes;
-    const source = chunksOf(piece.response.body!, call.clock, call.sleep);
-    const poured = await pour(source, writer, limit);
-    if (poured.stopped !== "source") source.release();
-    piece.close();
-    bytes += poured.bytes;
-    if (poured.stopped === "full") return { bytes, outcome: "complete" };
-    if (poured.stopped === "sink" || gone.aborted) return { bytes, outcome: "client_gone" };
-    if (poured.stopped === "excess") return { bytes, outcome: "failed", reason: "upstream_invalid" };
-    const lived = call.clock() - since;
-    if (poured.bytes >= PROGRESS_BYTES || (poured.bytes > 0 && lived >= PROGRESS_MS)) tries.renew();
-    const rest = { ...window, start: window.start + bytes };
-    const next = (await tries.another())
-      ? await openRange(call, rest, date, tries, gone)
-      : fail(problem("transfer_cut"));
-    if (gone.aborted) return { bytes, outcome: "client_gone" };
-    if (!next.ok) return { bytes, outcome: "failed", reason: next.error.code };
-    piece = next.value;
-  }
+  let given = 0;
+  const read = (piece: Piece, upto: number) => ({
+    piece,
+    source: chunksOf(piece.response.body!, call.clock, call.sleep, room),
+    since: call.clock(),
+    from: given,
+    upto,
+  });
+  let current = read(first, Math.min(step, length));
+
+  const ended = (end: Omit<TransferEnd, "bytes">): TransferEnd => {
+    current.piece.close();
+    return { bytes: given, ...end };
+  };
+
+  /** Null when what comes next was opened: the next piece, or the rest of one that broke. */
+  const goOn = async (): Promise<TransferEnd | null> => {
+    current.piece.close();
+    if (gone.aborted) return ended({ outcome: "client_gone" });
+    const [got, lived] = [given - current.from, call.clock() - current.since];
+    if (got >= PROGRESS_BYTES || (got > 0 && lived >= PROGRESS_MS)) tries.renew();
+    const whole = given === current.upto;
+    const upto = whole ? Math.min(given + step, length) : current.upto;
+    const wanted = { ...window, start: window.start + given, end: window.start + upto - 1 };
+    const opened =
+      whole || (await tries.another())
+        ? await openRange(call, wanted, date, tries, gone)
+        : fail(problem("transfer_cut"));
+    if (opened.ok) current = read(opened.value, upto);
+    if (gone.aborted) return ended({ outcome: "client_gone" });
+    return opened.ok ? null : ended({ outcome: "failed", reason: opened.error.code });
+  };
+
+  return {
+    given: () => given,
+    async next() {
+      if (given === length) return ended({ outcome: "complete" });
+      for (;;) {
+        const chunk = given < current.upto ? await current.source.next() : "end";
+        if (typeof chunk === "string") {
+          const end = await goOn();
+          if (end) return end;
+          continue;
+        }
+        if (given + chunk.byteLength > current.upto) return ended({ outcome: "failed", reason: "upstream_invalid" });
+        given += chunk.byteLength;
+        if (given === current.upto) current.source.release();
+        return chunk;
+      }
+    },
+  };
 }

@@ -5,7 +5,7 @@ import { problem } from "../base/problem.ts";
 import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
-import type { Bindings } from "../bindings.ts";
+import { type Bindings, onPlainWorkerd } from "../bindings.ts";
 import { migrate, storedVersion } from "../instances/schema.ts";
 import type { EventType } from "../ledger/event-types.ts";
 import { readSettings } from "../settings.ts";
@@ -152,7 +152,7 @@ export class Endpoint extends DurableObject<Bindings> {
   }
 
   private get requests(): number {
-    return this.env.PUBLIC ? Number.POSITIVE_INFINITY : EDGE_REQUESTS;
+    return onPlainWorkerd(this.env) ? Number.POSITIVE_INFINITY : EDGE_REQUESTS;
   }
 
   /** Written with whatever else this turn writes. */

@@ -173,6 +173,61 @@ describe("exact healing", () => {
     await same(bytes, file);
   });
 
+  it("a client that takes nothing holds the server back", async () => {
+    let given = 0;
+    const body = new ReadableStream({
+      type: "bytes",
+      pull(controller) {
+        given += 65_536;
+        controller.enqueue(new Uint8Array(65_536));
+      },
+    });
+    const headers = { "content-length": String(100 * MIB), "last-modified": DATE };
+    const { call } = callOf({ fetch: async () => new Response(body, { headers }) }, 100 * MIB, "exact");
+    const answer = await download(call);
+    expect(answer.ok).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(given).toBeLessThanOrEqual(2 * MIB);
+  });
+
+  it("a transfer is complete when the client's side asks for what follows the last byte, not before", async () => {
+    const server = fileServer(file);
+    const world = callOf(server, file.length, "exact");
+    const answer = await download(world.call);
+    const reader = (answer.ok ? answer.value.body! : null)!.getReader();
+    let got = 0;
+    let last = 0;
+    while (got < file.length) {
+      last = (await reader.read()).value!.byteLength;
+      got += last;
+    }
+    expect(world.ends).toEqual([]);
+    expect(last).toBeLessThanOrEqual(64 * 1024);
+    expect((await reader.read()).done).toBe(true);
+    await world.settled();
+    expect(world.ends).toEqual([{ bytes: file.length, outcome: "complete" }]);
+  });
+
+  it("a client that leaves with the last bytes is not reported as served", async () => {
+    const world = callOf(fileServer(file), file.length, "exact");
+    const answer = await download(world.call);
+    const reader = (answer.ok ? answer.value.body! : null)!.getReader();
+    for (let got = 0; got < file.length; ) got += (await reader.read()).value!.byteLength;
+    await reader.cancel();
+    await world.settled();
+    expect(world.ends).toEqual([{ bytes: file.length, outcome: "client_gone" }]);
+  });
+
+  it("gives memory back as it goes: a chunk is empty once the next was asked for", async () => {
+    const answer = await download(callOf(fileServer(file), file.length, "exact").call);
+    const reader = (answer.ok ? answer.value.body! : null)!.getReader();
+    const first = (await reader.read()).value!;
+    const [size, second] = [first.byteLength, (await reader.read()).value!];
+    expect(size).toBeGreaterThan(0);
+    expect(first.byteLength).toBe(0);
+    expect(second.byteLength).toBeGreaterThan(0);
+  });
+
   it("a client that leaves ends the server's connection", async () => {
     const server = fileServer(file, [{ cut: MIB, hangs: true }]);
     const world = callOf(server, file.length, "exact");
@@ -246,13 +301,30 @@ describe("segments", () => {
     return { fetch, asked };
   }
 
-  async function measure(response: Response, from = 0): Promise<number | "broken" | "wrong"> {
-    const reader = response.body!.getReader({ mode: "byob" });
+  /** One read of at most the rest of a MiB; a stream of chunks is cut to that. */
+  function reads(body: ReadableStream<Uint8Array>, chunks: boolean): (most: number) => Promise<Uint8Array> {
+    if (!chunks) {
+      const reader = body.getReader({ mode: "byob" });
+      return async (most) => (await reader.readAtLeast(most, new Uint8Array(most))).value ?? new Uint8Array(0);
+    }
+    const reader = body.getReader();
+    let rest = new Uint8Array(0);
+    return async (most) => {
+      // A copy: the chunk is given back when the next one is asked for.
+      if (rest.length === 0) rest = new Uint8Array((await reader.read()).value ?? []);
+      const read = rest.subarray(0, most);
+      rest = rest.subarray(most);
+      return read;
+    };
+  }
+
+  async function measure(response: Response, from = 0, chunks = false): Promise<number | "broken" | "wrong"> {
+    const read = reads(response.body!, chunks);
     let at = from;
     try {
       for (;;) {
-        const { value, done } = await reader.readAtLeast(MIB - (at % MIB), new Uint8Array(MIB - (at % MIB)));
-        if (done || !value?.byteLength) return at - from;
+        const value = await read(MIB - (at % MIB));
+        if (value.length === 0) return at - from;
         if (value[0] !== ((at >> 20) & 255) || value.at(-1) !== value[0]) return "wrong";
         at += value.byteLength;
       }
@@ -288,13 +360,30 @@ describe("segments", () => {
     expect(world.ends).toEqual([{ bytes: 64 * MIB, outcome: "failed", reason: "transfer_cut" }]);
   });
 
-  it("a file swapped between pieces ends visibly", async () => {
-    const server = bigServer([{}, { date: OTHER_DATE }]);
-    const world = callOf(server, size, "segments");
+  for (const metered of [true, false])
+    it(`a file swapped between pieces ends visibly${metered ? "" : " where they are pumped"}`, async () => {
+      const server = bigServer([{}, { date: OTHER_DATE }]);
+      const world = callOf(server, size, "segments", { metered });
+      const answer = await download(world.call);
+      expect(await measure((answer as { value: Response }).value, 0, !metered)).toBe("broken");
+      await world.settled();
+      expect(world.ends).toMatchObject([{ outcome: "failed", reason: "backup_changed" }]);
+    });
+
+  it("pumped where nothing is metered: the same pieces, and a break inside one heals at its byte", async () => {
+    const server = bigServer([{ cut: 5 * MIB }, {}, { throws: true }]);
+    const world = callOf(server, size, "segments", { metered: false });
     const answer = await download(world.call);
-    expect(await measure((answer as { value: Response }).value)).toBe("broken");
+    expect(await measure((answer as { value: Response }).value, 0, true)).toBe(size);
     await world.settled();
-    expect(world.ends).toMatchObject([{ outcome: "failed", reason: "backup_changed" }]);
+    expect(world.ends).toEqual([{ bytes: size, outcome: "complete" }]);
+    const ranges = server.asked.map(({ range }) => /^bytes=(\d+)-(\d+)$/.exec(range!)!.slice(1).map(Number));
+    expect(ranges.map(([, end]) => end)).toEqual([64, 64, 128, 128].map((mib) => mib * MIB - 1).concat(size - 1));
+    const starts = ranges.map(([start]) => start!);
+    expect(starts[1]).toBeGreaterThan(0);
+    expect(starts[1]).toBeLessThanOrEqual(5 * MIB);
+    expect(starts.filter((_, n) => n !== 1)).toEqual([0, 64 * MIB, 64 * MIB, 128 * MIB]);
+    expect(new Set(server.asked.map(({ token }) => token)).size).toBe(5);
   });
 
   it("serves a caller's range in pieces of its own window", async () => {

@@ -123,6 +123,7 @@ export function callOf(server: { fetch: DownloadCall["fetch"] }, size: number, h
       },
     },
     healing,
+    metered: true,
     fetch: server.fetch,
     clock: () => 0,
     sleep: (ms, until) => {

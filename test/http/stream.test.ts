@@ -4,7 +4,6 @@ import { CHUNK, chunksOf } from "../../src/http/stream/chunks.ts";
 import { drain } from "../../src/http/stream/drain.ts";
 import { type FormEvent, formParser } from "../../src/http/stream/multipart.ts";
 import { patience } from "../../src/http/stream/patience.ts";
-import { pour } from "../../src/http/stream/pour.ts";
 
 const bytes = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
 const never = (_ms: number, until?: AbortSignal) =>
@@ -79,16 +78,48 @@ describe("chunks", () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(CHUNK);
   });
 
-  it("a sink that takes nothing holds the source back", async () => {
-    const { body, state } = source(Array(1000).fill(64 * 1024));
-    const pipe = new IdentityTransformStream();
-    void pour(
-      chunksOf(body, () => 0, never),
-      pipe.writable.getWriter(),
-      Number.MAX_SAFE_INTEGER,
-    ).catch(() => {});
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(state.given).toBeLessThanOrEqual(3 * CHUNK);
+  it("that are kept stay what they were while others are read", async () => {
+    let n = 0;
+    const body = new ReadableStream({
+      type: "bytes",
+      pull(controller) {
+        if (++n <= 50) return controller.enqueue(new Uint8Array(10_000).fill(n));
+        controller.close();
+        controller.byobRequest?.respond(0);
+      },
+    });
+    const reader = chunksOf(
+      body,
+      () => 0,
+      never,
+      () => CHUNK,
+    );
+    const kept: Uint8Array[] = [];
+    for (let next = await reader.next(); typeof next !== "string"; next = await reader.next()) kept.push(next);
+    const all = kept.flatMap((chunk) => [...chunk]);
+    expect(all.length).toBe(500_000);
+    expect(all.every((value, at) => value === Math.floor(at / 10_000) + 1)).toBe(true);
+  });
+
+  it("are no larger than there is room for, though never tiny", async () => {
+    let most = CHUNK;
+    const { body } = source(Array(800).fill(10_000));
+    const reader = chunksOf(
+      body,
+      () => 0,
+      never,
+      () => most,
+    );
+    const largest = async (count: number) => {
+      let size = 0;
+      for (let n = 0; n < count; n++) size = Math.max(size, ((await reader.next()) as Uint8Array).length);
+      return size;
+    };
+    expect(await largest(9)).toBeGreaterThan(CHUNK / 2);
+    most = CHUNK / 4;
+    expect(await largest(4)).toBeLessThanOrEqual(CHUNK / 4);
+    most = 1;
+    expect(await largest(4)).toBeLessThanOrEqual(64 * 1024);
   });
 
   it("drain reads a refused body to its end, but no more than 64 MiB and 5 s", async () => {
