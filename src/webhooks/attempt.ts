@@ -66,23 +66,18 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
   const looked = await whereTo(net, target.address);
   if ("refused" in looked) return ended({ reason: looked.refused });
   const { url, ...init } = request;
-  const over = new AbortController();
-  const { deadlines } = net;
-  let deadline = deadlines.within(ATTEMPT_TIMEOUT_MS, () => over.abort(new DOMException("late", "TimeoutError")));
+  const deadline = net.deadlines.within(ATTEMPT_TIMEOUT_MS);
   try {
-    const response = await net.fetch(url, { ...init, redirect: "manual", signal: over.signal });
+    const response = await net.fetch(url, { ...init, redirect: "manual", signal: deadline.signal });
     const { status, headers } = response;
     const ms = net.clock() - since;
     const control = headers.get("webhook-delivery");
     if (succeeded(status) && headers.get("content-length") === "0") return ended({ status, ms, control });
-    // The status decides; what follows must not hold the place of another attempt for long.
-    deadlines.lift(deadline);
-    deadline = deadlines.within(BODY_MS, () => over.abort());
     if (succeeded(status)) {
-      await drain(response);
+      await drain(net.deadlines, response);
       return ended({ status, ms, control });
     }
-    const body = await beginning(response);
+    const body = await beginning(net.deadlines, response, SNIPPET_READ_BYTES);
     const shown = isPublicReceiver(target.address, net.policy, looked.addresses);
     const asked = readRetryAfter(headers.get("retry-after"), net.clock(), headers.get("date"));
     const inBody = status === 429 ? readBodyRetryAfter(new TextDecoder().decode(body), net.clock()) : 0;
@@ -97,7 +92,7 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
   } catch (thrown) {
     return ended({ reason: await reasonOf(net, target.address, thrown, looked.addresses !== null) });
   } finally {
-    deadlines.lift(deadline);
+    net.deadlines.lift(deadline);
   }
 }
 
@@ -123,24 +118,22 @@ async function reasonOf(net: Net, address: WebhookAddress, thrown: unknown, reso
   return reasonOfThrow(error, { https, resolved, reached });
 }
 
-async function drain(response: Response): Promise<void> {
-  const { body } = response;
-  if (!body) return;
-  const length = response.headers.get("content-length");
-  try {
-    if (length !== null && Number(length) <= DRAINED_BYTES) await response.arrayBuffer();
-    else await beginning(response);
-  } catch {
-    // The status was 2xx; how the body ended changes nothing.
-  }
+/** Reads a success to its end where that is near, so that the connection can serve the next attempt. */
+async function drain(deadlines: Deadlines, response: Response): Promise<void> {
+  const length = Number(response.headers.get("content-length") ?? Number.NaN);
+  // One byte more than there is: then the end is seen as well.
+  await beginning(deadlines, response, length <= DRAINED_BYTES ? length + 1 : SNIPPET_READ_BYTES);
 }
 
-/** The first bytes of a body, or what came of them in time. */
-async function beginning(response: Response): Promise<Uint8Array> {
-  const whole = new Uint8Array(SNIPPET_READ_BYTES);
+/** The first bytes of a body, or what of them came in time: the status is known, the rest must not keep a place taken. */
+async function beginning(deadlines: Deadlines, { body }: Response, most: number): Promise<Uint8Array> {
+  const whole = new Uint8Array(most);
   let size = 0;
-  const reader = response.body?.getReader();
+  const reader = body?.getReader();
   if (!reader) return whole.subarray(0, 0);
+  const deadline = deadlines.within(BODY_MS);
+  const late = () => void reader.cancel().catch(() => undefined);
+  deadline.signal.addEventListener("abort", late);
   try {
     while (size < whole.length) {
       const { done, value } = await reader.read();
@@ -152,6 +145,9 @@ async function beginning(response: Response): Promise<Uint8Array> {
     await reader.cancel();
   } catch {
     // Too slow, or cut: what came counts.
+  } finally {
+    deadline.signal.removeEventListener("abort", late);
+    deadlines.lift(deadline);
   }
   return whole.subarray(0, size);
 }

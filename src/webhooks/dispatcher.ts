@@ -208,13 +208,14 @@ export class Dispatcher {
 
   /** No more than `WIDTH` requests are ever without a durable result: places are free only from here on. */
   private landed(landings: readonly Landing[]): void {
-    for (const landing of landings) {
-      const { open } = landing;
-      this.flying.delete(open.seq);
-      if (this.ended || this.deps.deliveries.open.get(open.seq) !== open) continue;
-      const due = record(this.deps, landing);
-      if (due !== null && (this.nextDue === null || due < this.nextDue)) this.nextDue = due;
-    }
+    for (const { open } of landings) this.flying.delete(open.seq);
+    if (this.ended) return;
+    const { deliveries } = this.deps;
+    const due = record(
+      this.deps,
+      landings.filter(({ open }) => deliveries.open.get(open.seq) === open),
+    );
+    if (due !== null && (this.nextDue === null || due < this.nextDue)) this.nextDue = due;
     this.tick();
   }
 

@@ -1,6 +1,6 @@
 import type { Random } from "../base/random.ts";
 import type { AttemptLog } from "./attempt-log.ts";
-import type { Deliveries } from "./deliveries.ts";
+import type { Deliveries, Success } from "./deliveries.ts";
 import type { EndpointStore } from "./endpoint-store.ts";
 import type { Disabling } from "./feed.ts";
 import type { Landing } from "./landings.ts";
@@ -8,24 +8,30 @@ import { afterAttempt, type EndpointHealth } from "./retry.ts";
 
 type Deps = { deliveries: Deliveries; log: AttemptLog; store: EndpointStore; random: Random };
 
-/** Writes what became of one attempt and what follows from it. Returns when it is due again; null when it is not. */
-export function record({ deliveries, log, store, random }: Deps, landing: Landing): number | null {
-  const { open, attempted, startedAt, at } = landing;
-  const { memory } = store;
-  const tried = { attempts: Math.max(1, open.attempts), startedAt, health: memory.health };
-  const next = afterAttempt(tried, attempted, at, random);
-  if (next.delivery.state === "delivered") deliveries.delivered(open, at, attempted.ms, attempted.status ?? 0);
-  else {
-    log.add(open, attempted, at, false);
-    if (next.delivery.state === "retry") deliveries.retryAt(open, next.delivery.at);
-    else deliveries.giveUp(open, at, attempted.status);
+/** Writes what became of attempts and what follows from it. Returns when one of them is due again; null for never. */
+export function record({ deliveries, log, store, random }: Deps, landings: readonly Landing[]): number | null {
+  const successes: Success[] = [];
+  let { memory } = store;
+  for (const { open, attempted, startedAt, at } of landings) {
+    const tried = { attempts: Math.max(1, open.attempts), startedAt, health: memory.health };
+    const next = afterAttempt(tried, attempted, at, random);
+    if (next.delivery.state === "delivered")
+      successes.push({ open, at, ms: attempted.ms, status: attempted.status ?? 0 });
+    else {
+      log.add(open, attempted, at, false);
+      if (next.delivery.state === "retry") deliveries.retryAt(open, next.delivery.at);
+      else deliveries.giveUp(open, at, attempted.status);
+    }
+    const disabling = next.disable
+      ? disabled(next.disable, memory.generation, next.health.failingSince)
+      : memory.disabling;
+    memory = { ...memory, health: next.health, disabling };
   }
-  const disabling = next.disable
-    ? disabled(next.disable, memory.generation, next.health.failingSince)
-    : memory.disabling;
-  if (disabling !== memory.disabling || !sameHealth(next.health, memory.health))
-    store.remember({ ...memory, health: next.health, disabling });
-  return deliveries.open.has(open.seq) ? open.due : null;
+  deliveries.delivered(successes);
+  if (memory.disabling !== store.memory.disabling || !sameHealth(memory.health, store.memory.health))
+    store.remember(memory);
+  const again = landings.filter(({ open }) => deliveries.open.has(open.seq)).map(({ open }) => open.due);
+  return again.length > 0 ? Math.min(...again) : null;
 }
 
 const disabled = (cause: Disabling["cause"], generation: number, failingSince: number | null): Disabling => ({

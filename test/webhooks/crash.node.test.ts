@@ -48,13 +48,13 @@ async function recovers(world: EndpointWorld): Promise<void> {
 it.each([
   ["before the question for new events leaves", "pull sent"],
   ["when the events arrived, before anything is written", "pull answered"],
-  ["before the lease rows are committed", "first write of a page"],
+  ["before the lease rows are committed", "page being written"],
   ["after the lease, before the request leaves", "request about to leave"],
   ["when the receiver has the request", "receiver has it"],
   ["after the 2xx, before it is written", "answer arrived"],
   ["while the results are written, before they are committed", "result being written"],
 ] as const)("killed %s: nothing is lost", async (words, point) => {
-  const world = await killed(point, point.startsWith("pull") ? 1 : 2);
+  const world = await killed(point, /^(pull|page)/.test(point) ? 1 : 2);
   expect(world.dead).toBe(true);
   // An alarm is stored before the poke is acknowledged, so the restart needs no poke.
   expect(world.alarm).not.toBeNull();

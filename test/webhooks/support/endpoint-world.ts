@@ -10,7 +10,7 @@ import { Turns } from "./turns.ts";
 export type KillPoint =
   | "pull sent"
   | "pull answered"
-  | "first write of a page"
+  | "page being written"
   | "request about to leave"
   | "receiver has it"
   | "answer arrived"
@@ -191,8 +191,8 @@ export class EndpointWorld {
     const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.min(ms, 3)));
     this.turns.onWrite = (statement) => {
       if (own.dead) throw new Killed("dead");
-      if (statement.startsWith("INSERT OR REPLACE INTO deliveries")) this.reach("first write of a page");
-      if (statement.startsWith("UPDATE deliveries SET state = ?, at")) this.reach("result being written");
+      if (statement.startsWith("INSERT OR REPLACE INTO deliveries")) this.reach("page being written");
+      if (statement.startsWith("UPDATE deliveries SET state = ?, due = 0, at")) this.reach("result being written");
       if (statement.startsWith("UPDATE deliveries SET state = ?, attempts")) this.reach("retry being leased");
       if (statement.includes("INTO sealed")) this.reach("secrets being written");
     };
