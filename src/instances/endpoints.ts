@@ -33,6 +33,8 @@ export type EndpointRecord = {
   signatures: SignatureKind[];
   ratePerMinute: number | null;
   created: number;
+  /** What names the ENCRYPTION_KEY that seals its secrets, as it said last; undefined until it did. */
+  sealedWith?: string;
 };
 
 type Deps = {
@@ -96,6 +98,12 @@ export class Endpoints {
 
   learn(id: string, progress: Progress): void {
     if (this.known.has(id)) this.told.set(id, progress);
+  }
+
+  /** What the endpoint says its secrets are sealed with. Kept: an instance that wakes shall not ask everybody anew. */
+  sealed(id: string, sealedWith: string): void {
+    const record = this.known.get(id);
+    if (record && record.sealedWith !== sealedWith) this.put({ ...record, sealedWith });
   }
 
   /** An endpoint asks what to send. */

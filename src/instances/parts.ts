@@ -63,7 +63,8 @@ export type Parts = ReturnType<typeof buildParts>;
 export function buildParts(ground: Ground) {
   const { storage, settings, clock, random, fetch, sleep, detach, settled } = ground;
   const { sql } = storage;
-  const configuration = new Configuration(storage, sealer(settings.encryptionKeys, random), clock, random);
+  const seals = sealer(settings.encryptionKeys, random);
+  const configuration = new Configuration(storage, seals, clock, random);
   const keys = new KeyStore(sql, clock);
   const counters = { rates: new MinuteCounter(), denials: new MinuteCounter(), quotas: new Quotas(sql) };
   const audit = new Audit(sql, clock);
@@ -136,15 +137,25 @@ export function buildParts(ground: Ground) {
     detach,
     settled,
   });
-  const view = async (): Promise<InstanceView> => {
+  const newestBackup = async (): Promise<InstanceView["newestBackup"]> => {
     const connected = await server.connect();
     const newest = connected.ok ? connected.value.snapshot.newest() : null;
-    if (!newest) return configuration.view(null);
+    if (!newest) return null;
     const { key, modified } = newest;
-    const ageSeconds = Math.max(0, Math.round((clock() - modifiedAt(modified)) / 1000));
-    return configuration.view({ key, modified, ageSeconds });
+    return { key, modified, ageSeconds: Math.max(0, Math.round((clock() - modifiedAt(modified)) / 1000)) };
   };
-  const webhooks = buildWebhooks({ ...ground, keys, ledger, instanceName: () => configuration.own.name });
+  const view = async (): Promise<InstanceView> => {
+    const own = await configuration.view(await newestBackup());
+    const { length } = await webhooks.leftToReseal();
+    return { ...own, leftToReseal: own.leftToReseal + length };
+  };
+  const webhooks = buildWebhooks({
+    ...ground,
+    sealer: seals,
+    keys,
+    ledger,
+    instanceName: () => configuration.own.name,
+  });
   const door: Door = new Door(
     { configuration, keys, counters, audit, transfers, clock },
     {

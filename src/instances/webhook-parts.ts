@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import type { Sealer } from "../base/seal.ts";
 import type { Settings } from "../settings.ts";
 import { addressPolicy } from "../webhooks/net.ts";
 import { Announcer } from "./announcer.ts";
@@ -10,6 +11,7 @@ import { type EndpointObject, webhookHandlers } from "./webhooks.ts";
 export type WebhookGround = {
   storage: DurableObjectStorage;
   settings: Settings;
+  sealer: Sealer;
   clock: Clock;
   detach: (work: Promise<unknown>) => void;
   endpoint: (id: string) => EndpointObject;
@@ -22,18 +24,31 @@ export type WebhookGround = {
 
 /** An instance's side of its webhooks: who they are, who tells them, and the commands about them. */
 export function buildWebhooks(ground: WebhookGround) {
-  const { storage, settings, clock, detach, endpoint, keys, ledger } = ground;
+  const { storage, settings, sealer, clock, detach, endpoint, keys, ledger } = ground;
   const endpoints = new Endpoints({ storage, keys, ledger, clock });
   const announcer = new Announcer({ sql: storage.sql, ledger, endpoints, endpoint, clock, detach, wake: ground.wake });
   ledger.grew = () => announcer.grew();
   const handlers = webhookHandlers({ ...ground, endpoints, announcer, policy: addressPolicy(settings) });
-  /** Finishes removals that a kill cut short. */
+  /** Ids of those that did not say yet that the first ENCRYPTION_KEY seals their secrets: a former one may be needed. */
+  const leftToReseal = async (): Promise<string[]> => {
+    const living = endpoints.all().filter(({ state }) => state !== "deleting");
+    const current = await Promise.all(living.map(({ sealedWith }) => sealer.isCurrent(sealedWith ?? "")));
+    return living.filter((_, index) => !current[index]).map(({ id }) => id);
+  };
+  /** Finishes removals that a kill cut short, and has everybody, paused or not, seal anew what a former key sealed. */
   const sweep = async (): Promise<void> => {
     for (const { id, state } of endpoints.all()) {
       if (state !== "deleting") continue;
       await endpoint(id).wipe();
       endpoints.remove(id);
     }
+    for (const id of await leftToReseal()) {
+      // One that cannot answer now is asked in the next round.
+      const sealedWith = await endpoint(id)
+        .reseal()
+        .catch(() => null);
+      if (sealedWith !== null) endpoints.sealed(id, sealedWith);
+    }
   };
-  return { endpoints, announcer, handlers, sweep };
+  return { endpoints, announcer, handlers, sweep, leftToReseal };
 }

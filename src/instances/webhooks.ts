@@ -17,7 +17,7 @@ export const MOST_ENDPOINTS = 1_000;
 /** An endpoint's object as its instance calls it. */
 export type EndpointObject = Pick<
   Endpoint,
-  "create" | "change" | "rotate" | "poke" | "progress" | "test" | "attempts" | "replay" | "wipe"
+  "create" | "change" | "rotate" | "poke" | "progress" | "reseal" | "test" | "attempts" | "replay" | "wipe"
 >;
 
 type Deps = {
@@ -48,7 +48,8 @@ export function webhookHandlers(deps: Deps): Handlers<keyof WebhookCommands> {
     ratePerMinute,
   });
   const view = (record: EndpointRecord): EndpointView => {
-    const { id, reason, state, generation: _g, lineage: _l, headerNames, origin, hasPath, ...shown } = record;
+    const { id, reason, state, headerNames, origin, hasPath, ...more } = record;
+    const { generation: _g, lineage: _l, sealedWith: _s, ...shown } = more;
     const progress = endpoints.progress(id);
     const head = ledger.head.seq;
     const time = (at: number | null | undefined) => (at ? isoTime(at) : null);
@@ -68,11 +69,12 @@ export function webhookHandlers(deps: Deps): Handlers<keyof WebhookCommands> {
       lastFailure: time(progress?.lastFailure),
     };
   };
-  /** As it stands now, asked of the endpoint itself. */
-  const read = async (id: string): Promise<EndpointView> => {
+  /** As it stands now, asked of the endpoint itself, which may be deleted meanwhile. */
+  const read = async (id: string): Promise<Result<EndpointView, Problem>> => {
     const progress = await endpoint(id).progress();
     if (progress) endpoints.learn(id, progress);
-    return view(endpoints.judged(id));
+    const record = endpoints.find(id);
+    return record && record.state !== "deleting" ? ok(view(endpoints.judged(id))) : fail(problem("webhook_not_found"));
   };
 
   return {
@@ -107,9 +109,10 @@ export function webhookHandlers(deps: Deps): Handlers<keyof WebhookCommands> {
       const made = await endpoint(id).create(id, settingsOf(record), { url: address.url, headers }, own.value, cursor);
       if (!made.ok) return made;
       endpoints.put(record);
+      if (made.value.sealedWith !== null) endpoints.sealed(id, made.value.sealedWith);
       announcer.tell(id);
       endpoints.learn(id, { cursor, waiting: 0, lastSuccess: null, lastFailure: null, locked: false });
-      return ok({ ...view(record), secret: made.value });
+      return ok({ ...view(record), secret: made.value.secret });
     },
 
     "webhooks.list": ({ limit, cursor }, admitted) => {
@@ -120,7 +123,7 @@ export function webhookHandlers(deps: Deps): Handlers<keyof WebhookCommands> {
 
     "webhooks.read": async ({ id }, admitted) => {
       const record = find(id, admitted);
-      return record.ok ? ok(await read(id)) : record;
+      return record.ok ? read(id) : record;
     },
 
     "webhooks.change": async ({ id, request }, admitted) => {
@@ -142,10 +145,13 @@ export function webhookHandlers(deps: Deps): Handlers<keyof WebhookCommands> {
       const secret = await endpoint(id).change(settingsOf(after), target);
       if (!secret.ok) return secret;
       // The state may have changed meanwhile; it is not ours to put back.
-      const { state, reason, generation } = endpoints.find(id) ?? after;
-      endpoints.put({ ...after, state, reason, generation });
+      const now = endpoints.find(id);
+      if (!now) return fail(problem("webhook_not_found"));
+      const { state, reason, generation, sealedWith } = now;
+      endpoints.put({ ...after, state, reason, generation, sealedWith });
       announcer.tell(id);
-      return ok({ ...(await read(id)), ...(secret.value === null ? {} : { secret: secret.value }) });
+      const shown = await read(id);
+      return shown.ok && secret.value !== null ? ok({ ...shown.value, secret: secret.value }) : shown;
     },
 
     "webhooks.delete": async ({ id }, admitted) => {
@@ -165,7 +171,7 @@ export function webhookHandlers(deps: Deps): Handlers<keyof WebhookCommands> {
         endpoints.put({ ...found.value, state: "paused", reason: "Paused on request." });
         announcer.tell(id);
       }
-      return ok(await read(id));
+      return read(id);
     },
 
     "webhooks.resume": async ({ id }, admitted) => {
@@ -180,7 +186,7 @@ export function webhookHandlers(deps: Deps): Handlers<keyof WebhookCommands> {
         });
         announcer.tell(id);
       }
-      return ok(await read(id));
+      return read(id);
     },
 
     "webhooks.rotate": async ({ id, secret, overlapSeconds }, admitted) => {
@@ -189,7 +195,9 @@ export function webhookHandlers(deps: Deps): Handlers<keyof WebhookCommands> {
       const own = checkSecret(secret);
       if (!own.ok) return own;
       const made = await endpoint(id).rotate(own.value, overlapSeconds);
-      return made.ok ? ok({ ...(await read(id)), secret: made.value }) : made;
+      if (!made.ok) return made;
+      const shown = await read(id);
+      return shown.ok ? ok({ ...shown.value, secret: made.value }) : shown;
     },
 
     "webhooks.test": async ({ id, type }, admitted) => {
@@ -212,7 +220,7 @@ export function webhookHandlers(deps: Deps): Handlers<keyof WebhookCommands> {
       const replayed = await endpoint(id).replay(event ? { event } : { after });
       if (!replayed.ok) return replayed;
       announcer.tell(id);
-      return ok(await read(id));
+      return read(id);
     },
   };
 }

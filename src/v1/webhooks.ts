@@ -1,9 +1,11 @@
 import { z } from "@hono/zod-openapi";
-import { problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
 import { type AppContext, refuse } from "../http/context.ts";
 import { ask, isGenuineEndpoint, newEndpoint, perform, visit } from "../http/door.ts";
 import type { ReplayFrom } from "../instances/webhook-commands.ts";
 import { type EventType, eventSchema, eventTypes, exampleEvent, isEventType } from "../ledger/event-types.ts";
+import { readAddress } from "../webhooks/address.ts";
+import { addressPolicyAt } from "../webhooks/net.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 import {
   AttemptSchema,
@@ -152,6 +154,8 @@ export function mountWebhooks(app: Relay): void {
   serve(app, create, async (c, input) => {
     const visitor = await visit(c);
     if (!visitor.ok) return refuse(c, visitor.error);
+    const back = leadsBack(c, input.body.url);
+    if (back) return refuse(c, back);
     const id = await newEndpoint(c, visitor.value.instanceId);
     const { secret, ...request } = input.body;
     const made = await perform(c, visitor.value, { do: "webhooks.create", id, request, secret: secret ?? null });
@@ -167,7 +171,12 @@ export function mountWebhooks(app: Relay): void {
     return found.ok ? c.json(found.value, 200) : refuse(c, found.error);
   });
   serve(app, change, async (c, input) => {
-    const changed = await ask(c, { do: "webhooks.change", id: input.params.id, request: input.body });
+    const visitor = await visit(c);
+    if (!visitor.ok) return refuse(c, visitor.error);
+    const back = input.body.url === undefined ? null : leadsBack(c, input.body.url);
+    if (back) return refuse(c, back);
+    const command = { do: "webhooks.change", id: input.params.id, request: input.body } as const;
+    const changed = await perform(c, visitor.value, command);
     return changed.ok ? c.json(changed.value, 200) : refuse(c, changed.error);
   });
   serve(app, remove, async (c, input) => {
@@ -211,6 +220,14 @@ export function mountWebhooks(app: Relay): void {
 const unknownType = problem("invalid_request", {
   data: { type: { code: "validation_invalid_value", message: "There is no such event type." } },
 });
+
+/** The refusal of an address that is the relay's own as its callers see it; the instance cannot know that. */
+function leadsBack(c: AppContext, url: string): Problem | null {
+  const address = readAddress(url, addressPolicyAt(c.get("settings"), c.req.url));
+  // Whatever else is wrong with it is told behind the door.
+  if (address.ok || address.error.rule !== "own") return null;
+  return problem("invalid_request", { data: { url: { code: "address_own", message: address.error.message } } });
+}
 
 /** An id that the relay did not make opens no object. */
 async function publicKeys(c: AppContext, id: string): Promise<Response> {

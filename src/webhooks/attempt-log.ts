@@ -84,13 +84,16 @@ export class AttemptLog {
     if (n % 100 === 0) this.sql.exec("DELETE FROM attempts WHERE n <= ?", n - KEPT_ATTEMPTS);
   }
 
-  /** Newest first; the cursor is the time (ms) of the last one given out. */
+  /** Newest first. Many end in the same millisecond: the cursor is a time and how many of it were given out. */
   list(limit: number, cursor: string | null): { items: AttemptView[]; nextCursor: string | null } {
-    const before = cursor === null ? Number.MAX_SAFE_INTEGER : Number(cursor) || 0;
+    const [at = Number.MAX_SAFE_INTEGER, given = 0] = /^\d+\.\d+$/.test(cursor ?? "")
+      ? cursor!.split(".").map(Number)
+      : [];
+    const most = limit + given + 1;
     const failed = this.sql
-      .exec<Row>("SELECT * FROM attempts WHERE at < ? ORDER BY n DESC LIMIT ?", before, limit + 1)
+      .exec<Row>("SELECT * FROM attempts WHERE at <= ? ORDER BY at DESC, n DESC LIMIT ?", at, most)
       .toArray();
-    const delivered = this.deliveries.delivereds(limit + 1, before).map(
+    const delivered = this.deliveries.delivereds(most, at).map(
       ({ at, seq, event, type, attempts, ms, status }): Row => ({
         at,
         seq,
@@ -105,9 +108,12 @@ export class AttemptLog {
         test: 0,
       }),
     );
-    const all = [...failed, ...delivered].sort((a, b) => b.at - a.at || b.seq - a.seq);
+    const all = [...failed, ...delivered].sort((a, b) => b.at - a.at).slice(given);
     const shown = all.slice(0, limit);
-    return { items: shown.map(view), nextCursor: all.length > limit ? String(shown.at(-1)!.at) : null };
+    const last = shown.at(-1);
+    if (!last || all.length <= limit) return { items: shown.map(view), nextCursor: null };
+    const same = shown.filter((row) => row.at === last.at).length + (last.at === at ? given : 0);
+    return { items: shown.map(view), nextCursor: `${last.at}.${same}` };
   }
 }
 

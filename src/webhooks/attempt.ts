@@ -31,6 +31,8 @@ export type Target = {
   address: WebhookAddress;
   /** What answers must not give away, as `endpointSecrets` returns it. */
   secrets: readonly string[];
+  /** Somebody waits for what the receiver said: the beginning of a success is kept as well. */
+  curious: boolean;
 };
 
 /** One attempt as it ended; `reason` is null when it succeeded. */
@@ -72,13 +74,16 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
     const { status, headers } = response;
     const ms = net.clock() - since;
     const control = headers.get("webhook-delivery");
-    if (succeeded(status) && headers.get("content-length") === "0") return ended({ status, ms, control });
-    if (succeeded(status)) {
+    const success = succeeded(status);
+    if (success && headers.get("content-length") === "0") return ended({ status, ms, control });
+    if (success && !target.curious) {
       await drain(net.deadlines, response);
       return ended({ status, ms, control });
     }
     const body = await beginning(net.deadlines, response, SNIPPET_READ_BYTES);
     const shown = isPublicReceiver(target.address, net.policy, looked.addresses);
+    const snippet = shown && body.length > 0 ? responseSnippet(body, target.secrets) : null;
+    if (success) return ended({ status, ms, control, snippet });
     const asked = readRetryAfter(headers.get("retry-after"), net.clock(), headers.get("date"));
     const inBody = status === 429 ? readBodyRetryAfter(new TextDecoder().decode(body), net.clock()) : 0;
     return ended({
@@ -87,7 +92,7 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
       control,
       retryAfterMs: Math.max(asked, inBody),
       reason: reasonOfStatus(status),
-      snippet: shown && body.length > 0 ? responseSnippet(body, target.secrets) : null,
+      snippet,
     });
   } catch (thrown) {
     return ended({ reason: await reasonOf(net, target.address, thrown, looked.addresses !== null) });

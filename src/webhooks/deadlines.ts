@@ -34,7 +34,8 @@ export class Deadlines {
 
   lift(deadline: Deadline): void {
     const round = deadline as Round;
-    if (--round.waiting === 0) this.rounds.delete(round.at);
+    // A clock that was set back may have begun another round of the same time.
+    if (--round.waiting === 0 && this.rounds.get(round.at) === round) this.rounds.delete(round.at);
   }
 
   private begin(at: number): Round {

@@ -110,6 +110,17 @@ export class Deliveries {
     this.sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('place', ?)", place);
   }
 
+  /**
+   * Goes back to read again what comes after `seq`. What of it still waits for its next attempt starts over now: whoever
+   * asks for it has mended the receiver.
+   */
+  replay(seq: number, at: number): void {
+    this.moveTo(Math.min(seq, this.cursor));
+    this.sql.exec("UPDATE deliveries SET attempts = 0, due = ? WHERE state = ? AND seq > ?", at, WAITING, seq);
+    for (const open of this.open.values())
+      if (open.seq > seq && !open.leased) Object.assign(open, { attempts: 0, due: at });
+  }
+
   /** Before a retry is sent. What was leased already stays as it is. */
   lease(open: Open): void {
     if (open.leased) return;
@@ -124,10 +135,7 @@ export class Deliveries {
     for (const success of successes) {
       const { open, at } = success;
       this.lastSuccess = at;
-      if (open.again) {
-        Object.assign(open, { again: false, attempts: 0 });
-        this.retryAt(open, at);
-      } else if (this.open.delete(open.seq)) through.push(success);
+      if (!this.startsAnew(open, at) && this.open.delete(open.seq)) through.push(success);
     }
     if (through.length === 0) return;
     // `due` gives its bytes to what is written now: a row that does not grow stays on its page.
@@ -146,7 +154,9 @@ export class Deliveries {
     this.sql.exec("UPDATE deliveries SET state = ?, due = ? WHERE seq = ?", WAITING, due, open.seq);
   }
 
-  giveUp({ seq }: Open, at: number, status: number | null): void {
+  giveUp(open: Open, at: number, status: number | null): void {
+    if (this.startsAnew(open, at)) return;
+    const { seq } = open;
     this.open.delete(seq);
     this.sql.exec("UPDATE deliveries SET state = ?, at = ?, status = ? WHERE seq = ?", GIVEN_UP, at, status, seq);
     if (++this.ended > 2 * KEPT_DELIVERIES) this.prune();
@@ -186,19 +196,30 @@ export class Deliveries {
     for (const open of this.open.values()) Object.assign(open, { attempts: 0, due: at, leased: false });
   }
 
-  /** Newest first, those that ended before `before` (ms). */
-  delivereds(limit: number, before: number): Ended[] {
+  /** Newest first, those that ended at `upto` (ms) or before. */
+  delivereds(limit: number, upto: number): Ended[] {
     return this.sql
       .exec<Ended>(
-        "SELECT seq, event, type, state, attempts, at, ms, status FROM deliveries WHERE state = ? AND at < ? ORDER BY at DESC, seq DESC LIMIT ?",
+        "SELECT seq, event, type, state, attempts, at, ms, status FROM deliveries WHERE state = ? AND at <= ? ORDER BY at DESC, seq DESC LIMIT ?",
         DELIVERED,
-        before,
+        upto,
         limit,
       )
       .toArray();
   }
 
+  /** True for what was asked for once more while it was under way, however that ended. */
+  private startsAnew(open: Open, at: number): boolean {
+    if (!open.again) return false;
+    Object.assign(open, { again: false, attempts: 0 });
+    this.retryAt(open, at);
+    return true;
+  }
+
   private prune(): void {
+    // Counted anew: what a replay sent again has no second row.
+    this.ended = this.countEnded();
+    if (this.ended <= 2 * KEPT_DELIVERIES) return;
     const [border] = this.sql
       .exec<{ at: number }>(
         "SELECT at FROM deliveries WHERE state IN (?, ?) ORDER BY at DESC LIMIT 1 OFFSET ?",
@@ -216,7 +237,11 @@ export class Deliveries {
       border.at,
       this.turn,
     );
-    this.ended = this.sql
+    this.ended = this.countEnded();
+  }
+
+  private countEnded(): number {
+    return this.sql
       .exec<{ n: number }>("SELECT count(*) AS n FROM deliveries WHERE state IN (?, ?)", DELIVERED, GIVEN_UP)
       .one().n;
   }

@@ -4,16 +4,17 @@ import type { Sleep } from "../base/sleep.ts";
 import type { Attempted } from "./attempt.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 import type { Deliveries, Open } from "./deliveries.ts";
+import { WATCH_MS, whenDue } from "./due.ts";
 import type { EndpointStore } from "./endpoint-store.ts";
 import type { FedEvent, FeedPage, Progress, Pulled, PullRequest } from "./feed.ts";
 import { type Landing, Landings } from "./landings.ts";
+import { Lock } from "./lock.ts";
+import { Places, WIDTH } from "./places.ts";
 import { RateBucket } from "./rate-bucket.ts";
 import { Ready } from "./ready.ts";
 import { record } from "./record.ts";
 import { HEALTHY, width } from "./retry.ts";
 
-/** Requests under way at once. A slot is free only when its result is durable, so a kill repeats no more than these. */
-export const WIDTH = 6;
 /** Events read at once. */
 const PAGE = 128;
 /** With fewer than this waiting to be sent, more are read. */
@@ -22,8 +23,6 @@ const LOW = 48;
 const AGAIN = 24;
 /** Nothing more is read while so many deliveries are open: the ledger keeps the rest. */
 export const MOST_OPEN = 10_000;
-/** While anything is under way an alarm stands this far ahead: what a kill interrupts goes on then. */
-export const WATCH_MS = 5_000;
 
 type Deps = {
   deliveries: Deliveries;
@@ -32,6 +31,8 @@ type Deps = {
   pull: (request: PullRequest) => Promise<Pulled>;
   /** One attempt of this event; null when the endpoint's secrets are locked. */
   send: (event: { id: string; text: string }, at: number) => Promise<Attempted> | null;
+  /** Requests that one attempt may make at most: a name that is looked up costs two more. */
+  cost: number;
   clock: Clock;
   random: Random;
   sleep: Sleep;
@@ -50,16 +51,16 @@ type Deps = {
 export class Dispatcher {
   private readonly deps: Deps;
   private readonly ready = new Ready();
-  private readonly flying = new Set<number>();
+  private readonly places = new Places();
   private readonly landings: Landings;
   private readonly rate = new RateBucket();
-  private tests = 0;
   private pulling = false;
+  /** A poke came while the instance was asked: its answer may be older than the poke. */
+  private overtaken = false;
   /** Whether the ledger goes on after the cursor, as far as is known; after waking it may. */
   private more = true;
   private silent = false;
-  private unlocking = false;
-  private locked = false;
+  private readonly lock: Lock;
   /** No earlier than this is the instance asked again, after it could not be. */
   private askAt = 0;
   /** The earliest delivery that is not queued yet; 0 when that is to be found out. */
@@ -70,13 +71,14 @@ export class Dispatcher {
 
   constructor(deps: Deps) {
     this.deps = deps;
+    this.lock = new Lock(() => deps.store.unlock(), deps.detach);
     this.landings = new Landings(deps.sleep, deps.detach, (landings) => this.landed(landings));
   }
 
   get progress(): Progress {
     const { deliveries, log } = this.deps;
     const { cursor, open, lastSuccess } = deliveries;
-    return { cursor, waiting: open.size, lastSuccess, lastFailure: log.lastFailure, locked: this.locked };
+    return { cursor, waiting: open.size, lastSuccess, lastFailure: log.lastFailure, locked: this.lock.locked };
   }
 
   /** The ledger grew, or something about the endpoint changed. A page that begins at the cursor spares a question. */
@@ -84,6 +86,7 @@ export class Dispatcher {
     const { memory } = this.deps.store;
     this.left = requests;
     this.silent = false;
+    this.overtaken = this.pulling;
     const current = generation === memory.generation && !this.pulling && this.room;
     if (page && current && page.after === this.deps.deliveries.cursor) this.take(page);
     else this.more = true;
@@ -92,18 +95,18 @@ export class Dispatcher {
 
   /** When it is next due, ms; null for never. */
   get due(): number | null {
-    const { store, clock } = this.deps;
+    const { store, clock, cost } = this.deps;
     const { health, disabling } = store.memory;
-    const now = clock();
-    const idle = this.flying.size === 0 && !this.pulling && (!disabling || this.silent);
-    if (idle && this.silent) return null;
-    if (idle && this.locked) return now + 60 * WATCH_MS;
-    const pause = Math.max(health.slowUntil, this.askAt, this.ready.length > 0 ? this.rate.freeAt : 0);
-    const work = this.ready.size > 0 || (this.more && this.room);
-    if (work && !this.silent && this.left <= 0) return Math.max(now, pause);
-    if (!idle) return now + WATCH_MS;
-    if (work) return pause > now ? pause : now + WATCH_MS;
-    return this.nextDue === null ? null : Math.max(this.nextDue, pause);
+    return whenDue({
+      now: clock(),
+      idle: this.places.flying.size === 0 && !this.pulling && (!disabling || this.silent),
+      silent: this.silent,
+      locked: this.lock.locked,
+      work: this.ready.size > 0 || (this.more && this.room),
+      spent: this.left < cost,
+      pause: Math.max(health.slowUntil, this.askAt, this.ready.length > 0 ? this.rate.freeAt : 0),
+      nextDue: this.nextDue,
+    });
   }
 
   /** The alarm: some of what is due may have waited for it alone. */
@@ -119,13 +122,11 @@ export class Dispatcher {
     this.tick();
   }
 
-  /** A request outside of deliveries takes its place among those under way. */
+  /** A request outside of deliveries takes its place among those under way, the next one that is free. */
   async beside<T>(work: () => Promise<T>): Promise<T> {
-    this.tests++;
     try {
-      return await work();
+      return await this.places.test(work);
     } finally {
-      this.tests--;
       this.tick();
     }
   }
@@ -142,7 +143,7 @@ export class Dispatcher {
   private tick(): void {
     if (this.ended) return;
     const { store, clock, arm } = this.deps;
-    if (!store.ready && !this.locked) this.unlock();
+    if (!store.ready) this.lock.open(() => this.tick());
     if (store.ready && !store.memory.disabling && !this.silent) {
       this.collect();
       const now = clock();
@@ -151,17 +152,6 @@ export class Dispatcher {
     this.ask();
     const due = this.due;
     if (due !== null) arm(due);
-  }
-
-  private unlock(): void {
-    if (this.unlocking) return;
-    this.unlocking = true;
-    const done = this.deps.store.unlock().then((opened) => {
-      this.unlocking = false;
-      this.locked = !opened;
-      if (opened) this.tick();
-    });
-    this.deps.detach(done.catch(() => undefined));
   }
 
   /** Has what is due asked for, and finds out when the next one is. */
@@ -177,14 +167,14 @@ export class Dispatcher {
   }
 
   private busy(seq: number): boolean {
-    return this.flying.has(seq) || this.ready.has(seq);
+    return this.places.flying.has(seq) || this.ready.has(seq);
   }
 
   private launch(now: number): void {
     const { deliveries, store } = this.deps;
-    const most = width(store.memory.health, WIDTH) - this.tests;
+    const most = width(store.memory.health, WIDTH);
     const perMinute = store.settings?.ratePerMinute ?? null;
-    while (this.flying.size < most && this.left > 0) {
+    while (this.places.free(most) && this.left >= this.deps.cost) {
       const event = this.ready.first(now);
       if (!event) return;
       const open = deliveries.open.get(event.seq);
@@ -195,20 +185,23 @@ export class Dispatcher {
   }
 
   private fly(open: Open, event: FedEvent, now: number): void {
-    const { deliveries, send, detach, clock } = this.deps;
+    const { deliveries, store, send, cost, detach, clock } = this.deps;
     deliveries.lease(open);
     const sent = send(event, now);
     if (!sent) return;
-    this.left--;
-    this.flying.add(open.seq);
+    this.left -= cost;
+    this.places.flying.add(open.seq);
+    const { generation } = store.memory;
     detach(
-      sent.then((attempted) => this.landings.add({ open, attempted, startedAt: now, at: clock() }, this.flying.size)),
+      sent.then((attempted) =>
+        this.landings.add({ open, attempted, startedAt: now, at: clock(), generation }, this.places.flying.size),
+      ),
     );
   }
 
   /** No more than `WIDTH` requests are ever without a durable result: places are free only from here on. */
   private landed(landings: readonly Landing[]): void {
-    for (const { open } of landings) this.flying.delete(open.seq);
+    this.places.landed(landings.map(({ open }) => open.seq));
     if (this.ended) return;
     const { deliveries } = this.deps;
     const due = record(
@@ -224,7 +217,7 @@ export class Dispatcher {
     const { disabling, health } = store.memory;
     const now = clock();
     if (this.pulling || this.silent || now < this.askAt || this.left <= 0) return;
-    const reading = this.more && this.room && this.ready.size < LOW && !this.locked;
+    const reading = this.more && this.room && this.ready.size < LOW && !this.lock.locked;
     const wanted = now >= health.slowUntil && this.ready.length < AGAIN ? this.ready.wanting.size : 0;
     if (!disabling && !reading && wanted === 0) return;
     this.pulling = true;
@@ -238,6 +231,7 @@ export class Dispatcher {
         () => {
           // The instance is restarting, or the platform moves it; the alarm stands.
           this.pulling = false;
+          this.overtaken = false;
           this.askAt = clock() + 1_000;
           if (!this.ended) this.deps.arm(clock() + WATCH_MS);
         },
@@ -267,6 +261,11 @@ export class Dispatcher {
         if (lost) deliveries.giveUp(lost, now, null);
       }
     } else this.ready.doubt();
+    if (this.overtaken) {
+      this.overtaken = false;
+      this.silent = false;
+      this.more = true;
+    }
     this.tick();
   }
 

@@ -40,16 +40,17 @@ export function buildEndpoint(ground: EndpointGround) {
   const deliveries = new Deliveries(sql);
   const log = new AttemptLog(sql, deliveries);
   const post = poster(net);
-  const send = (event: { id: string; text: string }, at: number): Promise<Attempted> | null =>
-    store.ready && post(store.ready, event, at);
-  const dispatcher = new Dispatcher({ ...ground, deliveries, log, store, send });
+  const send = (event: { id: string; text: string }, at: number, curious = false): Promise<Attempted> | null =>
+    store.ready && post(store.ready, event, at, curious);
+  const cost = net.resolve === null ? 1 : 3;
+  const dispatcher = new Dispatcher({ ...ground, deliveries, log, store, send, cost });
 
   /** Sends an example and says what the receiver said; neither success nor failure counts for the endpoint. */
   const test = (type: EventType): Promise<Attempted | null> =>
     dispatcher.beside(async () => {
       if (!(await store.unlock())) return null;
       const event = testEvent(type, { instance: store.settings?.instanceName ?? "", at: clock(), random });
-      const attempted = await send(event, clock());
+      const attempted = await send(event, clock(), true);
       if (attempted) log.add({ seq: 0, event: event.id, type, attempts: 1 }, attempted, clock(), true);
       return attempted;
     });
@@ -65,17 +66,24 @@ export function buildEndpoint(ground: EndpointGround) {
 
 /** Sends events to an endpoint. What follows from its address is worked out once, and anew when it changes. */
 function poster(net: Net) {
-  let known: { endpoint: WireEndpoint; policy: AddressPolicy; target: Target } | null = null;
-  return (endpoint: WireEndpoint, event: { id: string; text: string }, at: number): Promise<Attempted> => {
+  let known: { endpoint: WireEndpoint; policy: AddressPolicy; target: Omit<Target, "curious"> } | null = null;
+  return (endpoint: WireEndpoint, event: { id: string; text: string }, at: number, curious: boolean) => {
     if (known?.endpoint !== endpoint || known.policy !== net.policy) {
       const address = readAddress(endpoint.url, net.policy);
       if (!address.ok) {
         const reason = reasonOfRefusal(address.error);
-        return Promise.resolve({ status: null, ms: 0, retryAfterMs: 0, control: null, reason, snippet: null });
+        return Promise.resolve<Attempted>({
+          status: null,
+          ms: 0,
+          retryAfterMs: 0,
+          control: null,
+          reason,
+          snippet: null,
+        });
       }
       const secrets = endpointSecrets(endpoint.headers, endpoint.url);
       known = { endpoint, policy: net.policy, target: { address: address.value, secrets } };
     }
-    return attempt(net, wireRequest(endpoint, event, at), known.target);
+    return attempt(net, wireRequest(endpoint, event, at), { ...known.target, curious });
   };
 }

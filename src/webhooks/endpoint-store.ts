@@ -154,24 +154,42 @@ export class EndpointStore {
     return (await this.open()).ok;
   }
 
+  /** How the stored secrets begin, which names the ENCRYPTION_KEY that sealed them; null when there are none. */
+  get sealedWith(): string | null {
+    return this.row?.split(".", 2).join(".") ?? null;
+  }
+
   private async open(): Promise<Result<Sealed, "locked">> {
     if (this.opened) return ok(this.opened);
-    const row = this.sql.exec<{ value: string }>("SELECT value FROM sealed WHERE name = 'secrets'").toArray()[0];
-    const opened = row ? await this.sealer.open(row.value, this.context) : fail("locked" as const);
+    const row = this.row;
+    const opened = row === null ? fail("locked" as const) : await this.sealer.open(row, this.context);
     if (!opened.ok) return fail("locked");
-    this.opened = JSON.parse(opened.value.plain) as Sealed;
+    const { plain, old } = opened.value;
     // Sealed by the outgoing ENCRYPTION_KEY: it shall not be needed for ever.
-    if (opened.value.old) await this.seal(this.opened, this.settings);
+    const anew = old ? await this.sealer.seal(plain, this.context) : null;
+    // Others may have been stored meanwhile.
+    if (this.row !== row) return this.open();
+    if (anew) this.store(anew);
+    this.opened = JSON.parse(plain) as Sealed;
     return ok(this.opened);
   }
 
   /** Address, headers and keys are one value: a kill cannot leave the new address with the old secret. */
-  private async seal(sealed: Sealed, settings: EndpointSettings | null): Promise<void> {
+  private async seal(sealed: Sealed, settings: EndpointSettings): Promise<void> {
     const value = await this.sealer.seal(JSON.stringify(sealed), this.context);
-    this.sql.exec("INSERT OR REPLACE INTO sealed (name, value) VALUES ('secrets', ?)", value);
-    if (settings) this.write("settings", settings);
+    this.store(value);
+    this.write("settings", settings);
     this.opened = sealed;
     this.wire = null;
+  }
+
+  private store(value: string): void {
+    this.sql.exec("INSERT OR REPLACE INTO sealed (name, value) VALUES ('secrets', ?)", value);
+  }
+
+  private get row(): string | null {
+    const [row] = this.sql.exec<{ value: string }>("SELECT value FROM sealed WHERE name = 'secrets'").toArray();
+    return row?.value ?? null;
   }
 
   private get context(): string {

@@ -16,6 +16,7 @@ import { buildEndpoint, type EndpointParts } from "./endpoint-parts.ts";
 import { endpointName, endpointSteps } from "./endpoint-schema.ts";
 import type { EndpointSettings, EndpointTarget } from "./endpoint-store.ts";
 import type { FedEvent, FeedPage, InstanceFeed, Progress } from "./feed.ts";
+import { missingInAddress } from "./formats/render.ts";
 import { jwks, type PublicJwk } from "./key-pair.ts";
 import { netOf } from "./net.ts";
 import { secretText } from "./secret.ts";
@@ -41,14 +42,14 @@ export class Endpoint extends DurableObject<Bindings> {
     if (storedVersion(state.storage.sql) !== null) this.open(null);
   }
 
-  /** Makes the tables. Reading begins after `cursor`. Returns the secret as it is shown once. */
+  /** Makes the tables. Reading begins after `cursor`. Returns the secret as it is shown once; `sealedWith` as `reseal`. */
   async create(
     id: string,
     settings: EndpointSettings,
     target: EndpointTarget,
     secret: Uint8Array<ArrayBuffer> | null,
     cursor: number,
-  ): Promise<Result<string, Problem>> {
+  ): Promise<Result<{ secret: string; sealedWith: string | null }, Problem>> {
     const parts = this.open(id);
     if (!parts) return fail(this.refusal);
     const leads = await parts.leads(target.url);
@@ -60,7 +61,7 @@ export class Endpoint extends DurableObject<Bindings> {
     parts.deliveries.moveTo(cursor);
     // When the instance never learns of it, the alarm finds that out and forgets everything again.
     await this.ctx.storage.setAlarm(systemClock() + 60_000);
-    return ok(secretText(made));
+    return ok({ secret: secretText(made), sealedWith: parts.store.sealedWith });
   }
 
   /** Undefined `target` fields stay. A new secret comes back when the address moved to another origin. */
@@ -76,6 +77,9 @@ export class Endpoint extends DurableObject<Bindings> {
     const moved = new URL(url).origin !== new URL(before.value.url).origin;
     const headers = change.headers ?? (moved ? {} : before.value.headers);
     const touched = change.url !== undefined || change.headers !== undefined;
+    // The instance does not know the address, so it could not judge a new format by it.
+    const missing = settings.format === store.settings?.format ? null : missingInAddress(settings.format, url);
+    if (missing !== null) return refusedAddress(missing, "validation_invalid_value");
     const leads = change.url === undefined ? ok(null) : await this.parts.leads(url);
     if (!leads.ok) return refusedAddress(leads.error);
     const secret = await store.change(settings, touched ? { url, headers } : null);
@@ -101,6 +105,15 @@ export class Endpoint extends DurableObject<Bindings> {
     return this.parts?.dispatcher.progress ?? null;
   }
 
+  /**
+   * Opens the secrets, which seals anew what a former ENCRYPTION_KEY sealed. Answers what names the key that seals them now;
+   * null when it is no endpoint.
+   */
+  async reseal(): Promise<string | null> {
+    await this.parts?.store.unlock();
+    return this.parts?.store.sealedWith ?? null;
+  }
+
   async test(type: EventType): Promise<Result<Attempted, Problem>> {
     if (!this.parts) return fail(this.refusal);
     const attempted = await this.parts.test(type);
@@ -117,7 +130,7 @@ export class Endpoint extends DurableObject<Bindings> {
     if (!this.parts) return fail(this.refusal);
     const { deliveries, dispatcher } = this.parts;
     if ("event" in what) deliveries.again(what.event, systemClock());
-    else deliveries.moveTo(Math.min(what.after, deliveries.cursor));
+    else deliveries.replay(what.after, systemClock());
     dispatcher.renew();
     return ok(null);
   }
@@ -200,5 +213,5 @@ const locked = problem("sealed_locked", {
   hint: "Put the former ENCRYPTION_KEY back (as second, after a comma), or delete the endpoint and make it anew.",
 });
 
-const refusedAddress = (message: string) =>
-  fail(problem("invalid_request", { data: { url: { code: "address_unresolved", message } } }));
+const refusedAddress = (message: string, code = "address_unresolved") =>
+  fail(problem("invalid_request", { data: { url: { code, message } } }));

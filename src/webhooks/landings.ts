@@ -2,8 +2,8 @@ import type { Sleep } from "../base/sleep.ts";
 import type { Attempted } from "./attempt.ts";
 import type { Open } from "./deliveries.ts";
 
-/** A request that came back; times in ms. */
-export type Landing = { open: Open; attempted: Attempted; startedAt: number; at: number };
+/** A request that came back; times in ms, `generation` the endpoint's when it was sent. */
+export type Landing = { open: Open; attempted: Attempted; startedAt: number; at: number; generation: number };
 
 /**
  * How long a result may wait for others to be written with it, while requests beside it are under way: about as long as

@@ -16,6 +16,16 @@ export const addressPolicy = ({ privateNetwork, publicUrl, webhookPorts }: Setti
 });
 
 /**
+ * For a request that came to `url`: where no PUBLIC_URL says which the relay's own address is, it is that one. TLS may have
+ * ended in front of the relay, so the default port of one scheme is that of the other as well.
+ */
+export function addressPolicyAt(settings: Settings, url: string): AddressPolicy {
+  const policy = addressPolicy(settings);
+  const { host } = new URL(url);
+  return settings.publicUrl ? policy : { ...policy, own: [`https://${host}`, `http://${host}`] };
+}
+
+/**
  * The way to receivers: on plain workerd the service that judges the address a name resolved to, on Cloudflare the
  * platform's own `fetch`, which reaches the public internet only.
  */

@@ -12,7 +12,7 @@ type Deps = { deliveries: Deliveries; log: AttemptLog; store: EndpointStore; ran
 export function record({ deliveries, log, store, random }: Deps, landings: readonly Landing[]): number | null {
   const successes: Success[] = [];
   let { memory } = store;
-  for (const { open, attempted, startedAt, at } of landings) {
+  for (const { open, attempted, startedAt, at, generation } of landings) {
     const tried = { attempts: Math.max(1, open.attempts), startedAt, health: memory.health };
     const next = afterAttempt(tried, attempted, at, random);
     if (next.delivery.state === "delivered")
@@ -22,9 +22,9 @@ export function record({ deliveries, log, store, random }: Deps, landings: reado
       if (next.delivery.state === "retry") deliveries.retryAt(open, next.delivery.at);
       else deliveries.giveUp(open, at, attempted.status);
     }
-    const disabling = next.disable
-      ? disabled(next.disable, memory.generation, next.health.failingSince)
-      : memory.disabling;
+    // What was sent before the endpoint was resumed says nothing of the receiver as it is now.
+    const disable = generation === memory.generation ? next.disable : null;
+    const disabling = disable ? disabled(disable, memory.generation, next.health.failingSince) : memory.disabling;
     memory = { ...memory, health: next.health, disabling };
   }
   deliveries.delivered(successes);

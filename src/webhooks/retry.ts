@@ -84,7 +84,7 @@ export function afterAttempt(attempted: Attempted, outcome: Outcome, at: number,
   const control = outcome.control?.trim().toLowerCase();
   if (succeeded(outcome.status)) {
     const disable = control === "disable" ? "receiver" : null;
-    return { delivery: { state: "delivered" }, health: HEALTHY, disable };
+    return { delivery: { state: "delivered" }, health: recovered(attempted), disable };
   }
   const health = failed(attempted, outcome, at);
   const retry = whenToRetry(attempted.attempts, outcome, health, at, random);
@@ -107,6 +107,10 @@ function whyDisable(
   if (control === "disable") return "receiver";
   return health.failingSince !== null && at - health.failingSince >= FAILING_MS ? "failing" : null;
 }
+
+/** A success ends everything but an overload that the receiver told of after this request had begun. */
+const recovered = ({ startedAt, health }: Attempted): EndpointHealth =>
+  startedAt < health.slowedAt ? { ...health, failingSince: null } : HEALTHY;
 
 function failed({ startedAt, health }: Attempted, outcome: Outcome, at: number): EndpointHealth {
   const failingSince = health.failingSince ?? at;

@@ -107,7 +107,11 @@ it("slows the whole endpoint when the receiver is overloaded, and only then", ()
     pauses.push((health.slowUntil - at) / 1000);
   }
   expect(pauses).toEqual([5, 10, 20, 40, 80, 160, 300, 300, 300]);
-  expect(after(1, outcome(200), health).health).toEqual(HEALTHY);
+  const since = (startedAt: number) =>
+    afterAttempt({ attempts: 1, startedAt, health }, outcome(200), health.slowUntil, fill(0)).health;
+  expect(since(health.slowUntil)).toEqual(HEALTHY);
+  // A success that was under way when the receiver said that it is overloaded says nothing of what came after.
+  expect(since(health.slowedAt - 1)).toEqual({ ...health, failingSince: null });
 });
 
 it("counts requests that were in flight together as one sign of overload", () => {

@@ -22,7 +22,7 @@ const TAGS: Record<Level, string> = {
 export function ntfy(notice: ReturnType<typeof describe>, url: string): Rendering {
   const address = new URL(url);
   const path = address.pathname.replace(/\/+$/, "");
-  const topic = decodeURIComponent(path.slice(path.lastIndexOf("/") + 1));
+  const topic = path.slice(path.lastIndexOf("/") + 1);
   address.pathname = path.slice(0, path.lastIndexOf("/") + 1);
   const own = (line: (typeof notice.lines)[number]) => written(line, (text) => text);
   const lines = [...notice.lines, notice.origin].map(own);

@@ -1,5 +1,6 @@
 import { secureRandom } from "../../../src/base/random.ts";
 import { migrate } from "../../../src/instances/schema.ts";
+import type { Net } from "../../../src/webhooks/attempt.ts";
 import { Deadlines } from "../../../src/webhooks/deadlines.ts";
 import { buildEndpoint, type EndpointParts } from "../../../src/webhooks/endpoint-parts.ts";
 import { endpointSteps } from "../../../src/webhooks/endpoint-schema.ts";
@@ -11,17 +12,27 @@ export type KillPoint =
   | "pull sent"
   | "pull answered"
   | "page being written"
+  | "page written"
   | "request about to leave"
   | "receiver has it"
   | "answer arrived"
   | "result being written"
+  | "result written"
   | "alarm, before it is armed again"
   | "alarm, after it was armed"
   | "secrets being written"
   | "retry being leased"
+  | "retry leased"
   | "disabling told";
 
 class Killed extends Error {}
+
+/** Statements by how they begin, and the points before each and after it, when its turn is not committed yet. */
+const WRITES: readonly [statement: string, before: KillPoint, after: KillPoint][] = [
+  ["INSERT OR REPLACE INTO deliveries", "page being written", "page written"],
+  ["UPDATE deliveries SET state = ?, due = 0, at", "result being written", "result written"],
+  ["UPDATE deliveries SET state = ?, attempts = ? WHERE", "retry being leased", "retry leased"],
+];
 
 /** What a receiver does with one request. */
 export type Reply = (id: string, count: number) => Response | Promise<Response> | null;
@@ -54,7 +65,11 @@ export class EndpointWorld {
   alarm: number | null = null;
   parts: EndpointParts;
   forgotten = false;
+  /** Called when the instance has answered a pull and the answer has not arrived yet. */
+  onAnswer: () => void = () => undefined;
+  /** As the settings of the next process say. */
   privateNetwork: "all" | "none" = "none";
+  resolve: Net["resolve"] = null;
   private key = secureRandom(32);
   private process = { dead: false };
   private kills = new Map<KillPoint, number>();
@@ -191,10 +206,11 @@ export class EndpointWorld {
     const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.min(ms, 3)));
     this.turns.onWrite = (statement) => {
       if (own.dead) throw new Killed("dead");
-      if (statement.startsWith("INSERT OR REPLACE INTO deliveries")) this.reach("page being written");
-      if (statement.startsWith("UPDATE deliveries SET state = ?, due = 0, at")) this.reach("result being written");
-      if (statement.startsWith("UPDATE deliveries SET state = ?, attempts")) this.reach("retry being leased");
+      for (const [beginning, before] of WRITES) if (statement.startsWith(beginning)) this.reach(before);
       if (statement.includes("INTO sealed")) this.reach("secrets being written");
+    };
+    this.turns.onWritten = (statement) => {
+      for (const [beginning, , after] of WRITES) if (statement.startsWith(beginning)) this.reach(after);
     };
     const pull = async (request: PullRequest): Promise<Pulled> => {
       await alive(this.turns.gate());
@@ -202,6 +218,7 @@ export class EndpointWorld {
       this.pulls.push(request);
       const answer = this.answer(request);
       if (request.disabling) this.reach("disabling told");
+      this.onAnswer();
       await alive(null);
       this.reach("pull answered");
       return answer;
@@ -239,7 +256,7 @@ export class EndpointWorld {
       net: {
         fetch: mortal(fetch),
         reach: null,
-        resolve: null,
+        resolve: this.resolve,
         policy: { privateNetwork: this.privateNetwork, own: [], ports: [] },
         clock,
         deadlines: new Deadlines(clock, sleep),

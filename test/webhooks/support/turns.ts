@@ -9,6 +9,8 @@ export class Turns {
   rowsWritten = 0;
   /** Called before a write; throws to kill. */
   onWrite: (statement: string) => void = () => undefined;
+  /** Called after a write, long before its turn is committed; throws to kill. */
+  onWritten: (statement: string) => void = () => undefined;
   readonly sql: SqlStorage;
   private readonly database = new DatabaseSync(":memory:");
   private committed: Promise<void> | null = null;
@@ -47,6 +49,7 @@ export class Turns {
     this.begin();
     const { changes } = prepared.run(...(bindings as SQLInputValue[]));
     this.rowsWritten += Number(changes);
+    this.onWritten(statement);
     return { toArray: () => [], one: () => undefined, [Symbol.iterator]: () => [][Symbol.iterator]() };
   }
 
