@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { type Sleep, within } from "../base/sleep.ts";
 import type { FeedPage } from "../webhooks/feed.ts";
 import type { Endpoints } from "./endpoints.ts";
 import type { Ledger } from "./ledger.ts";
@@ -10,6 +11,8 @@ export type Pokable = { poke(page: FeedPage | null, generation: number): Promise
 export const ANNOUNCE_MS = 5_000;
 /** Endpoints told at once. */
 const ABREAST = 32;
+/** An endpoint's object that takes longer than this, ms, is told again later: the others do not wait for it. */
+const PATIENCE_MS = 5_000;
 /** Events that go along with the news. */
 const PAGE = 64;
 
@@ -19,6 +22,7 @@ type Deps = {
   endpoints: Endpoints;
   endpoint: (id: string) => Pokable;
   clock: Clock;
+  sleep: Sleep;
   detach: (work: Promise<unknown>) => void;
   /** An alarm no later than `at`, written with what this turn writes. */
   wake: (at: number) => void;
@@ -108,19 +112,20 @@ export class Announcer {
       .all()
       .filter(({ id, state }) => urgent.has(id) || (grown && state === "active"))
       .map(({ id }) => id);
-    const failed: string[] = [];
+    const untold = new Set(waiting);
     const one = async () => {
-      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) if (!(await this.poke(id))) failed.push(id);
+      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) if (await this.poke(id)) untold.delete(id);
     };
-    await Promise.all(Array.from({ length: Math.min(ABREAST, waiting.length) }, one));
-    for (const id of failed) this.urgent.add(id);
+    const all = Promise.all(Array.from({ length: Math.min(ABREAST, waiting.length) }, one));
+    await within(PATIENCE_MS, all, this.deps.sleep);
+    for (const id of untold) this.urgent.add(id);
     if (grown) {
       this.announced = head;
       // Those who were not reached must be found again after a kill.
-      if (failed.length === 0)
+      if (untold.size === 0)
         sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('announced', ?)", String(head));
     }
-    return failed.length === 0;
+    return untold.size === 0;
   }
 
   private async poke(id: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Sealer } from "../base/seal.ts";
+import type { Sleep } from "../base/sleep.ts";
 import type { Settings } from "../settings.ts";
 import { addressPolicy } from "../webhooks/net.ts";
 import { Announcer } from "./announcer.ts";
@@ -13,6 +14,7 @@ export type WebhookGround = {
   settings: Settings;
   sealer: Sealer;
   clock: Clock;
+  sleep: Sleep;
   detach: (work: Promise<unknown>) => void;
   endpoint: (id: string) => EndpointObject;
   /** An alarm no later than `at`, written with what this turn writes. */
@@ -24,9 +26,9 @@ export type WebhookGround = {
 
 /** An instance's side of its webhooks: who they are, who tells them, and the commands about them. */
 export function buildWebhooks(ground: WebhookGround) {
-  const { storage, settings, sealer, clock, detach, endpoint, keys, ledger } = ground;
+  const { storage, settings, sealer, clock, sleep, detach, endpoint, keys, ledger, wake } = ground;
   const endpoints = new Endpoints({ storage, keys, ledger, clock });
-  const announcer = new Announcer({ sql: storage.sql, ledger, endpoints, endpoint, clock, detach, wake: ground.wake });
+  const announcer = new Announcer({ sql: storage.sql, ledger, endpoints, endpoint, clock, sleep, detach, wake });
   ledger.grew = () => announcer.grew();
   const handlers = webhookHandlers({ ...ground, endpoints, announcer, policy: addressPolicy(settings) });
   /** Ids of those that did not say yet that the first ENCRYPTION_KEY seals their secrets: a former one may be needed. */

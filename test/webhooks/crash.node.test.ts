@@ -1,11 +1,12 @@
 import { afterAll, expect, it } from "vitest";
 import { secureRandom } from "../../src/base/random.ts";
 import { ANNOUNCE_MS, Announcer } from "../../src/instances/announcer.ts";
-import { type EndpointRecord, Endpoints } from "../../src/instances/endpoints.ts";
+import { Endpoints } from "../../src/instances/endpoints.ts";
 import { Ledger } from "../../src/instances/ledger.ts";
 import { instanceSteps, migrate } from "../../src/instances/schema.ts";
 import type { EventDraft } from "../../src/ledger/event.ts";
 import { WIDTH } from "../../src/webhooks/places.ts";
+import { anEndpoint } from "./support/an-endpoint.ts";
 import { type CrashRow, writeCrashTable } from "./support/docs-table.ts";
 import { answers, EndpointWorld, type KillPoint } from "./support/endpoint-world.ts";
 import { WebhookStage } from "./support/stage.ts";
@@ -181,24 +182,7 @@ const draft: EventDraft = {
   type: "key.revoked",
   data: { key: { id: "Zk3v9QpLx7", name: "robot" }, how: "deleted", actor: { kind: "admin" } },
 };
-const record: EndpointRecord = {
-  id: "wh_test",
-  owner: null,
-  lineage: [],
-  types: ["*"],
-  patterns: ["*"],
-  state: "active",
-  reason: null,
-  generation: 1,
-  origin: "https://hooks.example.com",
-  hasPath: true,
-  headerNames: [],
-  description: "",
-  format: "standard",
-  signatures: ["v1", "v1a"],
-  ratePerMinute: null,
-  created: 0,
-};
+const record = anEndpoint();
 
 /** The instance's side on a database of its own; its pokes reach the world's endpoint unless it is deaf. */
 function instanceOn(turns: Turns, world: EndpointWorld, deaf: () => boolean) {
@@ -220,6 +204,7 @@ function instanceOn(turns: Turns, world: EndpointWorld, deaf: () => boolean) {
       },
     }),
     clock,
+    sleep: () => new Promise(() => undefined),
     detach: (work) => void work,
     wake: (at) => alarms.push(at),
   });

@@ -6,6 +6,7 @@ import { expect, it, vi } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { secureRandom } from "../../src/base/random.ts";
 import { type Sealer, sealer } from "../../src/base/seal.ts";
+import { systemSleep } from "../../src/base/sleep.ts";
 import { KeyStore } from "../../src/instances/key-store.ts";
 import { Ledger } from "../../src/instances/ledger.ts";
 import { instanceSteps, migrate } from "../../src/instances/schema.ts";
@@ -44,6 +45,7 @@ function anInstance(turns: Turns, keys: Sealer, reseal: (id: string) => Promise<
     settings: { privateNetwork: "none", publicUrl: null, webhookPorts: [] } as never,
     sealer: keys,
     clock: systemClock,
+    sleep: systemSleep,
     detach: (work) => void work,
     endpoint: (id) => ({ reseal: () => reseal(id) }) as unknown as EndpointObject,
     wake: () => undefined,
