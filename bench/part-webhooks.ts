@@ -1,8 +1,11 @@
 import type { Part, Report, Setting, Target } from "./part.ts";
-import { quantile, spread } from "./statistics.ts";
+import { spread } from "./statistics.ts";
 import { figure, figures, table } from "./table.ts";
-import { type Burst, burst, killedHalfway, steady } from "./webhook-load.ts";
+import { latency } from "./webhook-latency.ts";
+import { type Burst, burst, killedHalfway, steadyTransactions } from "./webhook-load.ts";
+import { rowsPerDelivery } from "./webhook-rows.ts";
 import { webhookStage } from "./webhook-stage.ts";
+import { least, most } from "./webhook-targets.ts";
 
 /** Deliveries per burst are about the same, so that each takes a second or more. */
 const bursts = [
@@ -10,23 +13,11 @@ const bursts = [
   { endpoints: 10, events: 1000, wanted: 4000 },
   { endpoints: 50, events: 300, wanted: 4000 },
 ];
-const RATE = 20;
+/** Events a second, where they are to come one by one. */
+const SELDOM = 2;
 const MOST_CPU = 0.3;
 const MOST_MEGABYTES = 300;
-const MOST_P99_MS = 8;
-
-const least = (name: string, wanted: number, reached: number): Target => ({
-  name,
-  wanted: `≥ ${wanted.toLocaleString("en-US")}`,
-  reached: figure(reached),
-  met: reached >= wanted,
-});
-const most = (name: string, wanted: number, reached: number, unit = ""): Target => ({
-  name,
-  wanted: `≤ ${wanted}${unit}`,
-  reached: `${figure(reached)}${unit}`,
-  met: reached <= wanted,
-});
+const MOST_ROWS = 4;
 
 async function throughput({ options, say }: Setting): Promise<Report> {
   const targets: Target[] = [];
@@ -58,32 +49,29 @@ async function throughput({ options, say }: Setting): Promise<Report> {
   return { text: `Backups that appear at once, and a nudge:\n\n${table(head, rows)}`, targets };
 }
 
-async function latency({ options, say }: Setting): Promise<Report> {
-  const targets: Target[] = [];
-  const rows: string[][] = [];
-  const seconds = options.seconds * 10;
-  for (const { endpoints, rate, bad } of [
-    { endpoints: 1, rate: RATE, bad: false },
-    { endpoints: 10, rate: RATE, bad: false },
-    { endpoints: 50, rate: 5, bad: false },
-    { endpoints: 50, rate: 5, bad: true },
-    { endpoints: 50, rate: RATE, bad: false },
-    { endpoints: 50, rate: RATE, bad: true },
-  ]) {
-    say(`${rate} events/s, ${endpoints} endpoints${bad ? " and three bad ones" : ""}`);
-    const stage = await webhookStage();
-    await stage.endpoints(endpoints);
-    if (bad) for (const manner of ["hang", "trickle", "fail"] as const) await stage.endpoints(1, manner);
-    await steady(stage, rate, 1);
-    const waits = await steady(stage, rate, seconds);
-    await stage.stop();
-    const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => quantile(waits, share)) as [number, number, number];
-    rows.push([`${endpoints}${bad ? " + 3 bad" : ""}`, String(rate), figure(p50), figure(p95), figure(p99)]);
-    if (rate === RATE && endpoints < 50)
-      targets.push(most(`p99 at ${RATE} events/s to ${endpoints}`, MOST_P99_MS, p99, " ms"));
-  }
-  const head = ["endpoints", "events/s", "p50 ms", "p95 ms", "p99 ms"];
-  return { text: `From the answer by which an event is committed to its receipt:\n\n${table(head, rows)}`, targets };
+async function writes({ options, say }: Setting): Promise<Report> {
+  const [together, each] = [1_000, 100];
+  say("rows and commits per delivery");
+  const stage = await webhookStage();
+  await stage.endpoints(1);
+  const burstCommits = (await burst(stage, together, 1)).transactionsPerDelivery;
+  const singleCommits = await steadyTransactions(stage, SELDOM, options.seconds * 5);
+  await stage.stop();
+  const burstRows = await rowsPerDelivery(together, "at once");
+  const singleRows = await rowsPerDelivery(each, "one by one");
+  const head = ["to one endpoint", "rows per delivery", "commits per delivery"];
+  const rows = [
+    [`${figure(together)} events at once`, figure(burstRows), figure(burstCommits)],
+    ["events one by one", figure(singleRows), figure(singleCommits)],
+  ];
+  const text =
+    "Rows are those of the endpoint (lease with cursor, result, alarm), one more each when a delivery's row is removed later; commits are " +
+    "those of all objects, the look at the server and the ledger included:";
+  const targets = [
+    most("rows per delivery, events at once", MOST_ROWS, burstRows),
+    most("rows per delivery, events one by one", MOST_ROWS, singleRows),
+  ];
+  return { text: `${text}\n\n${table(head, rows)}`, targets };
 }
 
 async function kills({ say }: Setting): Promise<Report> {
@@ -110,7 +98,7 @@ async function kills({ say }: Setting): Promise<Report> {
 const part: Part = {
   title: "webhook deliveries",
   async run(setting) {
-    const reports = [await throughput(setting), await latency(setting), await kills(setting)];
+    const reports = [await throughput(setting), await writes(setting), await latency(setting), await kills(setting)];
     return {
       text: reports.map(({ text }) => text).join("\n\n"),
       targets: reports.flatMap(({ targets }) => targets),

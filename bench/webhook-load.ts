@@ -73,6 +73,14 @@ export async function steady(stage: WebhookStage, perSecond: number, seconds: nu
   return waits;
 }
 
+/** Write transactions per delivery, the instance's included, when events come one by one at this rate. */
+export async function steadyTransactions(stage: WebhookStage, perSecond: number, seconds: number): Promise<number> {
+  const { dataDir } = stage.relay;
+  const before = storedTransactions(dataDir);
+  const waits = await steady(stage, perSecond, seconds);
+  return transactionsBetween(before, storedTransactions(dataDir)) / waits.length;
+}
+
 export type Kill = { lost: number; twice: number; lastMs: number };
 
 /** SIGKILL when half of the deliveries have arrived; then a restart, and what was lost or came twice. */

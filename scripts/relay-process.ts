@@ -21,6 +21,8 @@ export type RelayStart = {
   /** 0 picks a free one. */
   port: number;
   settings: RelaySettings;
+  /** A program that becomes the one whose command line follows its own, as `unshare --mount` does. */
+  within?: readonly string[];
   onOutput?(text: string): void;
 };
 
@@ -68,15 +70,18 @@ async function listeningPort(running: Running): Promise<number | null> {
 export async function startRelayProcess(start: RelayStart): Promise<{ running: Running; port: number; url: string }> {
   await mkdir(start.dataDir, { recursive: true, mode: 0o700 });
   const host = bracketed(start.host);
+  const commandLine = [
+    ...(start.within ?? []),
+    workerdBinary(),
+    "serve",
+    await writeConfig(start.build, start.settings),
+    `--directory-path=store=${start.dataDir}`,
+    `--socket-addr=http=${host}:${start.port}`,
+    "--control-fd=3",
+  ];
   const running = startProcess({
-    command: workerdBinary(),
-    args: [
-      "serve",
-      await writeConfig(start.build, start.settings),
-      `--directory-path=store=${start.dataDir}`,
-      `--socket-addr=http=${host}:${start.port}`,
-      "--control-fd=3",
-    ],
+    command: commandLine[0]!,
+    args: commandLine.slice(1),
     env: { ...start.settings, TZ: "UTC", ...(process.env.SystemRoot ? { SystemRoot: process.env.SystemRoot } : {}) },
     pipe3: true,
     onOutput: start.onOutput,

@@ -35,6 +35,8 @@ export type RelayOptions = {
   dataDir?: string;
   /** Without, a free one. */
   port?: number;
+  /** As `RelayStart.within`. */
+  within?: readonly string[];
 };
 
 /** Clock ticks per second in /proc: 100 on every Linux that Node runs on. */
@@ -54,7 +56,8 @@ export async function startRelay(options: RelayOptions = {}): Promise<TestRelay>
     RESOLVER: "off",
     ...options.settings,
   };
-  const start = (port: number) => startRelayProcess({ build, dataDir, host: "127.0.0.1", port, settings });
+  const { within } = options;
+  const start = (port: number) => startRelayProcess({ build, dataDir, host: "127.0.0.1", port, settings, within });
   let { running, port, url } = await start(options.port ?? 0);
   const proc = (file: string) => readFileSync(`/proc/${running.pid}/${file}`, "utf8");
   return {
