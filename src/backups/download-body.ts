@@ -1,16 +1,19 @@
 import { lengthOf } from "../http/range.ts";
-import type { DownloadCall, TransferEnd } from "./download-call.ts";
+import { type DownloadCall, isPumped, type TransferEnd } from "./download-call.ts";
 import { type Begun, healedChunks } from "./download-healed.ts";
 import { pieceLength, pipeSegments } from "./download-segments.ts";
 
 /** Never more exact: the runtime may print it. */
 const brokenOff = () => new Error("transfer broken off");
 
+/** What nobody foresaw ends a transfer like anything else that does: visibly, and told. */
+const stumbled = (bytes: number): TransferEnd => ({ bytes, outcome: "failed", reason: "internal" });
+
 /** Pieces piped by the runtime into a stream that knows its length. */
 function pipedBody(call: DownloadCall, { piece, window, date }: Begun, gone: AbortController): ReadableStream {
   const { readable, writable } = new FixedLengthStream(lengthOf(window));
   const work = async () => {
-    const end = await pipeSegments(call, piece, window, date, writable, gone.signal);
+    const end = await pipeSegments(call, piece, window, date, writable, gone.signal).catch(() => stumbled(0));
     if (end.outcome === "complete") await writable.close().catch(() => {});
     else await writable.abort(brokenOff()).catch(() => {});
     gone.abort();
@@ -57,7 +60,7 @@ function pumpedBody(call: DownloadCall, begun: Begun, gone: AbortController): Re
       async pull(controller) {
         // The runtime has what it was given. Freed here, for until V8 collects it a large file's chunks would pile up.
         lent?.buffer.transfer(0);
-        const next = await chunks.next();
+        const next = await chunks.next().catch(() => stumbled(chunks.given()));
         if (gone.signal.aborted) return controller.error(brokenOff());
         if (next instanceof Uint8Array) {
           lent = next;
@@ -78,4 +81,4 @@ function pumpedBody(call: DownloadCall, begun: Begun, gone: AbortController): Re
  * runtime then closes the client's connection short of the announced `Content-Length`, which no client takes for whole.
  */
 export const filledBody = (call: DownloadCall, begun: Begun, gone: AbortController): ReadableStream<Uint8Array> =>
-  call.healing === "segments" && call.metered ? pipedBody(call, begun, gone) : pumpedBody(call, begun, gone);
+  isPumped(call) ? pumpedBody(call, begun, gone) : pipedBody(call, begun, gone);

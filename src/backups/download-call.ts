@@ -12,7 +12,9 @@ export type Healing = "exact" | "segments" | "off";
 
 /**
  * How a transfer ended, told once. `handed_over`: the runtime passes the bytes on by itself, so that nobody here sees the
- * end. `bytes` went to the client; when the outcome is not `complete` and pieces were piped natively it is a lower bound.
+ * end. `bytes` are what the client got when the outcome is `complete`. Of any other they are a bound: when pieces were
+ * piped natively a lower one, whole pieces alone being counted; when they were pumped an upper one, for what the runtime
+ * was given last may have got no further than its buffers: about two chunks (4 MiB at the most) and the sockets' own.
  */
 export type TransferEnd = {
   bytes: number;
@@ -35,7 +37,7 @@ export type DownloadCall = {
   healing: Healing;
   /**
    * CPU time is limited, as on Cloudflare: `segments` then has the runtime pipe its pieces, with hardly any code of ours.
-   * Elsewhere they are pumped as in `exact`, which costs less in all and heals a break inside a piece as well.
+   * Elsewhere everything is pumped as in `exact`, which costs less in all and heals a break inside a piece as well.
    */
   metered: boolean;
   fetch: Fetch;
@@ -47,3 +49,7 @@ export type DownloadCall = {
   /** Keeps work alive that outlives the answer (the platform's `waitUntil`), so that the end is told when a client leaves. */
   background(work: Promise<void>): void;
 };
+
+/** Whether the bytes pass through code of ours, which heals them at any byte; else the runtime passes them on. */
+export const isPumped = ({ healing, metered }: DownloadCall): boolean =>
+  healing === "exact" || (healing === "segments" && !metered);

@@ -36,8 +36,11 @@ export function openRange(
   }, tries);
 }
 
-/** The file version a transfer began with: its window and its `Last-Modified`, which every later piece must show. */
-export type Begun = { piece: Piece; window: Window; date: string };
+/**
+ * The file version a transfer began with: its window and its `Last-Modified`, which every later piece must show. The first
+ * piece holds `held` bytes of the window: all of it where a server knows no ranges, however large.
+ */
+export type Begun = { piece: Piece; held: number; window: Window; date: string };
 
 export type HealedChunks = {
   /** The next bytes, each with memory of its own, or how it ended. */
@@ -54,7 +57,7 @@ export type HealedChunks = {
  */
 export function healedChunks(
   call: DownloadCall,
-  { piece: first, window, date }: Begun,
+  { piece: first, held, window, date }: Begun,
   step: number,
   gone: AbortSignal,
   room: () => number,
@@ -69,7 +72,7 @@ export function healedChunks(
     from: given,
     upto,
   });
-  let current = read(first, Math.min(step, length));
+  let current = read(first, held);
 
   const ended = (end: Omit<TransferEnd, "bytes">): TransferEnd => {
     current.piece.close();

@@ -1,4 +1,4 @@
-import type { Problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
 import { type ProblemCode, problems } from "../base/problems.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Patience } from "../http/stream/patience.ts";
@@ -44,7 +44,8 @@ export async function openPiece(
   refused: boolean,
   gone: AbortSignal,
 ): Promise<Attempt<Piece>> {
-  const access = await call.door.open(refused);
+  // A door that throws has not refused: the next try may find it in order.
+  const access = await call.door.open(refused).catch(() => fail(problem("internal")));
   if (!access.ok) {
     const { status } = problems[access.error.code];
     return failed(access.error, status === 429 || status >= 500);

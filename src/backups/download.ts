@@ -5,7 +5,7 @@ import { type Conditions, conditions, type FileHeaders, fileHeaders } from "../h
 import { contentLength, lengthOf, rangeHeader, requestedWindow, type Window } from "../http/range.ts";
 import { patience } from "../http/stream/patience.ts";
 import { filledBody } from "./download-body.ts";
-import type { DownloadCall } from "./download-call.ts";
+import { type DownloadCall, isPumped } from "./download-call.ts";
 import { checkFirst } from "./download-check.ts";
 import { type Attempt, openPiece, type Piece, persist } from "./download-piece.ts";
 import { firstPiece } from "./download-segments.ts";
@@ -33,7 +33,7 @@ async function openFirst(call: DownloadCall, asked: Conditions, gone: AbortSigna
   );
 }
 
-/** The stretch to fetch in pieces, or null when one request does: then the caller's own is passed on as it is. */
+/** The stretch to fetch in pieces, or null when one request does: then the caller's own is sent as it is. */
 function segmented(call: DownloadCall, asked: Conditions): Window | null {
   const { size } = call.backup;
   if (call.healing !== "segments" || call.request.method === "HEAD" || size === 0) return null;
@@ -101,8 +101,9 @@ async function answer(
   if (inParts) delete headers["Content-Range"];
   if (inParts && asked.Range) headers["Content-Range"] = `bytes ${parts.start}-${parts.end}/${parts.total}`;
   const status = inParts && !asked.Range ? 200 : piece.response.status;
-  const window = inParts ? parts : call.healing === "exact" ? opened.value.window : null;
+  const window = inParts ? parts : isPumped(call) ? opened.value.window : null;
   if (call.request.method === "HEAD" || !window || lengthOf(window) === 0 || date === null)
     return ok(passed(call, piece, status, headers));
-  return ok(new Response(filledBody(call, { piece, window, date }, gone), { status, headers }));
+  const held = opened.value.window ? lengthOf(opened.value.window) : 0;
+  return ok(new Response(filledBody(call, { piece, held, window, date }, gone), { status, headers }));
 }

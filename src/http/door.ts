@@ -12,6 +12,7 @@ import { isEndpointId, newEndpointId } from "../webhooks/endpoint-id.ts";
 import { brake } from "./brake.ts";
 import { clientAddress } from "./client-address.ts";
 import type { AppContext } from "./context.ts";
+import { unanswered } from "./refusal-of.ts";
 
 /** An instance and who asks it: what is left to do is one RPC. */
 export type Visitor = { instanceId: string; caller: Caller };
@@ -181,7 +182,11 @@ export async function perform<N extends CommandName>(
 ): Promise<Result<Output<N>, Problem>> {
   const object = c.env.INSTANCE.getByName(visitor.instanceId);
   // The RPC's types cannot carry that the output follows from the command; `Handlers` proves it on the other side.
-  const answer = (await object.perform(visitor.caller, command as Command)) as unknown as Answer<N>;
+  const asked = object.perform(visitor.caller, command as Command) as unknown as Promise<Answer<N>>;
+  const answer = await asked.catch((error): Answer<N> => {
+    console.error(`${command.do}: no answer, ${error instanceof Error ? error.name : "unknown error"}`);
+    return { result: fail(unanswered(error)), limits: [] };
+  });
   c.set("limits", answer.limits);
   if (!answer.result.ok && GUESSES.includes(answer.result.error.code))
     await brake.failed("secret", visitor.caller.address, c.env.BRAKE);

@@ -4,8 +4,12 @@ import { type Random, randomBase62 } from "../base/random.ts";
 type Transfer = { key: string; range: string | null; startedAt: number; auditRow: number };
 type Reservation = { name: string; size: number | null; startedAt: number; auditRow: number | null };
 
-/** Longer than any transfer can take; what is older lost its Worker without a word. */
-const FORGOTTEN_MS = 6 * 3_600_000;
+/**
+ * Longer than any transfer can take; what is older lost its Worker without a word. A download that is healed takes as long
+ * as its client does, for days when that is slow, and once forgotten could not be healed any more. An upload has
+ * one connection to the server.
+ */
+const FORGOTTEN_MS = { download: 7 * 24 * 3_600_000, upload: 6 * 3_600_000 };
 
 /**
  * The transfers under way: bytes never come here, only their beginnings and ends. They are rows, because the platform puts
@@ -102,8 +106,8 @@ export class Transfers {
   }
 
   private sweep(): void {
-    const before = this.clock() - FORGOTTEN_MS;
-    this.sql.exec("DELETE FROM transfers WHERE started_at < ?", before);
+    for (const [kind, ms] of Object.entries(FORGOTTEN_MS))
+      this.sql.exec("DELETE FROM transfers WHERE kind = ? AND started_at < ?", kind, this.clock() - ms);
     for (const [name, id] of this.held) if (!this.reservation(id)) this.held.delete(name);
   }
 }

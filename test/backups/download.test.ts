@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { download } from "../../src/backups/download.ts";
 import { pieceLength } from "../../src/backups/download-segments.ts";
-import { problem } from "../../src/base/problem.ts";
+import { type Problem, problem } from "../../src/base/problem.ts";
 import { fail, ok } from "../../src/base/result.ts";
 import { callOf, DATE, type Doing, digest, type Fault, fileServer, OTHER_DATE, pattern } from "./server.ts";
 
@@ -263,20 +263,20 @@ describe("exact healing", () => {
 describe("segments", () => {
   const size = 130 * MIB + 3;
   /** Big files without the memory: every byte tells the MiB it stands in. */
-  function bigServer(faults: Fault[] = []) {
-    const asked: { range: string | null; token: string | null }[] = [];
+  function bigServer(faults: Fault[] = [], length = size) {
+    const asked: { range: string | null; token: string | null; signal: AbortSignal }[] = [];
     const queue = [...faults];
     const fetch = async (url: string, init: RequestInit) => {
       const headers = new Headers(init.headers);
       const range = headers.get("range");
-      asked.push({ range, token: new URL(url).searchParams.get("token") });
+      asked.push({ range, token: new URL(url).searchParams.get("token"), signal: init.signal! });
       const fault = queue.shift() ?? {};
       if (fault.throws) throw new TypeError("reset");
       if (fault.status) return new Response(null, { status: fault.status });
       const match = /^bytes=(\d+)-(\d+)$/.exec(range ?? "");
       const versions = headers.get("if-range") ?? DATE;
       const partial = match !== null && versions === DATE && !fault.ignoresRange;
-      const [start, end] = partial ? [Number(match[1]), Number(match[2])] : [0, size - 1];
+      const [start, end] = partial ? [Number(match[1]), Number(match[2])] : [0, length - 1];
       const stop = fault.cut === undefined ? end + 1 : start + fault.cut;
       let at = start;
       const source = new ReadableStream({
@@ -289,12 +289,14 @@ describe("segments", () => {
           else controller.error(new Error("reset"));
         },
       });
+      const told = start + (fault.shift ?? 0);
       return new Response(source, {
         status: partial ? 206 : 200,
         headers: {
           "last-modified": fault.date ?? DATE,
           "content-length": String(end - start + 1),
-          ...(partial ? { "content-range": `bytes ${start}-${end}/${size}` } : {}),
+          ...(partial ? { "content-range": `bytes ${told}-${end}/${length}` } : {}),
+          ...(fault.headers as Record<string, string>),
         },
       });
     };
@@ -416,6 +418,131 @@ describe("segments", () => {
     const answer = await download(world.call);
     expect(await measure((answer as { value: Response }).value)).toBe(size);
     expect(world.ends).toEqual([{ bytes: 0, outcome: "handed_over" }]);
+  });
+
+  it("a server that knows no ranges comes whole where it is pumped, too", async () => {
+    const server = bigServer([{ ignoresRange: true }]);
+    const world = callOf(server, size, "segments", { metered: false });
+    const answer = await download(world.call);
+    expect(await measure((answer as { value: Response }).value, 0, true)).toBe(size);
+    await world.settled();
+    expect(server.asked.length).toBe(1);
+    expect(world.ends).toEqual([{ bytes: size, outcome: "complete" }]);
+  });
+
+  const access = { baseUrl: "https://pb.example", headers: {}, token: "t", expires: 0 };
+  /** A door whose passes from `first` to `last`, counted from one, do what `otherwise` does. */
+  const doorBut = (first: number, last: number, otherwise: () => ReturnType<typeof fail<Problem>>) => {
+    let passes = 0;
+    return {
+      async open() {
+        passes++;
+        return passes >= first && passes <= last ? otherwise() : ok(access);
+      },
+    };
+  };
+  const throwing = () => {
+    throw new TypeError("Durable Object reset because its code was updated.");
+  };
+
+  for (const metered of [true, false]) {
+    const where = metered ? "piped" : "pumped";
+    async function ended(faults: Fault[], doing: Doing = {}) {
+      const server = bigServer(faults);
+      const world = callOf(server, size, "segments", { metered, ...doing });
+      const answer = await download(world.call);
+      const measured = await measure((answer as { value: Response }).value, 0, !metered);
+      await world.settled();
+      return { measured, ends: world.ends, server };
+    }
+
+    const spoiled: [string, Fault][] = [
+      ["another range", { shift: 1 }],
+      ["a recoded body", { headers: { "content-encoding": "gzip" } }],
+      ["a wrong length", { headers: { "content-length": "12" } }],
+      ["the whole file", { ignoresRange: true }],
+    ];
+    for (const [what, fault] of spoiled)
+      it(`${where}: ${what} as the second piece ends visibly`, async () => {
+        const { measured, ends } = await ended([{}, fault]);
+        expect(measured).toBe("broken");
+        expect(ends).toEqual([{ bytes: 64 * MIB, outcome: "failed", reason: "upstream_invalid" }]);
+      });
+
+    it(`${where}: a key that is revoked between pieces ends the transfer, and the server is not asked`, async () => {
+      const door = doorBut(2, 2, () => fail(problem("unauthenticated")));
+      const { measured, ends, server } = await ended([], { door });
+      expect(measured).toBe("broken");
+      expect(ends).toEqual([{ bytes: 64 * MIB, outcome: "failed", reason: "unauthenticated" }]);
+      expect(server.asked.length).toBe(1);
+    });
+
+    it(`${where}: a door that throws once is asked again`, async () => {
+      const { measured, ends } = await ended([], { door: doorBut(2, 2, throwing) });
+      expect(measured).toBe(size);
+      expect(ends).toEqual([{ bytes: size, outcome: "complete" }]);
+    });
+
+    it(`${where}: a door that throws always ends the transfer visibly, told once`, async () => {
+      const { measured, ends } = await ended([], { door: doorBut(2, 99, throwing) });
+      expect(measured).toBe("broken");
+      expect(ends).toEqual([{ bytes: 64 * MIB, outcome: "failed", reason: "internal" }]);
+    });
+
+    it(`${where}: whatever else throws ends the transfer visibly, told once`, async () => {
+      const { measured, ends } = await ended([{}, ...Array(3).fill({ throws: true })], { random: throwing });
+      expect(measured).toBe("broken");
+      expect(ends).toMatchObject([{ outcome: "failed", reason: "internal" }]);
+    });
+
+    for (const pieces of [1, 2])
+      it(`${where}: ${pieces * 64} MiB to the byte are ${pieces} request${pieces > 1 ? "s" : ""}`, async () => {
+        const whole = pieces * 64 * MIB;
+        const server = bigServer([], whole);
+        const world = callOf(server, whole, "segments", { metered });
+        const answer = await download(world.call);
+        expect(answer.ok && answer.value.status).toBe(200);
+        expect(await measure((answer as { value: Response }).value, 0, !metered)).toBe(whole);
+        await world.settled();
+        const [first, second] = [`bytes=0-${64 * MIB - 1}`, `bytes=${64 * MIB}-${whole - 1}`];
+        expect(server.asked.map(({ range }) => range)).toEqual(pieces === 1 ? [null] : [first, second]);
+        const byRuntime = metered && pieces === 1;
+        expect(world.ends).toEqual([
+          byRuntime ? { bytes: 0, outcome: "handed_over" } : { bytes: whole, outcome: "complete" },
+        ]);
+      });
+
+    it(`${where}: a client that leaves ends the server's connection`, async () => {
+      const server = bigServer();
+      const leaving = new AbortController();
+      const world = callOf(server, size, "segments", { metered, signal: leaving.signal });
+      const answer = await download(world.call);
+      const reader = (answer as { value: Response }).value.body!.getReader();
+      await reader.read();
+      leaving.abort();
+      await reader.cancel().catch(() => {});
+      await world.settled();
+      expect(world.ends).toMatchObject([{ outcome: "client_gone" }]);
+      expect(server.asked.map(({ signal }) => signal.aborted)).toEqual([true]);
+    });
+  }
+
+  it("pumped: what fits into one piece heals as well, whole or a range", async () => {
+    for (const range of [undefined, "bytes=1000-2000999"]) {
+      const headers: Record<string, string> = range ? { range } : {};
+      const { bytes, ends, server } = await run("segments", [{ cut: MIB }], { metered: false, headers });
+      await same(bytes, range ? file.subarray(1000, 2_001_000) : file);
+      expect(ends).toEqual([{ bytes: (bytes as Uint8Array).length, outcome: "complete" }]);
+      expect(server.asked.map((one) => one.headers.get("range"))[0]).toBe(range ?? null);
+      expect(server.asked.length).toBe(2);
+    }
+  });
+
+  it("piped: what fits into one piece is one answer that the runtime passes on", async () => {
+    const { bytes, ends, server } = await run("segments", [{ cut: MIB }]);
+    expect(bytes).toBe("broken");
+    expect(ends).toEqual([{ bytes: 0, outcome: "handed_over" }]);
+    expect(server.asked.length).toBe(1);
   });
 
   it("never needs more than 40 pieces", () => {

@@ -191,6 +191,19 @@ function slowClient(key: string): Promise<Socket> {
   });
 }
 
+/** Takes 64 KiB every 200 ms, until it is destroyed. */
+async function readingClient(key: string): Promise<Socket> {
+  const socket = await slowClient(key);
+  const timer = setInterval(() => socket.read(64 * 1024), 200);
+  return socket.once("close", () => clearInterval(timer));
+}
+
+/** Of the newest download, as the audit tells it. */
+async function audited(): Promise<string | null> {
+  const answer = await admin(relay, "/v1/audit?action=download&limit=1");
+  return ((await answer.json()) as { items: { detail: string | null }[] }).items[0]!.detail;
+}
+
 describe("large files", () => {
   const large = generated(9, 1024 * MIB);
   const hash = sha256Of(large);
@@ -210,6 +223,50 @@ describe("large files", () => {
       expect(await until(() => server.fake.bodies.open === 0)).toBe(true);
     });
   }
+
+  for (const healing of ["exact", "segments"] as const) {
+    it(`HEALING=${healing}: 50 clients that read slowly cost little`, async () => {
+      await relay.restart({ HEALING: healing });
+      const before = relay.rssBytes() / MIB;
+      const clients: Socket[] = [];
+      const grown = await growth(async () => {
+        clients.push(...(await Promise.all(Array.from({ length: 50 }, () => readingClient("large.zip")))));
+        await new Promise((resolve) => setTimeout(resolve, 3000));
+      });
+      expect(Math.min(...clients.map(({ bytesRead }) => bytesRead))).toBeGreaterThan(10 * 64 * 1024);
+      expect(before + grown).toBeLessThan(512);
+      for (const client of clients) client.destroy();
+      expect(await until(() => server.fake.bodies.open === 0)).toBe(true);
+    });
+
+    it(`HEALING=${healing}: the audit tells a whole download from one whose client left`, async () => {
+      await relay.restart({ HEALING: healing });
+      expect(await fetched("file.zip")).toMatchObject({ whole: true });
+      expect(await until(async () => (await audited()) === `${file.size} bytes, complete`)).toBe(true);
+      (await slowClient("large.zip")).destroy();
+      expect(await until(async () => /^\d+ bytes, client_gone$/.test((await audited()) ?? ""))).toBe(true);
+    });
+  }
+
+  for (const healing of ["segments", "off"] as const)
+    it(`HEALING=${healing}: a client that leaves closes the server's side at once, fast or trickling`, async () => {
+      await relay.restart({ HEALING: healing });
+      for (const slow of [false, true]) {
+        if (slow) server.fake.faults.add({ kind: "trickle", bytes: 100, everyMs: 20, on: "download" });
+        const client = await slowClient("large.zip");
+        expect(await until(() => server.fake.bodies.open === 1)).toBe(true);
+        client.destroy();
+        expect(await until(() => server.fake.bodies.open === 0)).toBe(true);
+      }
+    });
+
+  it("segments: what fits into one piece heals as well, whole or a range", async () => {
+    await relay.restart({ HEALING: "segments" });
+    for (const headers of [{}, { range: "bytes=0-" }] as Record<string, string>[]) {
+      server.fake.faults.add({ kind: "cutAt", bytes: 2 * MIB, on: "download", times: 1 });
+      expect(await fetched("file.zip", headers)).toMatchObject({ whole: true, bytes: file.size, sha256: fileHash });
+    }
+  });
 
   it("segments: a piece that does not start is tried again, a break inside one heals", async () => {
     await relay.restart({ HEALING: "segments" });

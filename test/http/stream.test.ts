@@ -78,6 +78,33 @@ describe("chunks", () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(CHUNK);
   });
 
+  it("in the one buffer wait for 512 KiB at the most: a quick source that becomes a slow one is no silent one", async () => {
+    let now = 0;
+    let asleep = 0;
+    let given = 0;
+    const body = new ReadableStream({
+      type: "bytes",
+      pull(controller) {
+        given += 10_000;
+        // 10 KB a second after 4 MB at once.
+        if (given > 4_000_000) {
+          now += 1000;
+          asleep += 1000;
+        }
+        controller.enqueue(new Uint8Array(10_000));
+      },
+    });
+    const reader = chunksOf(body, () => now, never);
+    let longest = 0;
+    while (given < 12_000_000) {
+      asleep = 0;
+      const chunk = (await reader.next()) as Uint8Array;
+      expect(chunk.length).toBeLessThanOrEqual(CHUNK);
+      longest = Math.max(longest, asleep);
+    }
+    expect(longest).toBeLessThan(60_000);
+  });
+
   it("that are kept stay what they were while others are read", async () => {
     let n = 0;
     const body = new ReadableStream({

@@ -23,7 +23,7 @@ import {
 } from "./leaks/run.ts";
 import { coreOf, type Found, type Place, Search, type Secret, spellings } from "./leaks/search.ts";
 import { everyRoute, everyScope, isOf, type Route, strangers } from "./leaks/strangers.ts";
-import { archive, downloads, uploads } from "./leaks/transfers.ts";
+import { archive, cutDownloads, downloads, uploads } from "./leaks/transfers.ts";
 import { inTrouble, troubles } from "./leaks/weather.ts";
 
 /**
@@ -54,7 +54,8 @@ function lookAround(): void {
 }
 const printed = (): Place => ({ place: "log", bytes: Buffer.from(relay.log()) });
 
-async function happenings(stage: Stage): Promise<void> {
+/** All that happens in the relay's first life; gives a key of every scope. */
+async function happenings(stage: Stage): Promise<string> {
   const { fake } = stage.server;
   await fake.make("kept.zip", Date.now() - 60_000);
   await fake.put("large.zip", archive, Date.now() - 60_000);
@@ -92,6 +93,7 @@ async function happenings(stage: Stage): Promise<void> {
   );
   await reports(stage, owner.key);
   lookAround();
+  return owner.key;
 }
 
 beforeAll(async () => {
@@ -122,13 +124,21 @@ beforeAll(async () => {
   caller.keep("relay ENCRYPTION_KEY", encryptionKey);
   const planted = startProcess({ command: "/bin/sh", args: ["-c", 'echo "$1"; sleep 60; :', "sh", canary] });
   try {
-    await happenings({ caller, admin, server: main, receiver });
+    const stage = { caller, admin, server: main, receiver };
+    const auth = await happenings(stage);
     lookAround();
     seen.push(printed(), { place: "log", bytes: Buffer.from(planted.log()) });
     caller.end();
     const next = caller.keep("relay ENCRYPTION_KEY", randomBytes(32).toString("base64"));
     await relay.restart({ ENCRYPTION_KEY: `${next},${encryptionKey}`, HEALING: "segments" });
     await caller.call("GET", "/v1/instances", { auth: admin });
+    await cutDownloads(stage, auth, true);
+    lookAround();
+    seen.push(printed());
+    caller.end();
+    await relay.restart({ HEALING: "off" });
+    await cutDownloads(stage, auth, false);
+    lookAround();
     seen.push(printed());
     caller.end();
     await relay.restart({ ENCRYPTION_KEY: next.slice(0, -6) });

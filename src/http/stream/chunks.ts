@@ -4,7 +4,13 @@ import type { Sleep } from "../../base/sleep.ts";
 /** Bytes asked for at once where one buffer serves all reads: beyond it memory grows and time hardly falls. */
 export const CHUNK = 1024 * 1024;
 
-/** A source that says nothing for so long, in ms, counts as broken, at the latest after twice that. */
+/** The most that a read into the one buffer waits for: whoever sends so much a minute (8.6 KiB/s) is never given up. */
+const SHARED_LEAST = 512 * 1024;
+
+/**
+ * A source that says too little for so long, in ms, counts as broken, at the latest after twice that. Too little is less
+ * than the read under way waits for: what comes in falls under that only where a quick source becomes a very slow one.
+ */
 export const STALL_MS = 60_000;
 
 /** A kept chunk has at least so much memory. */
@@ -29,7 +35,7 @@ export function chunksOf(body: ReadableStream<Uint8Array>, clock: Clock, sleep: 
   const reader = body.getReader({ mode: "byob" });
   const over = new AbortController();
   let least = 1;
-  let most = CHUNK;
+  let most = SHARED_LEAST;
   let shared: Uint8Array<ArrayBuffer> | null = null;
   let reads = 0;
   let watched = false;

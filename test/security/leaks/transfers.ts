@@ -47,6 +47,17 @@ export async function downloads(stage: Stage, auth: string, session: string, tic
   await caller.call("GET", "/api/backups/%2e%2e", { auth });
 }
 
+/** One download in fair weather, and one that the server cuts: healed, or as short at the client. */
+export async function cutDownloads({ caller, server }: Stage, auth: string, heals: boolean): Promise<void> {
+  const whole = await caller.call("GET", "/api/backups/large.zip", { auth });
+  server.fake.faults.add({ kind: "cutAt", bytes: 100_000, on: "download", times: 1 });
+  const cut = await caller.call("GET", "/api/backups/large.zip", { auth });
+  server.fake.faults.clear();
+  // It was swapped in the relay's first life.
+  if (whole.body.length !== archive.length || whole.body.equals(cut.body) !== heals || cut.cut === heals)
+    throw new Error(`downloads ended otherwise: ${whole.status}, ${cut.status} ${cut.cut}`);
+}
+
 /** Forms and raw files, whole, taken, broken, no archives, and cut. */
 export async function uploads(stage: Stage, auth: string): Promise<void> {
   const { caller } = stage;
