@@ -9,11 +9,7 @@ const STORAGE = /\b(storage_too_new|migration_failed): (.+)$/;
  * be reached, or was reset or ended while it was asked (a deploy, an overload, a machine that died).
  */
 export const unanswered = (error: unknown): Problem =>
-  (error instanceof Error ? refusalOf(error) : null) ??
-  problem("upstream_unreachable", {
-    message: "The relay restarted or is overloaded, and lost the request.",
-    hint: "Try again after Retry-After. What was asked may have been done: look before asking again.",
-  });
+  (error instanceof Error ? refusalOf(error) : null) ?? problem("relay_restarted");
 
 /** The problem behind an error that was thrown, where it is not a fault of ours; null where it is. */
 export function refusalOf(error: Error): Problem | null {

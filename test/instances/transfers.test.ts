@@ -180,6 +180,6 @@ it("an object that ends while it is asked is a 503, and nothing of what it threw
   await new Promise((resolve) => setTimeout(resolve, 200));
   await kill();
   const { status, headers, json, text } = await asked;
-  expect([status, json.code, headers.get("retry-after")]).toEqual([503, "upstream_unreachable", "5"]);
+  expect([status, json.code, headers.get("retry-after")]).toEqual([503, "relay_restarted", "5"]);
   expect(text).not.toContain("killed");
 });

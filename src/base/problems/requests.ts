@@ -57,4 +57,9 @@ export const requestsProblems = {
     message: "Something went wrong while processing your request.",
     hint: "Report the requestId to the relay's operator.",
   },
+  relay_restarted: {
+    status: 503,
+    message: "The relay restarted or is overloaded, and lost the request.",
+    hint: "Try again after Retry-After. What was asked may have been done: look before asking again.",
+  },
 } as const satisfies Catalogue;
