@@ -6,6 +6,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
+import { onPlainWorkerd } from "../bindings.ts";
 import { type AppContext, refuse } from "../http/context.ts";
 import { perform, type Visitor, visit } from "../http/door.ts";
 import { drain } from "../http/stream/drain.ts";
@@ -54,7 +55,7 @@ class Reception {
   private readonly visitor: Visitor;
   /** Names by create's rules and 409 for a taken one; else PocketBase's own. */
   private readonly strict: boolean;
-  private reservation: string | null = null;
+  private held: { reservation: string; name: string } | null = null;
 
   constructor(c: AppContext, visitor: Visitor, strict: boolean) {
     this.c = c;
@@ -72,18 +73,19 @@ class Reception {
       reserve: async (name, size) => {
         const reserved = await perform(c, visitor, { do: "upload.reserve", name, size, strict: this.strict });
         if (!reserved.ok) return reserved;
-        this.reservation = reserved.value.reservation;
+        this.held = { reservation: reserved.value.reservation, name };
         return ok({ access: reserved.value.access });
       },
       confirm: async () => {
-        if (this.reservation === null) return fail(problem("upload_interrupted"));
-        return perform(c, visitor, { do: "upload.confirm", reservation: this.reservation });
+        if (this.held === null) return fail(problem("upload_interrupted"));
+        return perform(c, visitor, { do: "upload.confirm", reservation: this.held.reservation });
       },
-      settle: async (end) => {
+      settle: async (end, last) => {
+        if (this.held === null) return fail(end.problem ?? problem("upload_interrupted"));
         const instance = c.env.INSTANCE.getByName(visitor.instanceId);
-        const settled = await instance.settleUpload({ reservation: this.reservation ?? "", ...end });
-        return settled as Result<ListedBackup, Problem>;
+        return (await instance.settleUpload({ ...this.held, ...end, last })) as Result<ListedBackup, Problem>;
       },
+      metered: !onPlainWorkerd(c.env),
       fetch: (input, init) => fetch(input, init),
       clock: systemClock,
       sleep: systemSleep,

@@ -9,10 +9,12 @@ import type { Fetch } from "../upstream/exchange.ts";
 /**
  * How an upload left the relay. `sent`: bytes of the file when all of it, closed by its last boundary, went to the server;
  * null when it did not, and then the server stores nothing. `problem`: what the server or the way to it said; null after
- * its 204. Either can be wrong about what is stored, so look.
+ * its 204. `lost`: that was no answer of the server's own, which may still be storing the file. All can be wrong about
+ * what is stored, so look.
  */
-export type UploadEnd = { sent: number | null; problem: Problem | null };
+export type UploadEnd = { sent: number | null; problem: Problem | null; lost: boolean };
 
+/** `reserve`, `confirm` and `settle` may throw: what they ask is an object that may be reset or overloaded. */
 export type UploadCall<Stored> = {
   /** Its body unread. `signal` aborts when the client is gone. */
   request: { headers: Headers; body: ReadableStream<Uint8Array> | null; signal: AbortSignal };
@@ -22,8 +24,13 @@ export type UploadCall<Stored> = {
   reserve(name: string, size: number | null): Promise<Result<{ access: UpstreamAccess }, Problem>>;
   /** The second pass of the door, right before the boundary that makes the server keep the file. */
   confirm(): Promise<Result<unknown, Problem>>;
-  /** Looks what became of it and frees the name. Called exactly once after every `reserve` that succeeded. */
-  settle(end: UploadEnd): Promise<Result<Stored, Problem>>;
+  /**
+   * Looks what became of it and frees the name. Called after every `reserve` that succeeded; unless it is the `last` time,
+   * `upload_unsettled` means that the list does not tell yet and the name is still held.
+   */
+  settle(end: UploadEnd, last: boolean): Promise<Result<Stored, Problem>>;
+  /** CPU time is limited, as on Cloudflare: a bare file is then piped by the runtime. */
+  metered: boolean;
   fetch: Fetch;
   clock: Clock;
   sleep: Sleep;

@@ -1,8 +1,9 @@
-import type { Problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
 import type { UploadCall } from "./upload-call.ts";
 import { broken } from "./upload-refusal.ts";
 import type { Sending } from "./upload-sending.ts";
+import { settle } from "./upload-settle.ts";
 
 /** Everything is with the server but the last boundary: the door once more, the boundary, the answer, the look. */
 export async function conclude<Stored>(
@@ -10,10 +11,10 @@ export async function conclude<Stored>(
   sending: Sending,
   sent: number,
 ): Promise<Result<Stored, Problem>> {
-  const confirmed = await call.confirm();
+  const confirmed = await heard(() => call.confirm());
   if (!confirmed.ok) return giveUp(call, sending, confirmed.error);
   if (!sending.open()) return giveUp(call, sending, broken());
-  return call.settle({ sent, problem: await sending.finish() });
+  return settle(call, { sent, ...(await sending.finish()) });
 }
 
 /** The upload ends here, and the server stores nothing. What the server itself said counts for more than `problem`. */
@@ -23,6 +24,15 @@ export async function giveUp<Stored>(
   problem: Problem,
 ): Promise<Result<Stored, Problem>> {
   const said = (await sending.abandon()) ?? problem;
-  await call.settle({ sent: null, problem: said });
+  await settle(call, { sent: null, problem: said, lost: false });
   return fail(said);
+}
+
+/** What was asked of an object that was reset or overloaded is refused: the last boundary is not out yet. */
+export async function heard<T>(ask: () => Promise<Result<T, Problem>>): Promise<Result<T, Problem>> {
+  try {
+    return await ask();
+  } catch {
+    return fail(problem("upload_interrupted"));
+  }
 }

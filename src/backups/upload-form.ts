@@ -1,10 +1,10 @@
-import type { Problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
 import { formPart, parseMediaType } from "../http/content-disposition.ts";
 import { chunksOf } from "../http/stream/chunks.ts";
 import { type FormEvent, formParser } from "../http/stream/multipart.ts";
 import type { UploadCall } from "./upload-call.ts";
-import { conclude, giveUp } from "./upload-end.ts";
+import { conclude, giveUp, heard } from "./upload-end.ts";
 import { broken, checkName, fileMissing, isZip, notZip, secondFile } from "./upload-refusal.ts";
 import { type Sending, startSending } from "./upload-sending.ts";
 
@@ -44,7 +44,7 @@ export async function uploadForm<Stored>(call: UploadCall<Stored>): Promise<Resu
     into.start = joined(into.start, bytes);
     if (into.start.length < 4) return null;
     if (!isZip(into.start)) return notZip(into.name);
-    const reserved = await call.reserve(into.name, null);
+    const reserved = await heard(() => call.reserve(into.name, null));
     if (!reserved.ok) return reserved.error;
     into.sending = startSending(call, reserved.value.access, into.name, null);
     return (await into.sending.send(into.start)) ? null : broken();
@@ -82,7 +82,8 @@ export async function uploadForm<Stored>(call: UploadCall<Stored>): Promise<Resu
     }
   }
 
-  const refused = await receive();
+  // Whatever goes wrong in here, what was begun is given up.
+  const refused = await receive().catch(() => problem("internal"));
   source.release();
   const sent = file as File | null;
   if (!sent?.sending) return fail(refused ?? fileMissing());

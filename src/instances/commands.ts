@@ -105,11 +105,11 @@ export type Output<N extends CommandName> = Commands[N]["output"];
 
 /**
  * What a command asks of its caller. `scope: null` admits any living key; `"admin"` only the administrator.
- * `target` names the input that holds a backup key, which the lineage's patterns must admit. `audit` writes a row before the command runs; reads that take nothing out write none, and `"itself"` leaves it to the command.
+ * `target` names the input that holds a backup key, or the reservation that holds one, which the lineage's patterns must admit. `audit` writes a row before the command runs; reads that take nothing out write none, and `"itself"` leaves it to the command.
  */
 export type Policy = {
   scope: Scope | "admin" | null;
-  target?: "key" | "name";
+  target?: "key" | "name" | "reservation";
   audit: boolean | "itself";
   /** Asks for the scope without using its daily quota: nothing is done. */
   free?: boolean;
@@ -138,7 +138,7 @@ export const policies: { [N in CommandName]: Policy } = {
   },
   "upload.ask": { scope: "backups:upload", audit: false, again: true },
   "upload.reserve": { scope: "backups:upload", target: "name", audit: true },
-  "upload.confirm": { scope: "backups:upload", audit: false, again: true },
+  "upload.confirm": { scope: "backups:upload", target: "reservation", audit: false, again: true },
   "session.create": { scope: null, audit: true, credentials: ["key"] },
   "session.refresh": { scope: null, audit: true, credentials: ["key", "session"] },
   "ticket.create": { scope: "backups:download", audit: true },

@@ -13,7 +13,7 @@ import type { Clock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Audit } from "./audit.ts";
-import type { Actor, Admitted, Answer, Caller, Command, Handlers, LimitState } from "./commands.ts";
+import type { Actor, Admitted, Answer, Caller, Command, Handlers, LimitState, Policy } from "./commands.ts";
 import { policies } from "./commands.ts";
 import type { Configuration } from "./configuration.ts";
 import type { KeyStore } from "./key-store.ts";
@@ -92,6 +92,13 @@ export class Door {
     return (transfer && this.parts.transfers.startedAt(transfer)) || this.parts.clock();
   }
 
+  /** The backup that a command is about; an upload's second pass is about what its first one reserved. */
+  private target(command: Command): string | null {
+    if (command.do === "upload.confirm") return this.parts.transfers.reservation(command.reservation)?.name ?? null;
+    const { target } = policies[command.do];
+    return target ? ((command as { [input: string]: string | null })[target] ?? null) : null;
+  }
+
   private match(lineage: Lineage | null, known: Exclude<Known, { by: "admin" }>, at: number): SecretMatch | null {
     if (!lineage) return null;
     if (known.by === "key") return matchSecret(lineage[0], known.digest, at);
@@ -106,7 +113,7 @@ export class Door {
     const { keys, clock, audit, counters } = this.parts;
     const policy = policies[command.do];
     const at = clock();
-    const target = policy.target ? (command as { key?: string; name?: string | null })[policy.target] : undefined;
+    const target = this.target(command);
     if (known.by === "admin") {
       const actor: Actor = { kind: "admin" };
       // Every call of the administrator is written down, but for the further steps of one that was.
@@ -126,7 +133,7 @@ export class Door {
     }
     const lineage = keys.lineage(known.id);
     const transfer = "transfer" in command ? command.transfer : null;
-    const scopes = scopesOf(command, policy.scope);
+    const scopes = scopesOf(command, policy.scope, target);
     const forAdmin = policy.scope === "admin";
     const attempt = {
       lineage,
@@ -138,7 +145,7 @@ export class Door {
       again:
         forAdmin || policy.again === true || (transfer !== null && this.parts.transfers.startedAt(transfer) !== null),
       free: policy.free === true,
-      ...(typeof target === "string" ? { backupKey: target } : {}),
+      ...(target !== null ? { backupKey: target } : {}),
     };
     const judged = forAdmin ? adminOnly(admit(attempt, counters), at, counters) : admit(attempt, counters);
     if (!judged.ok) {
@@ -214,17 +221,18 @@ const limitsOf = (rate: RateState | null, quotas: readonly QuotaState[]): LimitS
 ];
 
 /** Some forms of a command need a second right: names the server prunes by (SECURITY 12), a restore without a way back. */
-function scopesOf(command: Command, scope: Scope | "admin" | null): Scope[] {
+function scopesOf(command: Command, scope: Scope | "admin" | null, target: string | null): Scope[] {
   if (scope === null || scope === "admin") return [];
-  if (command.do === "upload.reserve" && isReservedName(command.name)) return [scope, "backups:delete"];
+  const stores = command.do === "upload.reserve" || command.do === "upload.confirm";
+  if (stores && target !== null && isReservedName(target)) return [scope, "backups:delete"];
   if (command.do === "backups.restore" && !command.safetyBackup) return [scope, "backups:restore-unsafe"];
   if (command.do === "webhooks.create") return [scope, "events:read"];
   return [scope];
 }
 
 /** A backup outside the patterns does not exist for the key; a name it would like to make is told openly. */
-const refusal = (denial: Denial, target: "key" | "name" | undefined): Problem =>
-  denial.reason === "pattern" ? problem(target === "name" ? "pattern_refused" : "backup_not_found") : denial.problem;
+const refusal = (denial: Denial, target: Policy["target"]): Problem =>
+  denial.reason === "pattern" ? problem(target === "key" ? "backup_not_found" : "pattern_refused") : denial.problem;
 
 function targetText(command: Command): string {
   for (const field of ["key", "name", "id"] as const) {

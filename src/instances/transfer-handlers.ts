@@ -99,46 +99,51 @@ export function transferHandlers({
   };
 }
 
-/** How the Worker tells that an upload left it; `sent` is null when the server cannot have stored anything. */
-export type SettledUpload = UploadEnd & { reservation: string };
+/**
+ * How the Worker tells that an upload left it; `sent` is null when the server cannot have stored anything. Unless it is
+ * the `last` time, a list that does not show the file yet is `upload_unsettled`, and the Worker comes again.
+ */
+export type SettledUpload = UploadEnd & { reservation: string; name: string; last: boolean };
 
 /**
  * The end of an upload, whoever asked for it and whatever became of its key: the server's answer is a hint, what the list
- * shows decides, and its size must be what was sent. The name is free again afterwards.
+ * shows decides, and its size must be what was sent. The name is free again afterwards. Told twice, as when the first
+ * answer was lost, it is looked for all the same.
  */
 export async function settleUpload(
   { server, transfers, attributions, audit }: Omit<Deps, "operations">,
-  { reservation, sent, problem: reported }: SettledUpload,
+  end: SettledUpload,
 ): Promise<Result<ListedBackup, Problem>> {
-  const held = transfers.reservation(reservation);
-  const settled = await stored(server, held?.name ?? null, sent, reported);
-  transfers.release(reservation);
-  if (held && !settled.ok) attributions.withdraw(held.name, "made");
-  const text = sent === null ? null : `${sent} bytes`;
+  const held = transfers.reservation(end.reservation);
+  const settled = await stored(server, end);
+  if (!settled.ok && settled.error.code === "upload_unsettled") return settled;
+  transfers.release(end.reservation);
+  // What may still be stored is its maker's, whenever it shows.
+  const mayShow = end.sent !== null && (end.problem === null || end.lost);
+  if (held && !settled.ok && !mayShow) attributions.withdraw(held.name, "made");
+  const text = end.sent === null ? null : `${end.sent} bytes`;
   if (held && held.auditRow !== null) audit.outcome(held.auditRow, settled.ok ? null : settled.error.code, text);
   return settled;
 }
 
 async function stored(
   server: Server,
-  name: string | null,
-  sent: number | null,
-  reported: Problem | null,
+  { name, sent, problem: reported, last }: SettledUpload,
 ): Promise<Result<ListedBackup, Problem>> {
-  if (name === null) return fail(reported ?? problem("upload_interrupted"));
   const connected = await server.connect();
   if (!connected.ok) return connected;
   const { snapshot } = connected.value;
   snapshot.touch();
   if (sent === null) return fail(reported ?? problem("upload_interrupted"));
   const listing = await snapshot.look();
+  const untold = (told: Problem) => fail(last ? told : problem("upload_unsettled"));
   // "Already exists" is also what the server says when it cannot reach its store, or its file system takes no such name.
   const exists = reported?.code === "backup_name_exists";
-  if (!listing.ok) return fail(exists ? listing.error.problem : (reported ?? listing.error.problem));
+  if (!listing.ok) return untold(exists ? listing.error.problem : (reported ?? listing.error.problem));
   const found = listing.value.items.find((item) => item.key === name);
   if (exists)
     return fail(found || utf8(name).length > LONGEST_FILE_NAME ? reported : problem("upstream_storage_failed"));
-  if (!found) return fail(reported ?? problem("upload_vanished"));
+  if (!found) return untold(reported ?? problem("upload_vanished"));
   if (found.size === sent) return ok(found);
   return fail(problem("upload_damaged", { message: `${sent} bytes were sent, the server lists ${found.size}.` }));
 }

@@ -17,6 +17,9 @@ const METHODS = ["get", "head", "post", "put", "patch", "delete"];
 
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
+/** Text with code in backticks, the one thing of Markdown that descriptions use. */
+const marked = (text: string): string => escaped(text).replace(/`([^`]+)`/g, "<code>$1</code>");
+
 const scopeText = (scope: string | null | undefined): string =>
   scope === "public" ? "no credential" : scope === "admin" ? "administrator" : (scope ?? "any key");
 
@@ -34,14 +37,14 @@ export function docsPage(document: Document): string {
       const rows = groups.get(tag) ?? [];
       groups.set(tag, rows);
       rows.push(
-        `<details><summary><b>${method.toUpperCase()}</b> <code>${escaped(path)}</code> <i>${escaped(scopeText(row["x-scope"]))}</i><br>${escaped(row.summary ?? "")}</summary><p>${escaped(row.description ?? "")}</p><ul>${answers}</ul></details>`,
+        `<details><summary><b>${method.toUpperCase()}</b> <code>${escaped(path)}</code> <i>${escaped(scopeText(row["x-scope"]))}</i><br>${escaped(row.summary ?? "")}</summary><p>${marked(row.description ?? "")}</p><ul>${answers}</ul></details>`,
       );
     }
   const sections = [...groups].map(([tag, rows]) => `<h2>${escaped(tag)}</h2>${rows.join("")}`).join("");
   const { title, version, description } = document.info;
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escaped(title)}</title><style>${STYLE}</style>
-<h1>${escaped(title)} ${escaped(version)}</h1><p>${escaped(description ?? "")}</p>
+<h1>${escaped(title)} ${escaped(version)}</h1><p>${marked(description ?? "")}</p>
 <p>The same as a document for tools: <a href="/openapi.json">/openapi.json</a>.</p>${sections}</html>`;
 }
 

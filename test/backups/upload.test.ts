@@ -50,10 +50,12 @@ type Serving = {
   /** Loses its answer after the whole was read. */
   silent?: boolean;
   refusesConnection?: boolean;
+  /** Reads no further after so many bytes, and says nothing. */
+  stopsAfter?: number;
 };
 
 /** A stand-in for PocketBase's upload: stores what a form parser of another make finds in a body with a last boundary. */
-function storage({ earlyAfter, status = 204, json, silent, refusesConnection }: Serving = {}) {
+function storage({ earlyAfter, status = 204, json, silent, refusesConnection, stopsAfter }: Serving = {}) {
   const stored: Stored[] = [];
   const seen: { headers: Headers; url: string; bytes: Uint8Array<ArrayBuffer>; dropped: boolean }[] = [];
   const fetch = async (url: string, init: RequestInit): Promise<Response> => {
@@ -68,7 +70,9 @@ function storage({ earlyAfter, status = 204, json, silent, refusesConnection }: 
     const pieces: Uint8Array[] = [];
     const answer = () => new Response(json === undefined ? null : JSON.stringify(json), { status });
     for (let count = 0; ; ) {
-      const read = await Promise.race([reader.read().catch(() => "dropped" as const), dropped]);
+      const stopped = stopsAfter !== undefined && count >= stopsAfter;
+      const next = stopped ? new Promise<never>(() => {}) : reader.read().catch(() => "dropped" as const);
+      const read = await Promise.race([next, dropped]);
       record.bytes = concat(...pieces);
       if (read === "dropped") {
         record.dropped = true;
@@ -106,7 +110,7 @@ type Doing = {
   name?: string;
   serving?: Serving;
   signal?: AbortSignal;
-} & Partial<Pick<UploadCall<unknown>, "check" | "reserve" | "confirm">>;
+} & Partial<Pick<UploadCall<unknown>, "metered" | "check" | "reserve" | "confirm" | "settle" | "clock" | "sleep">>;
 
 async function send(
   form: "multipart" | "raw",
@@ -117,6 +121,7 @@ async function send(
   const server = storage(doing.serving);
   const log: string[] = [];
   const ends: UploadEnd[] = [];
+  const lasts: boolean[] = [];
   const headers = new Headers({ "content-length": String(length), ...doing.headers });
   if (headers.get("content-length") === "none") headers.delete("content-length");
   const call = {
@@ -140,22 +145,27 @@ async function send(
       log.push("confirm");
       return doing.confirm?.() ?? ok(null);
     },
-    settle: async (end: UploadEnd) => {
+    settle: async (end: UploadEnd, last: boolean) => {
       ends.push(end);
+      lasts.push(last);
+      if (doing.settle) return doing.settle(end, last);
       return end.sent !== null && !end.problem ? ok(end.sent) : fail(end.problem ?? problem("internal"));
     },
+    metered: doing.metered ?? false,
     fetch: server.fetch,
-    clock: () => 0,
+    clock: doing.clock ?? (() => 0),
     // A server's last words come at once here or never; nothing else is waited for to the end.
-    sleep: (ms: number, until?: AbortSignal) =>
-      new Promise<void>((resolve) => {
-        until?.addEventListener("abort", () => resolve());
-        if (ms <= 1000) setTimeout(resolve, 20);
-      }),
+    sleep:
+      doing.sleep ??
+      ((ms: number, until?: AbortSignal) =>
+        new Promise<void>((resolve) => {
+          until?.addEventListener("abort", () => resolve());
+          if (ms <= 1000) setTimeout(resolve, 20);
+        })),
     random: secureRandom,
   } as UploadCall<number>;
   const result = await upload(call);
-  return { result, code: result.ok ? null : result.error.code, ends, log, ...server };
+  return { result, code: result.ok ? null : result.error.code, ends, lasts, log, ...server };
 }
 
 const BOUNDARY = "----geckoformboundary1b2c3d";
@@ -170,6 +180,45 @@ const post = (body: Uint8Array, doing: Doing = {}) =>
 
 const content = zip(300_000);
 const plain = concat(part('name="file"; filename="a.zip"', content, "Content-Type: application/zip\r\n"), last);
+
+/** A clock that jumps to the next wait's end as soon as nothing else happens. */
+function passing() {
+  let now = 0;
+  let ticking = false;
+  const waits = new Set<{ due: number; wake: () => void }>();
+  const tick = async () => {
+    ticking = true;
+    while (waits.size > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      const [next] = [...waits].sort((one, other) => one.due - other.due);
+      if (!next) break;
+      waits.delete(next);
+      now = next.due;
+      next.wake();
+    }
+    ticking = false;
+  };
+  const sleep = (ms: number, until?: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      const wait = { due: now + ms, wake: resolve };
+      waits.add(wait);
+      until?.addEventListener("abort", () => {
+        waits.delete(wait);
+        resolve();
+      });
+      if (!ticking) void tick();
+    });
+  return { clock: () => now, sleep };
+}
+
+/** A list that shows an upload so many ms after the beginning. */
+const shownAfter = (ms: number, time: ReturnType<typeof passing>) => ({
+  ...time,
+  settle: async ({ sent, problem: said }: UploadEnd, last: boolean) => {
+    if (time.clock() >= ms) return ok(sent);
+    return fail(last ? (said ?? problem("upload_vanished")) : problem("upload_unsettled"));
+  },
+});
 
 /** The server got nothing that could be taken for a file. */
 function nothingStored({ stored, seen }: Awaited<ReturnType<typeof send>>) {
@@ -192,7 +241,7 @@ describe("a form", () => {
       /^--(relay-[0-9A-Za-z]{40})\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\nContent-Type: application\/zip$/,
     );
     expect(log).toEqual(["check a.zip", "reserve a.zip null", "confirm"]);
-    expect(ends).toEqual([{ sent: content.length, problem: null }]);
+    expect(ends).toEqual([{ sent: content.length, problem: null, lost: false }]);
     expect(seen[0]!.url).toBe("https://pb.example/api/backups/upload");
     expect(Object.fromEntries(seen[0]!.headers)).toEqual({
       accept: "application/json",
@@ -448,7 +497,7 @@ describe("a form", () => {
     expect([reserved.code, reserved.ends, reserved.seen]).toEqual(["quota_exhausted", [], []]);
     const confirmed = await post(plain, { confirm: async () => fail(problem("unauthenticated")) });
     expect(confirmed.code).toBe("unauthenticated");
-    expect(confirmed.ends).toEqual([{ sent: null, problem: problem("unauthenticated") }]);
+    expect(confirmed.ends).toEqual([{ sent: null, problem: problem("unauthenticated"), lost: false }]);
     expect(confirmed.seen[0]!.dropped).toBe(true);
     nothingStored(confirmed);
   });
@@ -471,26 +520,28 @@ describe("a bare file", () => {
     expect((await send("raw", null, 0)).code).toBe("upload_not_zip");
   });
 
-  it("that is cut leaves nothing behind", async () => {
-    for (const at of [0, 1, 3, 4, 5, 1000, 100_000, 200_000, 299_998, 299_999]) {
-      const got = await send("raw", arriving([content.subarray(0, at)], true), content.length);
-      expect(got.result.ok).toBe(false);
-      expect(got.ends.every(({ sent }) => sent === null)).toBe(true);
-      nothingStored(got);
-    }
-  });
+  for (const metered of [false, true])
+    it(`that is cut leaves nothing behind${metered ? " where it is piped" : ""}`, async () => {
+      for (const at of [0, 1, 3, 4, 5, 1000, 100_000, 200_000, 299_998, 299_999]) {
+        const got = await send("raw", arriving([content.subarray(0, at)], true), content.length, { metered });
+        expect(got.result.ok).toBe(false);
+        expect(got.ends.every(({ sent }) => sent === null)).toBe(true);
+        nothingStored(got);
+      }
+    });
 
   it("is not closed when the door refuses at its second pass", async () => {
     const got = await put(content, { confirm: async () => fail(problem("unauthenticated")) });
     expect(got.code).toBe("unauthenticated");
-    expect(got.ends).toEqual([{ sent: null, problem: problem("unauthenticated") }]);
+    expect(got.ends).toEqual([{ sent: null, problem: problem("unauthenticated"), lost: false }]);
     nothingStored(got);
   });
 });
 
-for (const form of ["multipart", "raw"] as const) {
+for (const form of ["multipart", "raw", "raw, piped"] as const) {
+  const metered = form === "raw, piped";
   const go = (doing: Doing = {}) =>
-    form === "raw" ? send("raw", arriving([content]), content.length, doing) : post(plain, doing);
+    form === "multipart" ? post(plain, doing) : send("raw", arriving([content]), content.length, { metered, ...doing });
 
   describe(`${form}: what the server says`, () => {
     it("refused encodings and missing lengths are told before anything is read", async () => {
@@ -504,14 +555,14 @@ for (const form of ["multipart", "raw"] as const) {
       };
       const json = { data, message: "An error occurred while validating the submitted data.", status: 400 };
       const { ends } = await go({ serving: { status: 400, json } });
-      expect(ends).toEqual([{ sent: content.length, problem: problem("backup_name_exists", { data }) }]);
+      expect(ends).toEqual([{ sent: content.length, problem: problem("backup_name_exists", { data }), lost: false }]);
     });
 
     it('"Cannot be blank." after the whole file means that the server read no further', async () => {
       const data = { file: { code: "validation_required", message: "Cannot be blank." } };
       const json = { data, message: "An error occurred while validating the submitted data.", status: 400 };
       const { ends } = await go({ serving: { status: 400, json } });
-      expect(ends).toEqual([{ sent: content.length, problem: problem("upload_cut") }]);
+      expect(ends).toEqual([{ sent: content.length, problem: problem("upload_cut"), lost: false }]);
     });
 
     it("a client that leaves during the door's second pass leaves nothing behind", async () => {
@@ -529,7 +580,7 @@ for (const form of ["multipart", "raw"] as const) {
 
     it("a lost answer is settled by looking", async () => {
       const { ends } = await go({ serving: { silent: true } });
-      expect(ends).toMatchObject([{ sent: content.length, problem: { code: "upstream_unreachable" } }]);
+      expect(ends).toMatchObject([{ sent: content.length, problem: { code: "upstream_unreachable" }, lost: true }]);
     });
 
     it("an answer before the end ends the upload with its words", async () => {
@@ -550,5 +601,87 @@ for (const form of ["multipart", "raw"] as const) {
       expect(got.code).toBe("upstream_unreachable");
       expect(got.ends).toMatchObject([{ sent: null }]);
     });
+  });
+
+  describe(`${form}: an object that is reset or overloaded`, () => {
+    const thrown = async () => {
+      throw new Error("Durable Object reset because its code was updated.");
+    };
+
+    it("before it reserved the name: nothing is sent", async () => {
+      const got = await go({ reserve: thrown });
+      expect([got.code, got.ends, got.seen]).toEqual(["upload_interrupted", [], []]);
+    });
+
+    it("at the door's second pass: the server's request ends, nothing is stored, the name is let go", async () => {
+      const got = await go({ confirm: thrown });
+      expect(got.code).toBe("upload_interrupted");
+      expect(got.ends).toEqual([{ sent: null, problem: problem("upload_interrupted"), lost: false }]);
+      expect(got.seen[0]!.dropped).toBe(true);
+      nothingStored(got);
+    });
+
+    it("when it is told the end, is told once more", async () => {
+      let tries = 0;
+      const once = async ({ sent }: UploadEnd) => (tries++ === 0 ? thrown() : ok(sent));
+      expect((await go({ settle: once })).result).toEqual(ok(content.length));
+      tries = 0;
+      const refused = await go({ settle: once, confirm: async () => fail(problem("unauthenticated")) });
+      expect([refused.code, refused.ends.length]).toEqual(["unauthenticated", 2]);
+    });
+
+    it("and stays so: what was sent whole is unsettled, what was not is told as it was", async () => {
+      const whole = await go({ ...passing(), settle: thrown });
+      expect([whole.code, whole.lasts.at(-1)]).toEqual(["upload_unsettled", true]);
+      const refused = await go({ settle: thrown, confirm: async () => fail(problem("unauthenticated")) });
+      expect(refused.code).toBe("unauthenticated");
+    });
+  });
+
+  describe(`${form}: a file that the list does not show yet`, () => {
+    it("is looked for again, for 20 s when the server said that it stored it", async () => {
+      expect((await go(shownAfter(18_000, passing()))).result).toEqual(ok(content.length));
+      const time = passing();
+      const never = await go(shownAfter(Number.POSITIVE_INFINITY, time));
+      expect([never.code, time.clock()]).toEqual(["upload_vanished", 20_000]);
+      expect(never.lasts.filter((last) => last)).toEqual([true]);
+    });
+
+    it("is looked for again, for 15 s when the answer was lost or a proxy's", async () => {
+      for (const serving of [{ silent: true }, { status: 524 }] as Serving[]) {
+        const found = await go({ serving, ...shownAfter(14_000, passing()) });
+        expect(found.result).toEqual(ok(content.length));
+        const time = passing();
+        const never = await go({ serving, ...shownAfter(Number.POSITIVE_INFINITY, time) });
+        expect(time.clock()).toBe(15_000);
+        expect(never.code).toBe(serving.silent ? "upstream_unreachable" : "upstream_timeout");
+      }
+    });
+
+    it("is looked for once when the server itself said that it did not store it", async () => {
+      const json = { data: {}, message: "Failed to upload backup.", status: 400 };
+      const got = await go({ serving: { status: 400, json }, ...shownAfter(1_000, passing()) });
+      expect([got.code, got.lasts]).toEqual(["upload_failed", [true]]);
+    });
+  });
+
+  describe(`${form}: a server that stops reading`, () => {
+    for (const [where, stopsAfter] of [
+      ["before the file", 0],
+      ["in the middle of it", 100_000],
+      ["before the last boundary", content.length],
+    ] as const) {
+      const most = metered && stopsAfter < content.length ? 330_000 : 120_000;
+      it(`${where} is given up on within ${most / 60_000} minutes, and the name is let go`, async () => {
+        const time = passing();
+        const got = await go({ serving: { stopsAfter }, ...shownAfter(Number.POSITIVE_INFINITY, time) });
+        expect(got.code).toBe("upstream_timeout");
+        expect(time.clock()).toBeGreaterThanOrEqual(60_000);
+        expect(time.clock()).toBeLessThanOrEqual(most + 15_000);
+        expect(got.seen[0]!.dropped).toBe(true);
+        expect(got.lasts.at(-1)).toBe(true);
+        nothingStored(got);
+      });
+    }
   });
 }

@@ -1,8 +1,11 @@
+import { request as httpRequest } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ProblemCode } from "../../src/base/problems.ts";
 import { generated, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
+import { startPocketBase } from "../harness/pocketbase.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
+import { mintKey, registerInstance } from "../support/relay-client.ts";
 import { type Deed, type Front, KEPT, openFront } from "../weather/front.ts";
 import { expectTold } from "../weather/told.ts";
 
@@ -63,5 +66,82 @@ describe.concurrent("a server that says nothing", () => {
     expect(got).toMatchObject({ status: 200, whole: true });
     expect(got.text === Buffer.from(wholeOf(file)).toString("latin1")).toBe(true);
     expect(it.asked("download")).toBe(2);
+  });
+});
+
+const MIB = 1024 * 1024;
+const BOUNDARY = "----silenceboundary";
+
+describe("a PocketBase that is stopped in the middle of an upload", () => {
+  const file = generated(62, 60 * MIB);
+  const name = "stopped.zip";
+
+  /** Sends the file; `rest` is waited for after the first 8 MiB. */
+  function sent(key: string, form: boolean, rest: Promise<unknown>, eight: () => void) {
+    const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="form-${name}"\r\n\r\n`;
+    const [before, after] = form ? [head, `\r\n--${BOUNDARY}--\r\n`] : ["", ""];
+    const sending = httpRequest(`${relay.url}${form ? "/api/backups/upload" : `/v1/backups/${name}`}`, {
+      method: form ? "POST" : "PUT",
+      headers: {
+        authorization: key,
+        "content-length": before.length + file.size + after.length,
+        "content-type": form ? `multipart/form-data; boundary=${BOUNDARY}` : "application/zip",
+      },
+    });
+    const answered = new Promise<{ status: number; text: string }>((resolve, reject) => {
+      sending.on("error", reject);
+      sending.on("response", async (response) => {
+        let text = "";
+        for await (const piece of response) text += piece;
+        resolve({ status: response.statusCode!, text });
+        sending.destroy();
+      });
+    });
+    const put = (piece: Uint8Array | string) =>
+      new Promise<void>((go) => (sending.write(piece) ? go() : sending.once("drain", go).once("close", go)));
+    const stream = async () => {
+      await put(before);
+      for (let at = 0; at < file.size && !sending.destroyed; at += MIB) {
+        if (at === 8 * MIB) {
+          eight();
+          await rest;
+        }
+        await put(file.read(at, MIB));
+      }
+      sending.end(after);
+    };
+    void stream();
+    return answered;
+  }
+
+  it("ends it in time, stores nothing, and lets the name go", async () => {
+    const server = await startPocketBase();
+    try {
+      await registerInstance(relay, server, { name: "stopped", verify: false });
+      const { key } = await mintKey(relay, {}, "stopped");
+      const begun = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const stopped = Promise.withResolvers<void>();
+      const uploads = begun.map(({ resolve }, index) => sent(key, index === 1, stopped.promise, resolve));
+      await Promise.all(begun.map(({ promise }) => promise));
+      process.kill(server.pid, "SIGSTOP");
+      const began = performance.now();
+      stopped.resolve();
+      for (const { status, text } of await Promise.all(uploads)) {
+        expect([status, JSON.parse(text).code]).toEqual([504, "upstream_timeout"]);
+      }
+      const took = performance.now() - began;
+      expect(took).toBeGreaterThan(60_000);
+      expect(took).toBeLessThan(130_000);
+
+      process.kill(server.pid, "SIGCONT");
+      const headers = { authorization: key };
+      const listed = await fetch(`${relay.url}/api/backups`, { headers });
+      expect(await listed.json()).toEqual([]);
+      const again = [false, true].map((form) => sent(key, form, Promise.resolve(), () => {}));
+      expect((await Promise.all(again)).map(({ status }) => status)).toEqual([201, 204]);
+    } finally {
+      process.kill(server.pid, "SIGCONT");
+      await server.stop();
+    }
   });
 });

@@ -42,6 +42,11 @@ export const transfersProblems = {
     message: "The stored file does not have the size that was sent.",
     hint: "Delete it and send it again; do not restore it.",
   },
+  upload_unsettled: {
+    status: 504,
+    message: "It could not be settled whether the upload was stored.",
+    hint: "Look at the list before sending it again.",
+  },
   upload_file_missing: {
     status: 400,
     message: "An error occurred while validating the submitted data.",
