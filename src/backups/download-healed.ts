@@ -14,6 +14,9 @@ export const TRIES = 8;
 const PROGRESS_BYTES = 64 * 1024;
 const PROGRESS_MS = 60_000;
 
+/** With so much of a piece to come the next one is opened: what that takes then costs no time. */
+const AHEAD_BYTES = 4 * 1024 * 1024;
+
 /**
  * Opens one stretch of the file as it was at `date` (its `Last-Modified`, the only version PocketBase tells), with as
  * many tries as patience allows. A file that has changed meanwhile is a refusal.
@@ -63,36 +66,51 @@ export function healedChunks(
   room: () => number,
 ): HealedChunks {
   const length = lengthOf(window);
-  const tries = patience(TRIES, call.sleep, call.random, gone);
+  const fresh = () => patience(TRIES, call.sleep, call.random, gone);
+  const tries = fresh();
   let given = 0;
-  const read = (piece: Piece, upto: number) => ({
+  const read = (piece: Piece, upto: number, least?: number) => ({
     piece,
-    source: chunksOf(piece.response.body!, call.clock, call.sleep, room),
+    source: chunksOf(piece.response.body!, call.clock, call.sleep, room, least),
     since: call.clock(),
     from: given,
     upto,
   });
   let current = read(first, held);
+  /** Opened while the end of the one before it comes in. */
+  let ahead: Promise<Result<Piece, Problem>> | null = null;
+
+  const pieceEnd = (from: number) => Math.min(from + step, length);
+  const open = (from: number, upto: number, patience: Patience) =>
+    openRange(call, { ...window, start: window.start + from, end: window.start + upto - 1 }, date, patience, gone);
 
   const ended = (end: Omit<TransferEnd, "bytes">): TransferEnd => {
     current.piece.close();
+    ahead?.then((unread) => unread.ok && unread.value.close()).catch(() => {});
     return { bytes: given, ...end };
+  };
+
+  const nextPiece = async () => {
+    const opened = await (ahead ?? open(given, pieceEnd(given), fresh()));
+    ahead = null;
+    if (opened.ok) current = read(opened.value, pieceEnd(given), current.source.least);
+    return opened;
+  };
+
+  const restOfPiece = async () => {
+    const [got, lived] = [given - current.from, call.clock() - current.since];
+    if (got >= PROGRESS_BYTES || (got > 0 && lived >= PROGRESS_MS)) tries.renew();
+    if (!(await tries.another())) return fail(problem("transfer_cut"));
+    const opened = await open(given, current.upto, tries);
+    if (opened.ok) current = read(opened.value, current.upto);
+    return opened;
   };
 
   /** Null when what comes next was opened: the next piece, or the rest of one that broke. */
   const goOn = async (): Promise<TransferEnd | null> => {
     current.piece.close();
     if (gone.aborted) return ended({ outcome: "client_gone" });
-    const [got, lived] = [given - current.from, call.clock() - current.since];
-    if (got >= PROGRESS_BYTES || (got > 0 && lived >= PROGRESS_MS)) tries.renew();
-    const whole = given === current.upto;
-    const upto = whole ? Math.min(given + step, length) : current.upto;
-    const wanted = { ...window, start: window.start + given, end: window.start + upto - 1 };
-    const opened =
-      whole || (await tries.another())
-        ? await openRange(call, wanted, date, tries, gone)
-        : fail(problem("transfer_cut"));
-    if (opened.ok) current = read(opened.value, upto);
+    const opened = await (given === current.upto ? nextPiece() : restOfPiece());
     if (gone.aborted) return ended({ outcome: "client_gone" });
     return opened.ok ? null : ended({ outcome: "failed", reason: opened.error.code });
   };
@@ -111,6 +129,11 @@ export function healedChunks(
         if (given + chunk.byteLength > current.upto) return ended({ outcome: "failed", reason: "upstream_invalid" });
         given += chunk.byteLength;
         if (given === current.upto) current.source.release();
+        if (!ahead && current.upto < length && current.upto - given <= AHEAD_BYTES) {
+          ahead = open(current.upto, pieceEnd(current.upto), fresh());
+          // Whoever awaits it is told; until then nobody may.
+          ahead.catch(() => {});
+        }
         return chunk;
       }
     },

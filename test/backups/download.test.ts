@@ -372,6 +372,22 @@ describe("segments", () => {
       expect(world.ends).toMatchObject([{ outcome: "failed", reason: "backup_changed" }]);
     });
 
+  it("pumped: the next piece is opened while the end of the one before comes in, and closed unread when the client leaves", async () => {
+    const server = bigServer();
+    const world = callOf(server, size, "segments", { metered: false });
+    const answer = await download(world.call);
+    const reader = (answer as { value: Response }).value.body!.getReader();
+    let got = 0;
+    while (got < 58 * MIB) got += (await reader.read()).value!.byteLength;
+    expect(server.asked.length).toBe(1);
+    while (got < 62 * MIB) got += (await reader.read()).value!.byteLength;
+    expect(server.asked.map(({ range }) => range)[1]).toBe(`bytes=${64 * MIB}-${128 * MIB - 1}`);
+    await reader.cancel();
+    await world.settled();
+    expect(world.ends).toMatchObject([{ outcome: "client_gone" }]);
+    expect(server.asked.map(({ signal }) => signal.aborted)).toEqual([true, true]);
+  });
+
   it("pumped where nothing is metered: the same pieces, and a break inside one heals at its byte", async () => {
     const server = bigServer([{ cut: 5 * MIB }, {}, { throws: true }]);
     const world = callOf(server, size, "segments", { metered: false });

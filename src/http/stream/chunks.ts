@@ -19,22 +19,30 @@ const SMALL = 64 * 1024;
 export type Chunks = {
   /** The next bytes, never none; `end` after the last, `broken` when the source errors or stalls. */
   next(): Promise<Uint8Array<ArrayBuffer> | "end" | "broken">;
+  /** What the next read waits for, bytes: a source like this one may begin with it. */
+  readonly least: number;
   /** Leaves the rest of the source to others. */
   release(): void;
 };
 
 /**
  * Reads a byte stream in few large chunks, one in memory at a time. Few large reads cost half of what many small ones do,
- * but a read that breaks loses what it had gathered: so the least that a read waits for starts at one byte, grows while
- * the source is quick and shrinks when it is not, and every source that sends anything gets on.
+ * but a read that breaks loses what it had gathered: so the least that a read waits for starts at `first` bytes, grows
+ * while the source is quick and shrinks when it is not, and every source that sends anything gets on.
  *
  * The chunks share one buffer of `CHUNK` bytes and hold until the next call, unless `room` tells how many bytes the next
  * one may have (64 KiB at the least): then each has memory of its own.
  */
-export function chunksOf(body: ReadableStream<Uint8Array>, clock: Clock, sleep: Sleep, room?: () => number): Chunks {
+export function chunksOf(
+  body: ReadableStream<Uint8Array>,
+  clock: Clock,
+  sleep: Sleep,
+  room?: () => number,
+  first = 1,
+): Chunks {
   const reader = body.getReader({ mode: "byob" });
   const over = new AbortController();
-  let least = 1;
+  let least = first;
   let most = SHARED_LEAST;
   let shared: Uint8Array<ArrayBuffer> | null = null;
   let reads = 0;
@@ -84,6 +92,9 @@ export function chunksOf(body: ReadableStream<Uint8Array>, clock: Clock, sleep: 
       else if (waited > 1000) least = Math.max(1, least >> 3);
       if (!room) shared = new Uint8Array(chunk.buffer, 0, CHUNK);
       return chunk;
+    },
+    get least() {
+      return least;
     },
     release() {
       over.abort();
