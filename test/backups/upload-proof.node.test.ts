@@ -1,32 +1,18 @@
 import { readFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { root } from "../../scripts/root.ts";
 import { literal, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import type { FakeUpstream } from "../harness/fake/upstream.ts";
-import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { admin, type KeyRequest, type MintedKey, mintKey } from "../support/relay-client.ts";
-import { type Front, openFront, until, uploaded } from "../weather/front.ts";
+import { type Front, until, uploaded } from "../weather/front.ts";
+import { weatherStage } from "../weather/stage.ts";
 import { expectTold } from "../weather/told.ts";
 
-let relay: TestRelay;
-const fronts: Front[] = [];
-
-async function front(name: string): Promise<Front> {
-  const opened = await openFront(relay, name);
-  fronts.push(opened);
-  return opened;
-}
-
-beforeAll(async () => {
-  relay = await startRelay();
-});
-afterAll(async () => {
-  await relay?.stop();
-  await Promise.all(fronts.map(({ server }) => server.stop()));
-});
+const weather = weatherStage();
+const { front } = weather;
 
 const forms = [
   ["upload", 204],
@@ -156,7 +142,7 @@ async function interrupted(
   const bytes = wholeOf(uploaded);
   const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\n\r\n`;
   const [before, after] = deed === "put" ? ["", ""] : [head, `\r\n--${BOUNDARY}--\r\n`];
-  const request = httpRequest(relay.url + (deed === "put" ? `/v1/backups/${name}` : "/api/backups/upload"), {
+  const request = httpRequest(weather.relay.url + (deed === "put" ? `/v1/backups/${name}` : "/api/backups/upload"), {
     method: deed === "put" ? "PUT" : "POST",
     headers: {
       authorization: as.key,
@@ -203,10 +189,10 @@ for (const [deed, done] of forms) {
       it(`stops an upload whose key ${what} meanwhile`, async () => {
         const it = await front(`pass-${deed}-${index}`);
         const bytes = received(it.server.fake);
-        const key = await mintKey(relay, {}, it.name);
+        const key = await mintKey(weather.relay, {}, it.name);
         const answer = await interrupted(it, deed, key, name, async () => {
           const path = `/v1/keys/${key.id}`;
-          const changed = await admin(relay, path, { method: "PATCH", body: change, instance: it.name });
+          const changed = await admin(weather.relay, path, { method: "PATCH", body: change, instance: it.name });
           expect(changed.status).toBe(200);
         });
         expect(answer).toEqual({ status, code });
@@ -222,10 +208,10 @@ for (const [deed, done] of forms) {
     it("counts nothing twice", async () => {
       const it = await front(`once-${deed}`);
       const quotas = { "backups:upload": 2, "backups:delete": 2 };
-      const key = await mintKey(relay, { quotas, ratePerMinute: 10 }, it.name);
+      const key = await mintKey(weather.relay, { quotas, ratePerMinute: 10 }, it.name);
       const first = await interrupted(it, deed, key, "pre_restore_y.zip", async () => {});
       expect(first.status).toBe(done);
-      const self = await fetch(`${relay.url}/v1/keys/self`, { headers: { authorization: key.key } });
+      const self = await fetch(`${weather.relay.url}/v1/keys/self`, { headers: { authorization: key.key } });
       // This question is the second request of the minute.
       expect(await self.json()).toMatchObject({
         rights: { quotasLeft: { "backups:upload": 1, "backups:delete": 1 }, rateLeft: 8 },
@@ -237,9 +223,11 @@ for (const [deed, done] of forms) {
 it("what is too large for Cloudflare has its way in README, /docs and /openapi.json: one curl straight to the server", async () => {
   const curl = /`(curl [^`]*\/api\/backups\/upload[^`]*)`/.exec(readFileSync(join(root, "README.md"), "utf8"))![1]!;
   expect(curl).toContain("$PB/api/backups/upload");
-  const page = await (await fetch(`${relay.url}/docs`)).text();
+  const page = await (await fetch(`${weather.relay.url}/docs`)).text();
   const shown = page.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)));
   expect(shown).toContain(`<code>${curl}</code>`);
-  const { info } = (await (await fetch(`${relay.url}/openapi.json`)).json()) as { info: { description: string } };
+  const { info } = (await (await fetch(`${weather.relay.url}/openapi.json`)).json()) as {
+    info: { description: string };
+  };
   expect(info.description).toContain(curl);
 });

@@ -1,30 +1,16 @@
 import { request as httpRequest } from "node:http";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { ProblemCode } from "../../src/base/problems.ts";
 import { generated, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import { startPocketBase } from "../harness/pocketbase.ts";
-import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { mintKey, registerInstance } from "../support/relay-client.ts";
-import { type Deed, type Front, KEPT, openFront } from "../weather/front.ts";
+import { type Deed, KEPT } from "../weather/front.ts";
+import { weatherStage } from "../weather/stage.ts";
 import { expectTold } from "../weather/told.ts";
 
-let relay: TestRelay;
-const fronts: Front[] = [];
-
-async function front(name: string): Promise<Front> {
-  const opened = await openFront(relay, name);
-  fronts.push(opened);
-  return opened;
-}
-
-beforeAll(async () => {
-  relay = await startRelay();
-});
-afterAll(async () => {
-  await relay?.stop();
-  await Promise.all(fronts.map(({ server }) => server.stop()));
-});
+const weather = weatherStage();
+const { front } = weather;
 
 /** What each call is told by a server that takes every connection and says nothing, each asked of one of its own. */
 const told: { [D in Deed]?: ProblemCode } = {
@@ -80,7 +66,7 @@ describe("a PocketBase that is stopped in the middle of an upload", () => {
   function sent(key: string, form: boolean, rest: Promise<unknown>, eight: () => void) {
     const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="form-${name}"\r\n\r\n`;
     const [before, after] = form ? [head, `\r\n--${BOUNDARY}--\r\n`] : ["", ""];
-    const sending = httpRequest(`${relay.url}${form ? "/api/backups/upload" : `/v1/backups/${name}`}`, {
+    const sending = httpRequest(`${weather.relay.url}${form ? "/api/backups/upload" : `/v1/backups/${name}`}`, {
       method: form ? "POST" : "PUT",
       headers: {
         authorization: key,
@@ -117,8 +103,8 @@ describe("a PocketBase that is stopped in the middle of an upload", () => {
   it("ends it in time, stores nothing, and lets the name go", async () => {
     const server = await startPocketBase();
     try {
-      await registerInstance(relay, server, { name: "stopped", verify: false });
-      const { key } = await mintKey(relay, {}, "stopped");
+      await registerInstance(weather.relay, server, { name: "stopped", verify: false });
+      const { key } = await mintKey(weather.relay, {}, "stopped");
       const begun = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
       const stopped = Promise.withResolvers<void>();
       const uploads = begun.map(({ resolve }, index) => sent(key, index === 1, stopped.promise, resolve));
@@ -135,7 +121,7 @@ describe("a PocketBase that is stopped in the middle of an upload", () => {
 
       process.kill(server.pid, "SIGCONT");
       const headers = { authorization: key };
-      const listed = await fetch(`${relay.url}/api/backups`, { headers });
+      const listed = await fetch(`${weather.relay.url}/api/backups`, { headers });
       expect(await listed.json()).toEqual([]);
       const again = [false, true].map((form) => sent(key, form, Promise.resolve(), () => {}));
       expect((await Promise.all(again)).map(({ status }) => status)).toEqual([201, 204]);

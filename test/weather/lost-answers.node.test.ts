@@ -6,29 +6,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ProblemCode } from "../../src/base/problems.ts";
 import { generated, sha256Of, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
-import type { FakeOptions } from "../harness/fake/upstream.ts";
 import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
-import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { type MintedKey, mintKey, registerInstance } from "../support/relay-client.ts";
-import { type Deed, type Front, KEPT, openFront, until, uploaded } from "./front.ts";
+import { type Deed, type Front, KEPT, until, uploaded } from "./front.ts";
+import { weatherStage } from "./stage.ts";
 import { expectTold } from "./told.ts";
 
-let relay: TestRelay;
-const fronts: Front[] = [];
-
-async function front(name: string, options?: FakeOptions): Promise<Front> {
-  const opened = await openFront(relay, name, options);
-  fronts.push(opened);
-  return opened;
-}
-
-beforeAll(async () => {
-  relay = await startRelay();
-});
-afterAll(async () => {
-  await relay?.stop();
-  await Promise.all(fronts.map(({ server }) => server.stop()));
-});
+const weather = weatherStage();
+const { front } = weather;
 
 const names = ({ server }: Front) => [...server.fake.world.backups.keys()].sort();
 
@@ -196,7 +181,7 @@ describe.concurrent("an answer that is lost or untrue", () => {
       const it = await front(`ranges-${size}`);
       await it.server.fake.put(KEPT, uploaded, Date.now() - 50_000);
       const ask = (headers: Record<string, string>) =>
-        fetch(`${relay.url}/api/backups/${KEPT}`, { headers: { authorization: it.key.key, ...headers } });
+        fetch(`${weather.relay.url}/api/backups/${KEPT}`, { headers: { authorization: it.key.key, ...headers } });
       const first = await ask({ range: "bytes=0-999" });
       expect([first.status, (await first.arrayBuffer()).byteLength]).toEqual([206, 1000]);
       const replaced = generated(44, size);
@@ -235,7 +220,7 @@ describe.concurrent("a real server that restarts", () => {
       ...(port ? { port } : {}),
     });
   const asked = (path: string, init: RequestInit = {}) =>
-    fetch(relay.url + path, { ...init, headers: { authorization: key.key, ...(init.headers as object) } });
+    fetch(weather.relay.url + path, { ...init, headers: { authorization: key.key, ...(init.headers as object) } });
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "relay-restart-"));
@@ -244,8 +229,8 @@ describe.concurrent("a real server that restarts", () => {
     server = await begin();
     await mkdir(join(folder, "pb_data", "backups"), { recursive: true });
     await writeFile(join(folder, "pb_data", "backups", "large.zip"), wholeOf(large));
-    await registerInstance(relay, server, { name: "real" });
-    key = await mintKey(relay, {}, "real");
+    await registerInstance(weather.relay, server, { name: "real" });
+    key = await mintKey(weather.relay, {}, "real");
   });
   afterAll(async () => {
     await server?.stop();

@@ -4,10 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ProblemCode, problems } from "../../src/base/problems.ts";
 import type { CallName } from "../harness/fake/calls.ts";
 import type { Fault, FaultKind } from "../harness/fake/faults.ts";
-import type { FakeOptions } from "../harness/fake/upstream.ts";
-import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { admin } from "../support/relay-client.ts";
-import { type Deed, type Front, KEPT, kept, openFront, until } from "./front.ts";
+import { type Deed, type Front, KEPT, kept, until } from "./front.ts";
+import { weatherStage } from "./stage.ts";
 import { expectNothingRaw, expectTold } from "./told.ts";
 
 /** Asks the relay and is asked by nobody: whoever follows a redirect brings a token here. */
@@ -16,22 +15,13 @@ const elsewhere = createServer((incoming, outgoing) => {
   outgoing.end("[]");
 });
 const visitors: string[] = [];
-let relay: TestRelay;
-const fronts: Front[] = [];
-
-async function front(name: string, options?: FakeOptions): Promise<Front> {
-  const opened = await openFront(relay, name, options);
-  fronts.push(opened);
-  return opened;
-}
+const weather = weatherStage();
+const { front } = weather;
 
 beforeAll(async () => {
-  relay = await startRelay();
   await new Promise<void>((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
 });
 afterAll(async () => {
-  await relay?.stop();
-  await Promise.all(fronts.map(({ server }) => server.stop()));
   await new Promise((resolve) => elsewhere.close(resolve));
 });
 
@@ -84,10 +74,10 @@ async function expectUntouched(it: Front, before: Record<string, string>): Promi
 async function expectNotRegistered({ server, name }: Front, code: ProblemCode): Promise<void> {
   const { email, password } = server.fake;
   const body = { name: `${name}-again`, url: server.url, credential: { email, password } };
-  const refused = await admin(relay, "/v1/instances", { body });
+  const refused = await admin(weather.relay, "/v1/instances", { body });
   expect(refused.status).toBe(422);
   expect(await refused.json()).toMatchObject({ code: "check_failed", hint: problems[code].hint });
-  expect((await admin(relay, `/v1/instances/${name}-again`)).status).toBe(404);
+  expect((await admin(weather.relay, `/v1/instances/${name}-again`)).status).toBe(404);
 }
 
 describe.concurrent("a server in trouble", () => {
