@@ -3,8 +3,8 @@ import { DatabaseSync } from "node:sqlite";
 import { secureRandom } from "../src/base/random.ts";
 import type { Bindings } from "../src/bindings.ts";
 import { buildParts, type Ground } from "../src/instances/parts.ts";
-import { instanceSteps, migrate } from "../src/instances/schema.ts";
 import { readSettings } from "../src/settings.ts";
+import { instanceSteps, migrate } from "../src/storage/migrate.ts";
 import { FakeUpstream } from "../test/harness/fake/upstream.ts";
 
 /** What an instance used, counted as Cloudflare bills it. */

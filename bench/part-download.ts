@@ -1,6 +1,6 @@
 import { mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
-import type { Healing } from "../src/backups/download-call.ts";
+import type { Healing } from "../src/transfers/download-call.ts";
 import { startBareWorker } from "./bare-worker.ts";
 import { requestText } from "./load.ts";
 import { nginxBinary, nginxes, startNginx } from "./nginx.ts";

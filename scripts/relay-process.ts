@@ -3,7 +3,7 @@ import { mkdir, rename, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import type { SettingName } from "../src/bindings.ts";
+import type { SettingName } from "../src/settings.ts";
 import type { PrivateNetwork } from "../src/upstream/address.ts";
 import type { WorkerBuild } from "./build-worker.ts";
 import { lastWords } from "./pocketbase-server.ts";

@@ -1,5 +1,5 @@
 import { parseEnv } from "node:util";
-import type { SettingName } from "../src/bindings.ts";
+import type { SettingName } from "../src/settings.ts";
 import { readSettings } from "../src/settings.ts";
 import { Refusal } from "./refusal.ts";
 import type { RelaySettings } from "./relay-process.ts";

@@ -1,4 +1,4 @@
-import type { SettingName } from "../src/bindings.ts";
+import type { SettingName } from "../src/settings.ts";
 import type { PrivateNetwork } from "../src/upstream/address.ts";
 import type { WorkerBuild } from "./build-worker.ts";
 

@@ -4,9 +4,10 @@ import { mountBackups } from "./api/backups.ts";
 import { cors } from "./api/cors.ts";
 import { mountFileToken } from "./api/file-token.ts";
 import { mountHealth } from "./api/health.ts";
+import { dropInPaths } from "./api/routes.ts";
 import { problem } from "./base/problem.ts";
-import { type AppEnv, refuse } from "./http/context.ts";
-import { requestContext } from "./http/request-context.ts";
+import { type AppEnv, refuse } from "./edge/context.ts";
+import { requestContext } from "./edge/request-context.ts";
 import { mountAudit } from "./v1/audit.ts";
 import { mountBackupViews } from "./v1/backups.ts";
 import { mountDocs } from "./v1/docs.ts";
@@ -29,6 +30,7 @@ export function buildApp(): OpenAPIHono<AppEnv> {
   mountAuth(app);
   mountFileToken(app);
   mountBackups(app);
+  for (const path of dropInPaths) app.openAPIRegistry.registerPath(path);
 
   mountInstances(app);
   mountKeys(app);

@@ -1,15 +1,16 @@
 import { buildApp } from "./app.ts";
 import type { Bindings } from "./bindings.ts";
+import { directoryOf } from "./directory/stub.ts";
 
-export { Directory } from "./instances/directory.ts";
+export { Directory } from "./directory/directory.ts";
+export { Endpoint } from "./endpoints/endpoint.ts";
 export { Instance } from "./instances/instance.ts";
-export { Endpoint } from "./webhooks/endpoint.ts";
 
 const app = buildApp();
 
 export default {
   fetch: app.fetch,
   async scheduled(_controller, env) {
-    await env.DIRECTORY.getByName("directory").patrol();
+    await directoryOf(env).patrol();
   },
 } satisfies ExportedHandler<Bindings>;

@@ -3,7 +3,6 @@ import { checkNetworks } from "./access/network.ts";
 import { fromBase64 } from "./base/encoding.ts";
 import { type Problem, problem } from "./base/problem.ts";
 import { fail, ok, type Result } from "./base/result.ts";
-import type { SettingName } from "./bindings.ts";
 import { baseUrl, type PrivateNetwork } from "./upstream/address.ts";
 import type { UpstreamCredential } from "./upstream/session.ts";
 
@@ -26,6 +25,22 @@ export type Settings = {
   healing: Healing;
   publicUrl: string | null;
 };
+
+/** What is set from outside, by name. */
+export type SettingName =
+  | "ADMIN_TOKEN"
+  | "ENCRYPTION_KEY"
+  | "POCKETBASE_URL"
+  | "POCKETBASE_TOKEN"
+  | "POCKETBASE_EMAIL"
+  | "POCKETBASE_PASSWORD"
+  | "ALLOW_PRIVATE_NETWORK"
+  | "CLIENT_ADDRESS"
+  | "TRUSTED_PROXIES"
+  | "RESOLVER"
+  | "WEBHOOK_PORTS"
+  | "HEALING"
+  | "PUBLIC_URL";
 
 type Texts = { [name in SettingName]?: string | null };
 

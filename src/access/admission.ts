@@ -1,8 +1,8 @@
 import { problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
 import { DENIED_PER_MINUTE, type MinuteCounter } from "./counters.ts";
+import { type Attempt, type Denial, type Grant, verdict } from "./decision.ts";
 import type { Scope } from "./scope.ts";
-import { type Attempt, type Denial, type Grant, verdict } from "./verdict.ts";
 
 /** The counters of one instance. Rates and denials live in memory, quotas are written. */
 export type Counters = {

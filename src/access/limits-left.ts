@@ -1,7 +1,7 @@
 import { quotaDay, type RateState, secondsToNextDay } from "./counters.ts";
+import type { Counts, QuotaState } from "./decision.ts";
 import type { Lineage } from "./key.ts";
 import { effectiveScopes } from "./lineage.ts";
-import type { Counts, QuotaState } from "./verdict.ts";
 
 /** The tightest rate of the lineage as it stands, without counting; null when no level has one. */
 export function rateLeft(lineage: Lineage, counts: Pick<Counts, "rate">, at: number): RateState | null {

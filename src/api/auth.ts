@@ -3,10 +3,10 @@ import { parseCredential } from "../access/credential.ts";
 import { isoTime } from "../base/clock.ts";
 import { fromUtf8 } from "../base/encoding.ts";
 import { type FieldProblem, problem } from "../base/problem.ts";
+import { type AppContext, type AppEnv, refuse } from "../edge/context.ts";
+import { ask, perform, visit } from "../edge/door.ts";
 import { parseJson, readBody } from "../http/body.ts";
-import { type AppContext, type AppEnv, refuse } from "../http/context.ts";
-import { ask, perform, visit } from "../http/door.ts";
-import type { SessionGrant } from "../instances/commands.ts";
+import type { SessionGrant } from "../instances/keys/sessions.ts";
 
 const BODY_LIMIT = 64 << 10;
 const FIELD_LIMIT = 255;

@@ -1,14 +1,14 @@
 import type { Hono } from "hono";
 import { backupKeyIn } from "../access/backup-name.ts";
-import type { AppContext, AppEnv } from "../http/context.ts";
-import { refuse } from "../http/context.ts";
-import { ask, perform, visit } from "../http/door.ts";
+import type { AppContext, AppEnv } from "../edge/context.ts";
+import { refuse } from "../edge/context.ts";
+import { ask, perform, visit } from "../edge/door.ts";
+import { downloadBackup } from "../edge/download.ts";
+import { uploadBackup } from "../edge/upload.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
 import { preflightOver } from "../operations/restore-preflight.ts";
 import { requestedName } from "./create-body.ts";
-import { downloadBackup } from "./download.ts";
 import { pickFields } from "./fields.ts";
-import { uploadBackup } from "./upload.ts";
 
 /** SDKs and proxies wait about this long for a create; after that they are told where to look. */
 const CREATE_WAIT_SECONDS = 100;

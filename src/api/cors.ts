@@ -1,5 +1,5 @@
 import { createMiddleware } from "hono/factory";
-import type { AppEnv } from "../http/context.ts";
+import type { AppEnv } from "../edge/context.ts";
 
 const METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE";
 /** Without these a page's script could not read them from a download. */

@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
-import { type AppEnv, refuse } from "../http/context.ts";
-import { perform, visit } from "../http/door.ts";
+import { type AppEnv, refuse } from "../edge/context.ts";
+import { perform, visit } from "../edge/door.ts";
 
 /**
  * `GET /api/health`: PocketBase's superuser data for a living key; anybody else gets the guest's answer from here, with

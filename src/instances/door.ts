@@ -1,26 +1,27 @@
 import { admit, type Counters, denied } from "../access/admission.ts";
-import { isReservedName } from "../access/backup-name.ts";
 import type { RateState } from "../access/counters.ts";
+import type { Denial, QuotaState } from "../access/decision.ts";
 import type { Lineage } from "../access/key.ts";
 import { quotasLeft, rateLeft } from "../access/limits-left.ts";
 import { afterFirstUse, generationOf, matchGeneration, matchSecret, type SecretMatch } from "../access/rotation.ts";
 import type { Scope } from "../access/scope.ts";
 import { type SessionClaims, verifySession } from "../access/session.ts";
 import { verifyTicket } from "../access/ticket.ts";
-import { deriveTokenKeys, type TokenKeys } from "../access/token-keys.ts";
-import type { Denial, QuotaState } from "../access/verdict.ts";
 import type { Clock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import type { Audit } from "./audit.ts";
-import type { Actor, Admitted, Answer, Caller, Command, Handlers, LimitState, Policy } from "./commands.ts";
+import type { Audit } from "./audit/store.ts";
+import type { Actor, Admitted, Caller, Handlers, LimitState, Policy } from "./caller.ts";
+import type { Answer, Command, Commands } from "./commands.ts";
 import { policies } from "./commands.ts";
-import type { Configuration } from "./configuration.ts";
-import type { KeyStore } from "./key-store.ts";
-import type { Transfers } from "./transfers.ts";
+import type { SessionKeys } from "./keys/session-keys.ts";
+import type { KeyStore } from "./keys/store.ts";
+import type { Configuration } from "./server/configuration.ts";
+import type { Transfers } from "./transfers/store.ts";
 
 type Parts = {
   configuration: Configuration;
+  tokenKeys: SessionKeys;
   keys: KeyStore;
   counters: Counters;
   audit: Audit;
@@ -41,10 +42,9 @@ type Known =
  */
 export class Door {
   private readonly parts: Parts;
-  private readonly handlers: Handlers;
-  private keys: TokenKeys | null = null;
+  private readonly handlers: Handlers<Commands>;
 
-  constructor(parts: Parts, handlers: Handlers) {
+  constructor(parts: Parts, handlers: Handlers<Commands>) {
     this.parts = parts;
     this.handlers = handlers;
   }
@@ -67,13 +67,13 @@ export class Door {
   /** Tokens are verified here, before the synchronous turn; a key is only looked up in it. */
   private async identify(caller: Caller, command: Command): Promise<Result<Known, Problem>> {
     const { credential } = caller;
-    const allowed = policies[command.do].credentials ?? ["admin", "key", "session"];
+    const allowed = policyOf(command).credentials ?? ["admin", "key", "session"];
     if (!allowed.includes(credential.kind))
       return fail(problem(credential.kind === "ticket" ? "unauthenticated" : "credential_refused"));
     if (credential.kind === "admin") return ok({ by: "admin" });
     if (credential.kind === "key") return ok({ by: "key", id: credential.keyId, digest: credential.digest });
 
-    const keys = await this.tokenKeys();
+    const keys = await this.parts.tokenKeys.get();
     if (!keys.ok) return keys;
     const { id, tag } = this.parts.configuration.own;
     const ins = `${id}${tag}`;
@@ -95,7 +95,7 @@ export class Door {
   /** The backup that a command is about; an upload's second pass is about what its first one reserved. */
   private target(command: Command): string | null {
     if (command.do === "upload.confirm") return this.parts.transfers.reservation(command.reservation)?.name ?? null;
-    const { target } = policies[command.do];
+    const { target } = policyOf(command);
     return target ? ((command as { [input: string]: string | null })[target] ?? null) : null;
   }
 
@@ -111,13 +111,13 @@ export class Door {
     known: Known,
   ): Result<Admitted & { limits: LimitState[] }, { problem: Problem; limits: LimitState[] }> {
     const { keys, clock, audit, counters } = this.parts;
-    const policy = policies[command.do];
+    const policy = policyOf(command);
     const at = clock();
     const target = this.target(command);
     if (known.by === "admin") {
       const actor: Actor = { kind: "admin" };
       // Every call of the administrator is written down, but for the further steps of one that was.
-      const unwritten = policy.again || policy.audit === "itself";
+      const unwritten = policy.continuation || policy.audit === "handler";
       const auditRow = unwritten ? null : audit.admit(actor, command.do, targetText(command), caller);
       return ok({
         caller,
@@ -133,7 +133,7 @@ export class Door {
     }
     const lineage = keys.lineage(known.id);
     const transfer = "transfer" in command ? command.transfer : null;
-    const scopes = scopesOf(command, policy.scope, target);
+    const scopes = scopesOf(command, policy, target);
     const forAdmin = policy.scope === "admin";
     const attempt = {
       lineage,
@@ -143,8 +143,10 @@ export class Door {
       address: caller.address,
       scopes,
       again:
-        forAdmin || policy.again === true || (transfer !== null && this.parts.transfers.startedAt(transfer) !== null),
-      free: policy.free === true,
+        forAdmin ||
+        policy.continuation === true ||
+        (transfer !== null && this.parts.transfers.startedAt(transfer) !== null),
+      free: policy.skipQuota === true,
       ...(target !== null ? { backupKey: target } : {}),
     };
     const judged = forAdmin ? adminOnly(admit(attempt, counters), at, counters) : admit(attempt, counters);
@@ -186,20 +188,9 @@ export class Door {
     const spent = quotasLeft(lineage, counts, at).filter(({ remaining }) => remaining === 0);
     return limitsOf(null, spent);
   }
-
-  async tokenKeys(): Promise<Result<TokenKeys, Problem>> {
-    if (this.keys) return ok(this.keys);
-    const secret = await this.parts.configuration.sessionKey();
-    if (!secret.ok) return secret;
-    this.keys = await deriveTokenKeys(secret.value);
-    return ok(this.keys);
-  }
-
-  /** To be called when the sealed session key was made anew. */
-  forgetTokenKeys(): void {
-    this.keys = null;
-  }
 }
+
+const policyOf = (command: Command): Policy => policies[command.do];
 
 /** A living key is told that only the administrator may; everybody else what they are told everywhere. */
 function adminOnly(judged: ReturnType<typeof admit>, at: number, counters: Counters): Result<never, Denial> {
@@ -220,14 +211,10 @@ const limitsOf = (rate: RateState | null, quotas: readonly QuotaState[]): LimitS
   ...quotas.map((quota) => limitOf(quota.scope, DAY_SECONDS, quota)),
 ];
 
-/** Some forms of a command need a second right: names the server prunes by (SECURITY 12), a restore without a way back. */
-function scopesOf(command: Command, scope: Scope | "admin" | null, target: string | null): Scope[] {
+/** The scopes that this form of the command needs; the administrator's commands need none. */
+function scopesOf(command: Command, { scope, also }: Policy, target: string | null): Scope[] {
   if (scope === null || scope === "admin") return [];
-  const stores = command.do === "upload.reserve" || command.do === "upload.confirm";
-  if (stores && target !== null && isReservedName(target)) return [scope, "backups:delete"];
-  if (command.do === "backups.restore" && !command.safetyBackup) return [scope, "backups:restore-unsafe"];
-  if (command.do === "webhooks.create") return [scope, "events:read"];
-  return [scope];
+  return [scope, ...(also?.(command, target) ?? [])];
 }
 
 /** A backup outside the patterns does not exist for the key; a name it would like to make is told openly. */

@@ -6,17 +6,18 @@ import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
+import { endpointOf } from "../endpoints/stub.ts";
 import { readSettings, type Settings } from "../settings.ts";
+import { forgetRights, instanceSteps, migrate, storedVersion } from "../storage/migrate.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { Pulled, PullRequest } from "../webhooks/feed.ts";
-import type { Answer, Caller, Command } from "./commands.ts";
-import { DEFAULT_POLL_SECONDS } from "./configuration.ts";
-import type { Place } from "./directory.ts";
-import type { InstanceRequest, InstanceView } from "./instance-record.ts";
+import type { Caller } from "./caller.ts";
+import type { Answer, Command } from "./commands.ts";
 import { buildParts, type Parts } from "./parts.ts";
-import { forgetRights, instanceSteps, migrate, storedVersion } from "./schema.ts";
-import { endDownload, type SettledUpload, settleUpload } from "./transfer-handlers.ts";
-import type { EndpointObject } from "./webhooks.ts";
+import { DEFAULT_POLL_SECONDS } from "./server/configuration.ts";
+import type { InstanceRequest, InstanceView, Place } from "./server/record.ts";
+import { endDownload, type SettledUpload, settleUpload } from "./transfers/commands.ts";
+import type { EndpointObject } from "./webhooks/commands.ts";
 
 /** When an alarm that failed comes again. */
 const RETRY_MS = 30_000;
@@ -159,7 +160,7 @@ export class Instance extends DurableObject<Bindings> {
       endpoints?.end();
       if (storedVersion(this.ctx.storage.sql) !== null) forgetRights(this.ctx.storage.sql);
     });
-    for (const { id } of endpoints?.all() ?? []) await this.env.ENDPOINT.getByName(id).wipe();
+    for (const { id } of endpoints?.all() ?? []) await endpointOf(this.env, id).wipe();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
@@ -223,7 +224,7 @@ export class Instance extends DurableObject<Bindings> {
       fetch: (input, init) => fetch(input, init),
       sleep: systemSleep,
       detach: (work) => this.ctx.waitUntil(work),
-      endpoint: (id) => this.env.ENDPOINT.getByName(id) as unknown as EndpointObject,
+      endpoint: (id) => endpointOf(this.env, id) as unknown as EndpointObject,
       wake: (at) => this.wake(at),
       settled: () => this.ctx.waitUntil(this.arm()),
     });

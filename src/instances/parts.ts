@@ -1,5 +1,4 @@
 import { MinuteCounter } from "../access/counters.ts";
-import { modifiedAt } from "../backups/view.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Random } from "../base/random.ts";
@@ -10,34 +9,37 @@ import type { Reach } from "../operations/work.ts";
 import type { Settings } from "../settings.ts";
 import type { Fetch } from "../upstream/exchange.ts";
 import { rangeReader } from "../upstream/range-reader.ts";
-import { administrationHandlers } from "./administration.ts";
-import { Asking } from "./asking.ts";
-import { Attributions } from "./attributions.ts";
-import { Audit } from "./audit.ts";
-import { backupHandlers } from "./backups.ts";
-import { Configuration } from "./configuration.ts";
+import { auditHandlers } from "./audit/commands.ts";
+import { Audit } from "./audit/store.ts";
+import { backupHandlers } from "./backups/commands.ts";
+import { modifiedAt } from "./backups/view.ts";
 import { Door } from "./door.ts";
-import { eventHandlers } from "./events.ts";
-import { Expiries } from "./expiries.ts";
-import type { InstanceView } from "./instance-record.ts";
-import { KeyStore } from "./key-store.ts";
-import { keyHandlers } from "./keys.ts";
-import { Ledger } from "./ledger.ts";
-import { Makers } from "./makers.ts";
-import { Observer } from "./observer.ts";
-import { operationHandlers } from "./operation-handlers.ts";
-import { OperationStore } from "./operation-store.ts";
-import { type Lent, Operations } from "./operations.ts";
-import { Quotas } from "./quotas.ts";
-import { type Connected, Server } from "./server.ts";
-import { sessionHandlers } from "./sessions.ts";
-import { transferHandlers } from "./transfer-handlers.ts";
-import { Transfers } from "./transfers.ts";
-import { Verdicts } from "./verdicts.ts";
-import { Verifier } from "./verifier.ts";
-import { Watch } from "./watch.ts";
-import { buildWebhooks } from "./webhook-parts.ts";
-import type { EndpointObject } from "./webhooks.ts";
+import { Watch } from "./duties.ts";
+import { keyHandlers } from "./keys/commands.ts";
+import { Quotas } from "./keys/quotas.ts";
+import { SessionKeys } from "./keys/session-keys.ts";
+import { sessionHandlers } from "./keys/sessions.ts";
+import { KeyStore } from "./keys/store.ts";
+import { Makers } from "./ledger/backup-origins.ts";
+import { eventHandlers } from "./ledger/commands.ts";
+import { Attributions } from "./ledger/expected-changes.ts";
+import { Ledger } from "./ledger/ledger.ts";
+import { Expiries } from "./observing/expiries.ts";
+import { Observer } from "./observing/observer.ts";
+import { Verdicts } from "./observing/verifications.ts";
+import { Verifier } from "./observing/verifier.ts";
+import { operationHandlers } from "./operations/commands.ts";
+import { type Lent, Operations } from "./operations/engine.ts";
+import { Asking } from "./operations/idempotent-requests.ts";
+import { OperationStore } from "./operations/store.ts";
+import { administrationHandlers } from "./server/commands.ts";
+import { Configuration } from "./server/configuration.ts";
+import type { InstanceView } from "./server/record.ts";
+import { type Connected, Server } from "./server/server.ts";
+import { transferHandlers } from "./transfers/commands.ts";
+import { Transfers } from "./transfers/store.ts";
+import type { EndpointObject } from "./webhooks/commands.ts";
+import { buildWebhooks } from "./webhooks/parts.ts";
 
 /** What the platform and the tests give an instance: every effect its parts have goes through here. */
 export type Ground = {
@@ -156,15 +158,17 @@ export function buildParts(ground: Ground) {
     ledger,
     instanceName: () => configuration.own.name,
   });
-  const door: Door = new Door(
-    { configuration, keys, counters, audit, transfers, clock },
+  const tokenKeys = new SessionKeys(configuration);
+  const door = new Door(
+    { configuration, tokenKeys, keys, counters, audit, transfers, clock },
     {
       ...backupHandlers({ server, verdicts, observer, makers, clock }),
       ...operationHandlers({ server, operations, asking, transfers, lent, clock, random }),
       ...transferHandlers({ server, transfers, operations, attributions, audit }),
-      ...sessionHandlers({ configuration, door: () => door }),
+      ...sessionHandlers({ configuration, tokenKeys }),
       ...keyHandlers({ store: keys, counters, ledger, clock, random, place: () => configuration.own }),
-      ...administrationHandlers({ configuration, server, observer, audit, door: () => door, view }),
+      ...administrationHandlers({ configuration, server, observer, tokenKeys, view }),
+      ...auditHandlers({ audit }),
       ...eventHandlers({ ledger }),
       ...webhooks.handlers,
     },

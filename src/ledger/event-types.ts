@@ -1,29 +1,8 @@
 import * as z from "zod";
-import { keyKinds, ledgerKinds, webhookKinds } from "./catalogue/access.ts";
-import { backupKinds } from "./catalogue/backup.ts";
-import { instanceKinds } from "./catalogue/instance.ts";
-import { approvalKinds, restoreKinds } from "./catalogue/restore.ts";
 import type { Kind } from "./catalogue/shapes.ts";
 import { count, time } from "./catalogue/shapes.ts";
-import type { EventOf } from "./event.ts";
-import { BEFORE_THE_FIRST } from "./event.ts";
-
-/** Every kind of event the ledger can hold. Names are dotted words of `[a-z_]` (Standard Webhooks, "Event types"). */
-export const eventKinds = {
-  ...backupKinds,
-  ...restoreKinds,
-  ...approvalKinds,
-  ...instanceKinds,
-  ...keyKinds,
-  ...webhookKinds,
-  ...ledgerKinds,
-};
-
-export type EventType = keyof typeof eventKinds;
-export type EventData<T extends EventType> = z.infer<(typeof eventKinds)[T]["data"]>;
-
-export const eventTypes = Object.keys(eventKinds) as EventType[];
-export const isEventType = (text: string): text is EventType => Object.hasOwn(eventKinds, text);
+import { BEFORE_THE_FIRST, type EventOf } from "./event.ts";
+import { type EventData, type EventType, eventKinds } from "./event-kinds.ts";
 
 /** The JSON Schema (draft 2020-12) of a whole event of this type. Objects may gain fields; receivers ignore unknown ones. */
 export function eventSchema(type: EventType): Record<string, unknown> {

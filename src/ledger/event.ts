@@ -1,4 +1,4 @@
-import type { EventData, EventType } from "./event-types.ts";
+import type { EventData, EventType } from "./event-kinds.ts";
 
 /** One fact as the ledger holds it, the API answers it and a webhook delivers it: the same object, the same bytes. */
 export type EventOf<T extends EventType> = {

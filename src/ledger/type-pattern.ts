@@ -1,5 +1,5 @@
 import { fail, ok, type Result } from "../base/result.ts";
-import { eventTypes, isEventType } from "./event-types.ts";
+import { eventTypes, isEventType } from "./event-kinds.ts";
 
 /** At most this many in one filter or endpoint. */
 export const TYPE_PATTERN_LIMIT = 50;

@@ -1,7 +1,14 @@
 import { readServerTime } from "../base/server-time.ts";
 import type { Listing } from "../upstream/backups-api.ts";
 import { CRON_PREFIX, isBackupKey } from "./backup-key.ts";
-import { type Diff, type Fact, type Generation, type Sighting, type Snapshot, sameGeneration } from "./sighting.ts";
+import {
+  type Diff,
+  type Fact,
+  type Generation,
+  type Sighting,
+  type Snapshot,
+  sameGeneration,
+} from "./tracked-backup.ts";
 
 /** A file whose time is further back than this, by the server's clock, is announced at first sight. */
 export const SETTLED_MS = 5_000;

@@ -1,5 +1,5 @@
 import type { Stats } from "../ledger/catalogue/shapes.ts";
-import type { Generation } from "./sighting.ts";
+import type { Generation } from "./tracked-backup.ts";
 
 type Listed = Generation & { key: string };
 

@@ -1,15 +1,12 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import type { Operation } from "./operation.ts";
+import type { Binding, Operation } from "./operation.ts";
 
 /** Requests of one principal that may wait for a yes at once. */
 export const MAX_PENDING = 3;
 /** How long somebody has to decide, unless the key says otherwise, and the most it may say. */
 export const APPROVAL_SECONDS = 15 * 60;
 export const MAX_APPROVAL_SECONDS = 24 * 3600;
-
-/** What an approval is for, exactly. A delete has no digest. */
-export type Binding = { key: string; size: number; modified: string; directorySha256: string | null };
 
 /**
  * When a new request's approval expires (ms since the epoch), or `approvals_full`. `active` are the operations that

@@ -1,9 +1,7 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import type { Binding } from "./approval.ts";
 import type { Preview } from "./preview.ts";
-import type { RestoreVerdict } from "./restore-verdict.ts";
-import type { SafetyCopy } from "./undo.ts";
+import type { RestoreVerdict } from "./restore-outcome.ts";
 
 export type OperationKind = "create" | "restore" | "delete";
 
@@ -25,6 +23,12 @@ export type OperationActor = {
   name?: string;
   principal?: string;
 };
+
+/** What an approval is for, exactly. A delete has no digest. */
+export type Binding = { key: string; size: number; modified: string; directorySha256: string | null };
+
+/** The backup made just before a restore, as it was then. */
+export type SafetyCopy = { key: string; size: number; directorySha256: string };
 
 export type OperationStep = { name: string; state: "running" | "done" | "failed"; at: number; detail?: string };
 

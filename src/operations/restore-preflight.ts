@@ -3,8 +3,7 @@ import { type Preflight, preflight } from "../archive/preflight.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { readServerTime } from "../base/server-time.ts";
-import type { Binding } from "./approval.ts";
-import type { Operation } from "./operation.ts";
+import type { Binding, Operation } from "./operation.ts";
 import type { Work } from "./work.ts";
 
 type Looking = Pick<Work, "api" | "look" | "reader" | "madeBy" | "credential">;

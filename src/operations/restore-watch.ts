@@ -1,6 +1,6 @@
 import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
 import type { RestoreData, RestoreOutcome } from "./operation.ts";
-import { downtime, restoreVerdict, type Sighting } from "./restore-verdict.ts";
+import { downtime, restoreVerdict, type Sighting } from "./restore-outcome.ts";
 import type { Work } from "./work.ts";
 
 /** Outages are 20 to 2,500 ms: looking more often would only disturb the server. */

@@ -8,11 +8,11 @@ import { stillBound } from "./approval.ts";
 import { makeBackup } from "./make-backup.ts";
 import type { Ending, Operation, RestoreData } from "./operation.ts";
 import { restorePreview } from "./preview.ts";
+import { wayBack } from "./recovery-steps.ts";
 import { bindingOf, lookBeforeRestore, refusalOf } from "./restore-preflight.ts";
 import { watchRestore } from "./restore-watch.ts";
 import { nextStep, planned } from "./steps.ts";
 import { UNDO_MS } from "./undo.ts";
-import { wayBack } from "./way-back.ts";
 import { CANCELED, type Work } from "./work.ts";
 
 const LOOKS = 2;

@@ -1,12 +1,9 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import type { Operation } from "./operation.ts";
+import type { Operation, SafetyCopy } from "./operation.ts";
 
 /** A restore can be undone, and its safety copy is kept, this long after it was asked of the server. */
 export const UNDO_MS = 24 * 3_600_000;
-
-/** The backup made just before a restore, as it was then. */
-export type SafetyCopy = { key: string; size: number; directorySha256: string };
 
 /** A restore with what it left behind; `safety` is null when it made no safety copy. */
 export type Restore = Operation & { safety: SafetyCopy | null };

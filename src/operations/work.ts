@@ -4,8 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { BackupsApi, ListedBackup, Listing, UpstreamResult } from "../upstream/backups-api.ts";
 import type { CronLog } from "../upstream/cron-log.ts";
 import type { RestoreEvidence } from "../upstream/restore-evidence.ts";
-import type { Binding } from "./approval.ts";
-import type { Operation, RestoreData } from "./operation.ts";
+import type { Binding, Operation, RestoreData } from "./operation.ts";
 import type { Preview } from "./preview.ts";
 
 /** What the run of an operation may use. Every effect goes through here, so that tests own time and the server. */

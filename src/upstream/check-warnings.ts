@@ -1,6 +1,4 @@
-import type { Check, Observed } from "./check.ts";
-
-export type CheckWarning = { code: string; message: string; hint: string };
+import type { Check, CheckWarning, Observed } from "./check-result.ts";
 
 type Seen = Pick<Observed, "at" | "baseUrl" | "credential" | "edge"> & { check: Check; proxy: string | null };
 

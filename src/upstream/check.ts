@@ -2,41 +2,10 @@ import { isoTime } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
-import type { Flavour, Health, Listing, UpstreamResult } from "./backups-api.ts";
-import { type CheckWarning, fineWarnings } from "./check-warnings.ts";
+import type { Health } from "./backups-api.ts";
+import type { Check, CheckWarning, Observed } from "./check-result.ts";
+import { fineWarnings } from "./check-warnings.ts";
 import type { ServerSettings } from "./inspection.ts";
-
-/** What a look at a server found (API.md "Instances"). Never an error: a bad finding is a warning with its way out. */
-export type Check = {
-  at: string;
-  reachable: boolean;
-  authorized: boolean;
-  flavour: Flavour;
-  /** The range of versions the server's answers allow for; left out when they tell nothing. */
-  version?: string;
-  /** False while a backup is made or restored; null when it could not be asked. */
-  idle: boolean | null;
-  storage: "local" | "s3" | "unknown";
-  latencyMs: number | null;
-  /** How far the server's clock is ahead of ours. */
-  clockSkewSeconds: number | null;
-  warnings: CheckWarning[];
-};
-
-/** The answers a check is made of; `inspect` collects them. */
-export type Observed = {
-  /** When the last of the two healths came, in ms since the epoch. */
-  at: number;
-  baseUrl: string;
-  credential: { kind: "token" | "password" /** ms since the epoch. */; expires: number | null };
-  /** The relay itself runs on Cloudflare, whose cap on bodies then stands before it. */
-  edge: boolean;
-  /** Health as anybody gets it: tells whether the server is there at all. */
-  guest: UpstreamResult<Health>;
-  health: UpstreamResult<Health>;
-  list: UpstreamResult<Listing>;
-  settings: UpstreamResult<ServerSettings>;
-};
 
 /** The reason not to register this server, or null when there is none. `force` may overrule it. */
 function refusalOf(observed: Observed): Problem | null {

@@ -1,4 +1,4 @@
-import type { Observed } from "./check.ts";
+import type { Observed } from "./check-result.ts";
 import type { Wire } from "./exchange.ts";
 import { pocketBase, type Timeouts } from "./pocketbase.ts";
 import type { UpstreamCredential, UpstreamSession } from "./session.ts";

@@ -1,12 +1,12 @@
 import { z } from "@hono/zod-openapi";
 import { backupKeyIn } from "../access/backup-name.ts";
-import { downloadKey } from "../api/download.ts";
-import { uploadRaw } from "../api/upload.ts";
-import { refuse } from "../http/context.ts";
-import { ask } from "../http/door.ts";
+import { refuse } from "../edge/context.ts";
+import { ask } from "../edge/door.ts";
+import { downloadKey } from "../edge/download.ts";
+import { uploadRaw } from "../edge/upload.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
-import { askedBy } from "./asked.ts";
 import { accepted, OperationSchema } from "./operations.ts";
+import { askedBy } from "./request-options.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
 const BackupSchema = z

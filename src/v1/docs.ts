@@ -1,5 +1,4 @@
 import { z } from "@hono/zod-openapi";
-import { dropInPaths } from "../api/reference.ts";
 import { version } from "../version.ts";
 import { docsPage, styleHash } from "./docs-page.ts";
 import { type Relay, route, serve } from "./route.ts";
@@ -42,7 +41,6 @@ export function mountDocs(app: Relay): void {
     scheme: "bearer",
     description: "An API key, a session, or the administrator's token.",
   });
-  for (const path of dropInPaths) app.openAPIRegistry.registerPath(path);
 
   const document = () => app.getOpenAPI31Document(about);
   app.get("/openapi.json", (c) => c.json(document()));

@@ -2,7 +2,7 @@ import { utf8 } from "../base/encoding.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
-import type { EventPage } from "../instances/ledger.ts";
+import type { EventPage } from "../instances/ledger/ledger.ts";
 
 /** Short polls from the Worker, so that no open stream keeps an object awake or pinned. */
 const POLL_MS = 2_000;

@@ -1,10 +1,11 @@
 import { z } from "@hono/zod-openapi";
 import { type Problem, problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
-import { type AppContext, refuse } from "../http/context.ts";
-import { admitAdmin, perform, visit } from "../http/door.ts";
-import type { Place } from "../instances/directory.ts";
-import type { InstanceView } from "../instances/instance-record.ts";
+import { directoryOf } from "../directory/stub.ts";
+import { type AppContext, refuse } from "../edge/context.ts";
+import { admitAdmin, perform, visit } from "../edge/door.ts";
+import type { InstanceView, Place } from "../instances/server/record.ts";
+import { instanceOf } from "../instances/stub.ts";
 import { baseUrl } from "../upstream/address.ts";
 import { extraHeaders } from "../upstream/extra-headers.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
@@ -163,11 +164,11 @@ export function mountInstances(app: Relay): void {
     if (!url.ok) return refuse(c, url.error);
     const headers = extraHeaders(body.headers ?? {});
     if (!headers.ok) return refuse(c, headers.error);
-    const directory = c.env.DIRECTORY.getByName("directory");
+    const directory = directoryOf(c.env);
     if (settings.environmentInstance) await directory.ensureEnvironment();
     const place = (await directory.begin(body.name)) as Result<Place, Problem>;
     if (!place.ok) return refuse(c, place.error);
-    const object = c.env.INSTANCE.getByName(place.value.id);
+    const object = instanceOf(c.env, place.value.id);
     const registered = (await object.register(
       place.value,
       {
@@ -194,10 +195,10 @@ export function mountInstances(app: Relay): void {
     const admitted = await admitAdmin(c);
     if (!admitted.ok) return refuse(c, admitted.error);
     const { limit, cursor } = input.query;
-    const directory = c.env.DIRECTORY.getByName("directory");
+    const directory = directoryOf(c.env);
     if (c.get("settings").environmentInstance) await directory.ensureEnvironment();
     const places = await directory.list(limit, cursor ?? null);
-    const views = await Promise.all(places.items.map((place) => c.env.INSTANCE.getByName(place.id).describe()));
+    const views = await Promise.all(places.items.map((place) => instanceOf(c.env, place.id).describe()));
     return c.json({ items: views.filter((view) => view !== null), nextCursor: places.nextCursor }, 200);
   });
 
@@ -235,7 +236,7 @@ export function mountInstances(app: Relay): void {
     if (name === "default" && c.get("settings").environmentInstance)
       return refuse(c, problem("configured_by_environment"));
     if (input.query.confirm !== name) return refuse(c, problem("confirmation_required"));
-    const removed = (await c.env.DIRECTORY.getByName("directory").remove(name)) as Result<null, Problem>;
+    const removed = (await directoryOf(c.env).remove(name)) as Result<null, Problem>;
     return removed.ok ? c.body(null, 204) : refuse(c, removed.error);
   });
 

@@ -1,8 +1,9 @@
 import { z } from "@hono/zod-openapi";
 import { fromUtf8 } from "../base/encoding.ts";
+import { refuse } from "../edge/context.ts";
+import { braked, genuinePlace } from "../edge/door.ts";
 import { readBody } from "../http/body.ts";
-import { refuse } from "../http/context.ts";
-import { braked, genuinePlace } from "../http/door.ts";
+import { instanceOf } from "../instances/stub.ts";
 import { type Relay, route, serve } from "./route.ts";
 
 const BODY_LIMIT = 4_096;
@@ -24,7 +25,7 @@ export function mountNudge(app: Relay): void {
       const place = await genuinePlace(c, input.params.id);
       const body = place ? await readBody(c.req.raw, BODY_LIMIT) : null;
       if (!place || !body) return false;
-      return c.env.INSTANCE.getByName(place.id).nudge(fromUtf8(body), c.req.header("x-signature") ?? "");
+      return instanceOf(c.env, place.id).nudge(fromUtf8(body), c.req.header("x-signature") ?? "");
     });
     return refusal ? refuse(c, refusal) : c.body(null, 202);
   });

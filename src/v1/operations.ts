@@ -1,10 +1,10 @@
 import { z } from "@hono/zod-openapi";
 import { isoTime } from "../base/clock.ts";
 import { problems } from "../base/problems.ts";
-import { type AppContext, refuse } from "../http/context.ts";
-import { ask } from "../http/door.ts";
+import { type AppContext, refuse } from "../edge/context.ts";
+import { ask } from "../edge/door.ts";
 import { isFinal, type Operation } from "../operations/operation.ts";
-import { askedBy } from "./asked.ts";
+import { askedBy } from "./request-options.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
 const states = [

@@ -3,8 +3,9 @@ import { createMiddleware } from "hono/factory";
 import type { Scope } from "../access/scope.ts";
 import type { FieldProblem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
-import { type AppContext, type AppEnv, refuse } from "../http/context.ts";
-import { presented, refusalOfCredential } from "../http/door.ts";
+import { type AppContext, type AppEnv, refuse } from "../edge/context.ts";
+import { presented, refusalOfCredential } from "../edge/door.ts";
+import { ProblemSchema } from "../edge/problem-schema.ts";
 import { jsonBody } from "./json-body.ts";
 
 export type Relay = OpenAPIHono<AppEnv>;
@@ -27,17 +28,6 @@ export type RouteRow<P extends z.ZodObject, Q extends z.ZodObject, B extends z.Z
   /** Status → what is answered; a schema for JSON, none for anything else. */
   answers: { [status: number]: { description: string; schema?: z.ZodType } };
 };
-
-export const ProblemSchema = z
-  .object({
-    status: z.number().int(),
-    code: z.string(),
-    message: z.string(),
-    hint: z.string(),
-    requestId: z.string(),
-    data: z.record(z.string(), z.object({ code: z.string(), message: z.string() })),
-  })
-  .openapi("Problem");
 
 /** Keeps the schemas' types, by which `serve` types its handler. */
 export const route = <

@@ -1,11 +1,13 @@
 import { z } from "@hono/zod-openapi";
 import { type Problem, problem } from "../base/problem.ts";
-import { type AppContext, refuse } from "../http/context.ts";
-import { ask, isGenuineEndpoint, newEndpoint, perform, visit } from "../http/door.ts";
-import type { ReplayFrom } from "../instances/webhook-commands.ts";
-import { type EventType, eventSchema, eventTypes, exampleEvent, isEventType } from "../ledger/event-types.ts";
+import { type AppContext, refuse } from "../edge/context.ts";
+import { ask, isGenuineEndpoint, newEndpoint, perform, visit } from "../edge/door.ts";
+import { addressPolicyAt } from "../endpoints/net.ts";
+import { endpointOf } from "../endpoints/stub.ts";
+import type { ReplayFrom } from "../instances/webhooks/view.ts";
+import { type EventType, eventTypes, isEventType } from "../ledger/event-kinds.ts";
+import { eventSchema, exampleEvent } from "../ledger/event-types.ts";
 import { readAddress } from "../webhooks/address.ts";
-import { addressPolicyAt } from "../webhooks/net.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 import {
   AttemptSchema,
@@ -231,7 +233,7 @@ function leadsBack(c: AppContext, url: string): Problem | null {
 
 /** An id that the relay did not make opens no object. */
 async function publicKeys(c: AppContext, id: string): Promise<Response> {
-  const found = (await isGenuineEndpoint(c, id)) ? await c.env.ENDPOINT.getByName(id).jwks() : null;
+  const found = (await isGenuineEndpoint(c, id)) ? await endpointOf(c.env, id).jwks() : null;
   if (!found) return refuse(c, problem("webhook_not_found"));
   // Short enough for a rotation: the new key is published before most receivers see its first signature.
   c.header("cache-control", "public, max-age=300");

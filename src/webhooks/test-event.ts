@@ -1,6 +1,7 @@
 import { isoTime } from "../base/clock.ts";
 import { type Random, randomBase62 } from "../base/random.ts";
-import { type EventType, exampleEvent } from "../ledger/event-types.ts";
+import type { EventType } from "../ledger/event-kinds.ts";
+import { exampleEvent } from "../ledger/event-types.ts";
 
 /**
  * An example of a type, to be sent on request: its id, its `data` and `seq` 0 say that it is no event of the ledger

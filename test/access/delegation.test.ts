@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type Attempt, verdict } from "../../src/access/decision.ts";
 import { type Actor, mayChange, mayManage, mayMint } from "../../src/access/delegation.ts";
 import type { ApiKey, Lineage } from "../../src/access/key.ts";
 import { effectiveExpiry, effectiveScopes, lineageOf } from "../../src/access/lineage.ts";
 import { rotate } from "../../src/access/rotation.ts";
 import { type Scope, scopes } from "../../src/access/scope.ts";
 import { digestOf } from "../../src/access/token.ts";
-import { type Attempt, verdict } from "../../src/access/verdict.ts";
 import { aKey, NOW } from "./a-key.ts";
 
 const code = (answer: { ok: true } | { ok: false; error: { code: string } }) => (answer.ok ? "ok" : answer.error.code);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { within } from "../../src/base/sleep.ts";
-import { CHUNK, chunksOf } from "../../src/http/stream/chunks.ts";
-import { drain } from "../../src/http/stream/drain.ts";
-import { type FormEvent, formParser } from "../../src/http/stream/multipart.ts";
-import { patience } from "../../src/http/stream/patience.ts";
+import { CHUNK, chunksOf } from "../../src/http/chunks.ts";
+import { drain } from "../../src/http/drain.ts";
+import { type FormEvent, formParser } from "../../src/http/multipart.ts";
+import { patience } from "../../src/http/patience.ts";
 
 const bytes = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
 const never = (_ms: number, until?: AbortSignal) =>

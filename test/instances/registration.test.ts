@@ -1,7 +1,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { Instance } from "../../src/instances/instance.ts";
-import { instanceSteps, migrate, storedVersion } from "../../src/instances/schema.ts";
+import { instanceOf } from "../../src/instances/stub.ts";
+import { instanceSteps, migrate, storedVersion } from "../../src/storage/migrate.ts";
 import { anInstance, aServer, bindings, call, directory, rows, type TestServer } from "../support/worker.ts";
 
 const STALLED = 130_000;
@@ -142,7 +143,7 @@ describe("registering a server", () => {
 
 const tables = (id: string): Promise<string[]> =>
   rows<{ name: string }>(
-    bindings.INSTANCE.getByName(id),
+    instanceOf(bindings, id),
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%'",
   ).then((found) => found.map(({ name }) => name));
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { SLOTS, slotOf, turnOf } from "../../src/instances/rounds.ts";
+import { SLOTS, slotOf, turnOf } from "../../src/directory/rounds.ts";
 
 const MINUTE = 60_000;
 

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
-import { instanceSteps, migrate } from "../../src/instances/schema.ts";
-import { Verdicts } from "../../src/instances/verdicts.ts";
+import { Verdicts } from "../../src/instances/observing/verifications.ts";
+import { instanceSteps, migrate } from "../../src/storage/migrate.ts";
 import { bindings } from "../support/worker.ts";
 
 /** Runs with the tables of an instance that nobody registered; counts the rows read. */

@@ -10,7 +10,8 @@ import {
   verifyChain,
 } from "../../src/ledger/chain.ts";
 import type { EventDraft } from "../../src/ledger/event.ts";
-import { eventKinds, exampleEvent } from "../../src/ledger/event-types.ts";
+import { eventKinds } from "../../src/ledger/event-kinds.ts";
+import { exampleEvent } from "../../src/ledger/event-types.ts";
 import { EVENT_BYTES } from "../../src/ledger/fit.ts";
 import { readableText } from "../../src/ledger/reader.ts";
 

@@ -1,6 +1,7 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect, it } from "vitest";
-import { eventKinds, eventSchema, eventTypes, exampleEvent, isEventType } from "../../src/ledger/event-types.ts";
+import { eventKinds, eventTypes, isEventType } from "../../src/ledger/event-kinds.ts";
+import { eventSchema, exampleEvent } from "../../src/ledger/event-types.ts";
 import { EVENT_BYTES } from "../../src/ledger/fit.ts";
 import { matchesType, parseTypePatterns } from "../../src/ledger/type-pattern.ts";
 

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { isBackupKey } from "../../src/observing/backup-key.ts";
 import { CONFIRM_MS, ECHO_MS } from "../../src/observing/diff.ts";
-import type { Fact, Generation } from "../../src/observing/sighting.ts";
 import { median, statsOf } from "../../src/observing/stats.ts";
+import type { Fact, Generation } from "../../src/observing/tracked-backup.ts";
 import { type Files, START, Watcher } from "./watcher.ts";
 
 const told = (facts: Fact[]) =>

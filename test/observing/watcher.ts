@@ -1,5 +1,5 @@
 import { diff } from "../../src/observing/diff.ts";
-import type { Diff, Fact, Sighting, Snapshot } from "../../src/observing/sighting.ts";
+import type { Diff, Fact, Sighting, Snapshot } from "../../src/observing/tracked-backup.ts";
 
 export const START = Date.parse("2026-11-22T10:00:00.000Z");
 const serverText = (at: number) => new Date(at).toISOString().replace("T", " ");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { KEPT_EVENTS, Ledger } from "../../src/instances/ledger.ts";
-import type { Operation } from "../../src/instances/operations.ts";
+import { KEPT_EVENTS, Ledger } from "../../src/instances/ledger/ledger.ts";
+import type { Operation } from "../../src/instances/operations/engine.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import { create, onStage, remove, restore, type Stage, T0, tick } from "./stage.ts";
 

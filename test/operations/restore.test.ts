@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Operation } from "../../src/instances/operations.ts";
+import type { Operation } from "../../src/instances/operations/engine.ts";
 import { database, zip } from "../harness/fake/archive.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import { onStage, restore, type Stage, type StageOptions, T0 } from "./stage.ts";

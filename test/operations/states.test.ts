@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { problem } from "../../src/base/problem.ts";
 import {
   APPROVAL_SECONDS,
-  type Binding,
   hasExpired,
   MAX_PENDING,
   mayDecide,
@@ -11,7 +10,7 @@ import {
   stillBound,
 } from "../../src/operations/approval.ts";
 import { idempotency, type Remembered, readIdempotencyKey } from "../../src/operations/idempotency.ts";
-import { isFinal, type Operation, type OperationState } from "../../src/operations/operation.ts";
+import { type Binding, isFinal, type Operation, type OperationState } from "../../src/operations/operation.ts";
 import {
   type Claim,
   MAX_QUEUED,

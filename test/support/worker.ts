@@ -3,8 +3,10 @@ import { runInDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { Bindings } from "../../src/bindings.ts";
-import type { Directory } from "../../src/instances/directory.ts";
+import type { Directory } from "../../src/directory/directory.ts";
+import { directoryOf } from "../../src/directory/stub.ts";
 import type { Instance } from "../../src/instances/instance.ts";
+import { instanceOf } from "../../src/instances/stub.ts";
 import { type FakeOptions, FakeUpstream } from "../harness/fake/upstream.ts";
 
 /*
@@ -121,10 +123,10 @@ export async function anInstance(options: FakeOptions = {}, more: Record<string,
     name,
     // Asked for each time: a stub does not outlive its object.
     get stub() {
-      return bindings.INSTANCE.getByName(id);
+      return instanceOf(bindings, id);
     },
     async kill() {
-      await runInDurableObject(bindings.INSTANCE.getByName(id), (_object, state) => state.abort("killed")).catch(
+      await runInDurableObject(instanceOf(bindings, id), (_object, state) => state.abort("killed")).catch(
         () => undefined,
       );
     },
@@ -146,7 +148,7 @@ export const everyBackupScope = ["list", "create", "upload", "download", "delete
   (verb) => `backups:${verb}`,
 );
 
-export const directory = (): DurableObjectStub<Directory> => bindings.DIRECTORY.getByName("directory");
+export const directory = (): DurableObjectStub<Directory> => directoryOf(bindings);
 
 /** Rows of an object's own storage, read behind its back. */
 export function rows<T extends Record<string, SqlStorageValue>>(

@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
 import { secureRandom } from "../../src/base/random.ts";
-import { Announcer } from "../../src/instances/announcer.ts";
-import { Endpoints } from "../../src/instances/endpoints.ts";
-import { Ledger } from "../../src/instances/ledger.ts";
-import { instanceSteps, migrate } from "../../src/instances/schema.ts";
+import { Ledger } from "../../src/instances/ledger/ledger.ts";
+import { Announcer } from "../../src/instances/webhooks/announcer.ts";
+import { Endpoints } from "../../src/instances/webhooks/endpoints.ts";
 import type { EventDraft } from "../../src/ledger/event.ts";
+import { instanceSteps, migrate } from "../../src/storage/migrate.ts";
 import { anEndpoint } from "./support/an-endpoint.ts";
 import { Turns } from "./support/turns.ts";
 

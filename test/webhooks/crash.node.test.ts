@@ -1,11 +1,11 @@
 import { afterAll, expect, it } from "vitest";
 import { secureRandom } from "../../src/base/random.ts";
-import { ANNOUNCE_MS, Announcer } from "../../src/instances/announcer.ts";
-import { Endpoints } from "../../src/instances/endpoints.ts";
-import { Ledger } from "../../src/instances/ledger.ts";
-import { instanceSteps, migrate } from "../../src/instances/schema.ts";
+import { WIDTH } from "../../src/endpoints/slots.ts";
+import { Ledger } from "../../src/instances/ledger/ledger.ts";
+import { ANNOUNCE_MS, Announcer } from "../../src/instances/webhooks/announcer.ts";
+import { Endpoints } from "../../src/instances/webhooks/endpoints.ts";
 import type { EventDraft } from "../../src/ledger/event.ts";
-import { WIDTH } from "../../src/webhooks/places.ts";
+import { instanceSteps, migrate } from "../../src/storage/migrate.ts";
 import { anEndpoint } from "./support/an-endpoint.ts";
 import { type CrashRow, writeCrashTable } from "./support/docs-table.ts";
 import { answers, EndpointWorld, type KillPoint } from "./support/endpoint-world.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Deadlines } from "../../src/webhooks/deadlines.ts";
+import { Deadlines } from "../../src/endpoints/deadlines.ts";
 
 const ROUND_MS = 250;
 const BEGAN = 1_795_000_000_000;

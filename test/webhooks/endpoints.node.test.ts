@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { secureRandom } from "../../src/base/random.ts";
 import { ok } from "../../src/base/result.ts";
-import type { Admitted } from "../../src/instances/commands.ts";
-import { Endpoints } from "../../src/instances/endpoints.ts";
-import { KeyStore } from "../../src/instances/key-store.ts";
-import { Ledger } from "../../src/instances/ledger.ts";
-import { instanceSteps, migrate } from "../../src/instances/schema.ts";
-import { type EndpointObject, webhookHandlers } from "../../src/instances/webhooks.ts";
+import type { Admitted } from "../../src/instances/caller.ts";
+import { KeyStore } from "../../src/instances/keys/store.ts";
+import { Ledger } from "../../src/instances/ledger/ledger.ts";
+import { type EndpointObject, webhookHandlers } from "../../src/instances/webhooks/commands.ts";
+import { Endpoints } from "../../src/instances/webhooks/endpoints.ts";
+import { instanceSteps, migrate } from "../../src/storage/migrate.ts";
 import type { Progress, PullRequest } from "../../src/webhooks/feed.ts";
 import { aKey, NOW } from "../access/a-key.ts";
 import { anEndpoint } from "./support/an-endpoint.ts";

@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import { expect, it } from "vitest";
 import type { LedgerEvent } from "../../src/ledger/event.ts";
-import { eventTypes, exampleEvent } from "../../src/ledger/event-types.ts";
+import { eventTypes } from "../../src/ledger/event-kinds.ts";
+import { exampleEvent } from "../../src/ledger/event-types.ts";
 import { describe } from "../../src/webhooks/formats/describe.ts";
 import { type Format, formats, missingInAddress, render } from "../../src/webhooks/formats/render.ts";
 

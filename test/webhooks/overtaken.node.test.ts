@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { KEPT_DELIVERIES } from "../../src/webhooks/deliveries.ts";
-import { WIDTH } from "../../src/webhooks/places.ts";
+import { KEPT_DELIVERIES } from "../../src/endpoints/deliveries.ts";
+import { WIDTH } from "../../src/endpoints/slots.ts";
 import { LADDER_MS } from "../../src/webhooks/retry.ts";
 import { answers, EndpointWorld } from "./support/endpoint-world.ts";
 

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { systemSleep } from "../../src/base/sleep.ts";
+import { attempt, type Net } from "../../src/endpoints/attempt.ts";
+import { Deadlines } from "../../src/endpoints/deadlines.ts";
 import { type AddressPolicy, readAddress } from "../../src/webhooks/address.ts";
-import { attempt, type Net } from "../../src/webhooks/attempt.ts";
-import { Deadlines } from "../../src/webhooks/deadlines.ts";
 import { dnsOverHttps } from "../../src/webhooks/resolver.ts";
 
 const policy: AddressPolicy = { privateNetwork: "none", own: [], ports: [] };

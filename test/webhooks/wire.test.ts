@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { utf8 } from "../../src/base/encoding.ts";
 import { secureRandom } from "../../src/base/random.ts";
 import { chainEvent, EMPTY_LEDGER } from "../../src/ledger/chain.ts";
-import { eventKinds, eventTypes } from "../../src/ledger/event-types.ts";
+import { eventKinds, eventTypes } from "../../src/ledger/event-kinds.ts";
 import { formats } from "../../src/webhooks/formats/render.ts";
 import { newSeed } from "../../src/webhooks/key-pair.ts";
 import { newSecret, secretText } from "../../src/webhooks/secret.ts";

@@ -2,7 +2,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { WIDTH } from "../../src/webhooks/places.ts";
+import { WIDTH } from "../../src/endpoints/slots.ts";
 import { literal } from "../harness/fake/content.ts";
 import { forever, type RawManner, RawReceiver } from "./support/raw-receiver.ts";
 import { selfSigned } from "./support/self-signed.ts";

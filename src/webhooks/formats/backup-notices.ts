@@ -1,5 +1,5 @@
 import type { Stats } from "../../ledger/catalogue/shapes.ts";
-import type { EventData, EventType } from "../../ledger/event-types.ts";
+import type { EventData, EventType } from "../../ledger/event-kinds.ts";
 import { byWhom, duration, foreign, type Line, line, message, type Notice, size, sizeAndTime, when } from "./notice.ts";
 
 type BackupType = Extract<EventType, `backup.${string}`>;

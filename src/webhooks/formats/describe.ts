@@ -1,5 +1,5 @@
 import type { LedgerEvent } from "../../ledger/event.ts";
-import type { EventType } from "../../ledger/event-types.ts";
+import type { EventType } from "../../ledger/event-kinds.ts";
 import { backupNotices } from "./backup-notices.ts";
 import { type Line, line, type Notice, when } from "./notice.ts";
 import { relayNotices } from "./relay-notices.ts";

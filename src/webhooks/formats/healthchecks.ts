@@ -1,4 +1,4 @@
-import type { EventType } from "../../ledger/event-types.ts";
+import type { EventType } from "../../ledger/event-kinds.ts";
 import type { describe } from "./describe.ts";
 import { linesThatFit, type Rendering, written } from "./rendering.ts";
 

@@ -1,4 +1,4 @@
-import type { EventData, EventType } from "../../ledger/event-types.ts";
+import type { EventData, EventType } from "../../ledger/event-kinds.ts";
 import { byWhom, duration, foreign, line, message, type Notice, when } from "./notice.ts";
 
 type RelayType = Exclude<EventType, `${"backup" | "restore" | "approval"}.${string}`>;

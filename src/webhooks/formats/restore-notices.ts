@@ -1,5 +1,5 @@
 import type { BackupFact } from "../../ledger/catalogue/shapes.ts";
-import type { EventData, EventType } from "../../ledger/event-types.ts";
+import type { EventData, EventType } from "../../ledger/event-kinds.ts";
 import { byWhom, foreign, type Line, line, message, type Notice, sizeAndTime, when } from "./notice.ts";
 
 type RestoreType = Extract<EventType, `restore.${string}` | `approval.${string}`>;

@@ -1,9 +1,9 @@
 import { secureRandom } from "../../../src/base/random.ts";
-import { migrate } from "../../../src/instances/schema.ts";
-import type { Net } from "../../../src/webhooks/attempt.ts";
-import { Deadlines } from "../../../src/webhooks/deadlines.ts";
-import { buildEndpoint, type EndpointParts } from "../../../src/webhooks/endpoint-parts.ts";
-import { endpointSteps } from "../../../src/webhooks/endpoint-schema.ts";
+import type { Net } from "../../../src/endpoints/attempt.ts";
+import { Deadlines } from "../../../src/endpoints/deadlines.ts";
+import { buildEndpoint, type EndpointParts } from "../../../src/endpoints/parts.ts";
+import { endpointSteps } from "../../../src/endpoints/schema.ts";
+import { migrate } from "../../../src/storage/migrate.ts";
 import type { Disabling, FedEvent, Pulled, PullRequest } from "../../../src/webhooks/feed.ts";
 import { Turns } from "./turns.ts";
 

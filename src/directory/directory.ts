@@ -1,0 +1,194 @@
+import { DurableObject } from "cloudflare:workers";
+import { instanceTag } from "../access/token.ts";
+import { systemClock } from "../base/clock.ts";
+import { fromHex, hex } from "../base/encoding.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { randomBase62, secureRandom } from "../base/random.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { Bindings } from "../bindings.ts";
+import type { Place } from "../instances/server/record.ts";
+import { instanceOf } from "../instances/stub.ts";
+import { readSettings } from "../settings.ts";
+import { directorySteps, migrate } from "../storage/migrate.ts";
+import { slotOf, turnOf } from "./rounds.ts";
+
+type Row = { name: string; id: string; state: "pending" | "active" | "deleting"; since: number };
+
+/** The name of the instance that comes from the environment. */
+export const ENVIRONMENT_NAME = "default";
+/** How long a registration or a removal may be on its way before the watchdog finishes it. */
+const STALLED_MS = 120_000;
+/** How often the watchdog makes its round. */
+const ROUND_MS = 60_000;
+
+/**
+ * The one object that knows which instances there are. It hands out ids and names, finishes registrations and removals
+ * that were interrupted, and is on no request's path once an isolate has read the tag key.
+ */
+export class Directory extends DurableObject<Bindings> {
+  private readonly sql: SqlStorage;
+  /** When instances were last woken; null since this object woke. */
+  private lastRound: number | null = null;
+  /** Whether the environment's instance was told its place since this object woke. */
+  private adopted = false;
+
+  constructor(state: DurableObjectState, env: Bindings) {
+    super(state, env);
+    this.sql = state.storage.sql;
+    const migrated = migrate(state.storage, directorySteps);
+    // Every call of this object is refused, and `refusalOf` reads the reason from the error's text.
+    if (!migrated.ok) throw new Error(`${migrated.error.code}: ${migrated.error.message}`);
+  }
+
+  /** 32 random bytes (hex), made once: instance and endpoint ids carry a tag under it, so made-up ids open no object. */
+  tagKey(): string {
+    const stored = this.sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'tagKey'").toArray()[0];
+    if (stored) return stored.value;
+    const made = hex(secureRandom(32));
+    this.sql.exec("INSERT INTO meta (name, value) VALUES ('tagKey', ?)", made);
+    return made;
+  }
+
+  /** First step of a registration: takes the name. 409 `name_taken` when it is in use, also by a removal under way. */
+  async begin(name: string): Promise<Result<Place, Problem>> {
+    if (this.row(name)) return fail(problem("name_taken"));
+    const id = randomBase62(secureRandom, 8);
+    this.write({ name, id, state: "pending", since: systemClock() });
+    await this.watch();
+    return ok(this.place({ name, id }));
+  }
+
+  /** The registration's last step. */
+  activate(name: string): void {
+    this.sql.exec("UPDATE instances SET state = 'active', since = ? WHERE name = ?", systemClock(), name);
+  }
+
+  /** Takes a registration back that was refused. */
+  abandon(name: string): void {
+    this.sql.exec("DELETE FROM instances WHERE name = ? AND state = 'pending'", name);
+  }
+
+  /** Null when there is no such living instance. */
+  find(name: string): Place | null {
+    const row = this.row(name);
+    return row?.state === "active" ? this.place(row) : null;
+  }
+
+  /** The only living instance, so that an administrator need not name it; null when there are none or several. */
+  only(): Place | null {
+    const rows = this.sql.exec<Row>("SELECT * FROM instances WHERE state = 'active' LIMIT 2").toArray();
+    return rows.length === 1 ? this.place(rows[0]!) : null;
+  }
+
+  /** By name; the cursor is the last name given out. */
+  list(limit: number, after: string | null): { items: Place[]; nextCursor: string | null } {
+    const rows = this.sql
+      .exec<Row>(
+        "SELECT * FROM instances WHERE state = 'active' AND name > ? ORDER BY name LIMIT ?",
+        after ?? "",
+        limit + 1,
+      )
+      .toArray();
+    const shown = rows.slice(0, limit);
+    return {
+      items: shown.map((row) => this.place(row)),
+      nextCursor: rows.length > limit ? shown.at(-1)!.name : null,
+    };
+  }
+
+  /** The environment's instance gets its row here; the credential is never written. */
+  async ensureEnvironment(): Promise<Place> {
+    let row = this.row(ENVIRONMENT_NAME);
+    if (!row) {
+      row = { name: ENVIRONMENT_NAME, id: randomBase62(secureRandom, 8), state: "active", since: systemClock() };
+      this.write(row);
+    }
+    const place = this.place(row);
+    if (!this.adopted) {
+      await instanceOf(this.env, row.id).adopt(place);
+      this.adopted = true;
+      await this.watch();
+    }
+    return place;
+  }
+
+  /** Removal: marks the row, has the object wipe itself, then forgets the name. The watchdog resumes it if it is cut. */
+  async remove(name: string): Promise<Result<null, Problem>> {
+    const row = this.row(name);
+    if (row?.state !== "active") return fail(problem("instance_not_found"));
+    const leaving: Row = { ...row, state: "deleting", since: systemClock() };
+    this.write(leaving);
+    await this.watch();
+    await this.finishRemoval(leaving);
+    return ok(null);
+  }
+
+  /**
+   * Finishes what was interrupted and wakes the instances whose turn it is, spread by id; the first round after this
+   * object woke wakes them all. Called by the cron trigger and by the object's own alarm, whichever a home has.
+   */
+  async patrol(): Promise<void> {
+    const settings = readSettings(this.env);
+    if (settings.ok && settings.value.environmentInstance) await this.ensureEnvironment();
+    await this.watch();
+    const at = systemClock();
+    const wakes = turnOf(at, this.lastRound);
+    if (wakes.length > 0) this.lastRound = at;
+    for (const row of this.sql.exec<Row>("SELECT * FROM instances").toArray()) {
+      if (row.state === "active" && !wakes.includes(slotOf(row.id))) continue;
+      try {
+        await this.tend(row);
+      } catch {
+        // One that fails must not keep the others waiting.
+        console.error(`the watchdog could not reach the instance ${row.name}; it tries again within five minutes`);
+      }
+    }
+  }
+
+  private async tend(row: Row): Promise<void> {
+    const object = instanceOf(this.env, row.id);
+    if (row.state === "active") return object.poke();
+    if (row.since >= systemClock() - STALLED_MS) return;
+    if (row.state === "deleting") return this.finishRemoval(row);
+    if (await object.registered()) return this.activate(row.name);
+    await object.wipe();
+    this.abandon(row.name);
+  }
+
+  private async finishRemoval({ id, name }: Row): Promise<void> {
+    await instanceOf(this.env, id).wipe();
+    // By id too: the name may have been given away again while this took long.
+    this.sql.exec("DELETE FROM instances WHERE name = ? AND id = ?", name, id);
+  }
+
+  override async alarm(): Promise<void> {
+    await this.ctx.storage.setAlarm(systemClock() + ROUND_MS);
+    try {
+      await this.patrol();
+    } catch {
+      console.error("the watchdog could not finish its round; it starts again in a minute");
+    }
+  }
+
+  private async watch(): Promise<void> {
+    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(systemClock() + ROUND_MS);
+  }
+
+  private row(name: string): Row | undefined {
+    return this.sql.exec<Row>("SELECT * FROM instances WHERE name = ?", name).toArray()[0];
+  }
+
+  private write(row: Row): void {
+    this.sql.exec(
+      "INSERT OR REPLACE INTO instances (name, id, state, since) VALUES (?, ?, ?, ?)",
+      row.name,
+      row.id,
+      row.state,
+      row.since,
+    );
+  }
+
+  private place(row: { name: string; id: string }): Place {
+    return { id: row.id, name: row.name, tag: instanceTag(fromHex(this.tagKey())!, row.id) };
+  }
+}

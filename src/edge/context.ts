@@ -1,0 +1,21 @@
+import type { Context } from "hono";
+import type { Problem } from "../base/problem.ts";
+import type { Bindings } from "../bindings.ts";
+import type { LimitState } from "../instances/caller.ts";
+import type { Settings } from "../settings.ts";
+import { problemResponse } from "./problem.ts";
+
+/** What every handler finds in its context. */
+export type AppEnv = {
+  Bindings: Bindings;
+  Variables: {
+    settings: Settings;
+    requestId: string;
+    /** Set by the door: what is left of the key's limits, for the RateLimit headers. */
+    limits: LimitState[] | undefined;
+  };
+};
+
+export type AppContext = Context<AppEnv>;
+
+export const refuse = (c: AppContext, problem: Problem): Response => problemResponse(problem, c.get("requestId"));

@@ -1,0 +1,130 @@
+import { backupKeyIn } from "../access/backup-name.ts";
+import { parseTicketParameter } from "../access/credential.ts";
+import { systemClock } from "../base/clock.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { type ProblemCode, problems } from "../base/problems.ts";
+import { secureRandom } from "../base/random.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { systemSleep } from "../base/sleep.ts";
+import { onPlainWorkerd } from "../bindings.ts";
+import { instanceOf } from "../instances/stub.ts";
+import { download } from "../transfers/download.ts";
+import type { UpstreamAccess } from "../upstream/backups-api.ts";
+import { type AppContext, refuse } from "./context.ts";
+import { perform, type Visitor, visit } from "./door.ts";
+
+/** `GET|HEAD /api/backups/{key}`: with a ticket in `?token=` as SDKs do, or with a key or session in the header. */
+export async function downloadBackup(c: AppContext): Promise<Response> {
+  const visitor = await visitorOf(c);
+  if (!visitor.ok) return refuse(c, visitor.error);
+  const key = backupKeyIn(c.req.url);
+  return key.ok ? new Transfer(c, visitor.value, key.value).answer() : refuse(c, key.error);
+}
+
+/** The same for a key the relay itself found, as for `/v1/backups/latest/content`. */
+export async function downloadKey(c: AppContext, key: string): Promise<Response> {
+  const visitor = await visit(c);
+  return visitor.ok ? new Transfer(c, visitor.value, key).answer() : refuse(c, visitor.error);
+}
+
+/** As in PocketBase a `?token=` alone decides; the header opens what came without one. Else PocketBase's one 403. */
+async function visitorOf(c: AppContext): Promise<Result<Visitor, Problem>> {
+  const asTicket = (visitor: Result<Visitor, Problem>) =>
+    visitor.ok || visitor.error.code !== "unauthenticated" ? visitor : fail(problem("ticket_refused"));
+  const offered = c.req.query("token");
+  if (!offered) return c.req.header("authorization") ? asTicket(await visit(c)) : fail(problem("ticket_refused"));
+  const ticket = parseTicketParameter(offered);
+  // Anything else typed there is a failed try like any other, and counts as one.
+  return asTicket(await visit(c, { offered: ticket.ok ? ticket.value : null }));
+}
+
+/** PocketBase has one message for everybody who may not download; code and hint say which it was. */
+const inDownloadWords = (refused: Problem): Problem =>
+  refused.code === "scope_missing" || refused.code === "network_refused"
+    ? { ...refused, message: problems.ticket_refused.message }
+    : refused;
+
+/** What the server says of a file that went after it was listed; on S3 a store that is down sounds the same. */
+const outdated: readonly ProblemCode[] = ["backup_changed", "backup_not_found", "upstream_storage_failed"];
+
+/** One download as the Worker runs it: it passes the door for the first byte and again for every heal and every piece. */
+class Transfer {
+  private readonly c: AppContext;
+  private readonly visitor: Visitor;
+  private readonly key: string;
+  private readonly head: boolean;
+  /** Names it at the instance once bytes were opened; null for HEAD. */
+  private running: string | null = null;
+  private token: string | null = null;
+
+  constructor(c: AppContext, visitor: Visitor, key: string) {
+    this.c = c;
+    this.visitor = visitor;
+    this.key = key;
+    this.head = c.req.method === "HEAD";
+  }
+
+  /** A file that is not, or no more, the one last listed is looked up once more before it is refused. */
+  async answer(): Promise<Response> {
+    let answered = await this.attempt(false);
+    if (!answered.ok && this.token !== null && outdated.includes(answered.error.code))
+      answered = await this.attempt(true);
+    return answered.ok ? answered.value : refuse(this.c, inDownloadWords(answered.error));
+  }
+
+  private async attempt(anew: boolean): Promise<Result<Response, Problem>> {
+    const { c } = this;
+    const first = await this.open(false, anew);
+    if (!first.ok) return first;
+    let unused: UpstreamAccess | null = first.value.access;
+    const answered = await download({
+      request: { method: this.head ? "HEAD" : "GET", headers: c.req.raw.headers, signal: c.req.raw.signal },
+      backup: first.value.backup,
+      door: {
+        open: async (refused) => {
+          const given = refused ? null : unused;
+          unused = null;
+          if (given) return ok(given);
+          const again = await this.open(refused, false);
+          return again.ok ? ok(again.value.access) : again;
+        },
+      },
+      healing: c.get("settings").healing,
+      metered: !onPlainWorkerd(c.env),
+      fetch: (input, init) => fetch(input, init),
+      clock: systemClock,
+      sleep: systemSleep,
+      random: secureRandom,
+      onEnd: (end) => this.end(end.bytes, end.reason ?? end.outcome),
+      background: (work) => c.executionCtx.waitUntil(work),
+    });
+    if (!answered.ok) this.end(0, answered.error.code);
+    return answered;
+  }
+
+  private async open(refused: boolean, anew: boolean) {
+    const opened = await perform(this.c, this.visitor, {
+      do: "download.open",
+      key: this.key,
+      head: this.head,
+      range: this.c.req.header("range") ?? null,
+      transfer: this.running,
+      refusedToken: refused ? this.token : null,
+      anew,
+    });
+    if (opened.ok) {
+      this.running = opened.value.transfer;
+      this.token = opened.value.access.token;
+    }
+    return opened;
+  }
+
+  private end(bytes: number, outcome: string): void {
+    const { running } = this;
+    this.running = null;
+    if (running === null) return;
+    const instance = instanceOf(this.c.env, this.visitor.instanceId);
+    // A lost message costs the audit row its outcome, nothing else.
+    this.c.executionCtx.waitUntil(instance.endDownload(running, bytes, outcome).catch(() => undefined));
+  }
+}

@@ -1,0 +1,61 @@
+import { createMiddleware } from "hono/factory";
+import { systemClock } from "../base/clock.ts";
+import type { Problem } from "../base/problem.ts";
+import { randomBase62, secureRandom } from "../base/random.ts";
+import type { Result } from "../base/result.ts";
+import { systemSleep } from "../base/sleep.ts";
+import type { Bindings } from "../bindings.ts";
+import { drain, UNWANTED_BYTES } from "../http/drain.ts";
+import type { LimitState } from "../instances/caller.ts";
+import { readSettings, type Settings } from "../settings.ts";
+import { type AppEnv, refuse } from "./context.ts";
+import { refusalOf } from "./refusal-of.ts";
+
+const read = new WeakMap<object, Result<Settings, Problem>>();
+
+function settingsOf(env: Bindings): Result<Settings, Problem> {
+  let settings = read.get(env);
+  if (!settings) {
+    settings = readSettings(env);
+    read.set(env, settings);
+  }
+  return settings;
+}
+
+/** A body that no handler read would reset the connection under its sender, who then never sees the answer. */
+async function dropBody(request: Request): Promise<void> {
+  if (!request.bodyUsed) await drain(request.body, systemClock, systemSleep, UNWANTED_BYTES);
+}
+
+/**
+ * Gives every request its id and the settings, and every answer its common headers. They are set after the handler ran:
+ * headers set before would be lost on answers that are passed on as they came.
+ */
+export const requestContext = createMiddleware<AppEnv>(async (c, next) => {
+  c.set("requestId", randomBase62(secureRandom, 16));
+  const settings = settingsOf(c.env);
+  if (!settings.ok) {
+    c.res = refuse(c, settings.error);
+  } else {
+    c.set("settings", settings.value);
+    await next();
+    const refusal = c.error ? refusalOf(c.error) : null;
+    if (refusal) c.res = refuse(c, refusal);
+    await dropBody(c.req.raw);
+  }
+  const headers = c.res.headers;
+  headers.set("x-request-id", c.get("requestId"));
+  headers.set("x-content-type-options", "nosniff");
+  if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+  const limits = c.get("limits") ?? [];
+  if (limits.length === 0) return;
+  const list = (item: (limit: LimitState) => string) => limits.map((each) => `"${each.name}";${item(each)}`).join(", ");
+  headers.set(
+    "ratelimit-policy",
+    list(({ limit, windowSeconds }) => `q=${limit};w=${windowSeconds}`),
+  );
+  headers.set(
+    "ratelimit",
+    list(({ remaining, resetSeconds }) => `r=${remaining};t=${resetSeconds}`),
+  );
+});

@@ -1,0 +1,99 @@
+import { checkBackupKey, isCreatableName } from "../access/backup-name.ts";
+import { systemClock } from "../base/clock.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { secureRandom } from "../base/random.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { systemSleep } from "../base/sleep.ts";
+import { onPlainWorkerd } from "../bindings.ts";
+import { drain } from "../http/drain.ts";
+import { backupView } from "../instances/backups/view.ts";
+import { instanceOf } from "../instances/stub.ts";
+import { upload } from "../transfers/upload.ts";
+import type { ListedBackup } from "../upstream/backups-api.ts";
+import { type AppContext, refuse } from "./context.ts";
+import { perform, type Visitor, visit } from "./door.ts";
+
+/** Whoever may not upload is told so before anything is said about the body. */
+async function uploader(c: AppContext): Promise<Result<Visitor, Problem>> {
+  const visitor = await visit(c);
+  if (!visitor.ok) return visitor;
+  const asked = await perform(c, visitor.value, { do: "upload.ask" });
+  return asked.ok ? visitor : asked;
+}
+
+/** `POST /api/backups/upload`: the form as PocketBase takes it. */
+export async function uploadBackup(c: AppContext): Promise<Response> {
+  const visitor = await uploader(c);
+  if (!visitor.ok) return refuseUnread(c, visitor.error);
+  const stored = await new Reception(c, visitor.value, false).take({ form: "multipart" });
+  return stored.ok ? c.body(null, 204) : refuse(c, stored.error);
+}
+
+/** `PUT /v1/backups/{key}`: the bare file, as `curl -T` sends it. */
+export async function uploadRaw(c: AppContext, key: Result<string, Problem>): Promise<Response> {
+  const visitor = await uploader(c);
+  if (!visitor.ok) return refuseUnread(c, visitor.error);
+  if (!key.ok) return refuseUnread(c, key.error);
+  const stored = await new Reception(c, visitor.value, true).take({ form: "raw", name: key.value });
+  if (!stored.ok) return refuse(c, inOwnWords(stored.error));
+  const unseen = { firstSeen: null, actor: null, operation: null, verified: "pending" as const, reason: null };
+  return c.json(backupView(stored.value, unseen), 201);
+}
+
+/** A client that is still sending would see a broken pipe instead of the answer, so a body is read off first. */
+async function refuseUnread(c: AppContext, problem: Problem): Promise<Response> {
+  await drain(c.req.raw.body, systemClock, systemSleep);
+  return refuse(c, problem);
+}
+
+/** A name that was taken while the upload was under way is told as one that was taken before. */
+const inOwnWords = (refused: Problem): Problem =>
+  refused.code === "backup_name_exists" ? { ...refused, code: "backup_conflict" } : refused;
+
+/** One upload as the Worker runs it: it passes the door before the first byte and once more before the last. */
+class Reception {
+  private readonly c: AppContext;
+  private readonly visitor: Visitor;
+  /** Names by create's rules and 409 for a taken one; else PocketBase's own. */
+  private readonly strict: boolean;
+  private held: { reservation: string; name: string } | null = null;
+
+  constructor(c: AppContext, visitor: Visitor, strict: boolean) {
+    this.c = c;
+    this.visitor = visitor;
+    this.strict = strict;
+  }
+
+  take(form: { form: "multipart" } | { form: "raw"; name: string }): Promise<Result<ListedBackup, Problem>> {
+    const { c, visitor } = this;
+    const { headers, body, signal } = c.req.raw;
+    const taken = upload<ListedBackup>({
+      ...form,
+      request: { headers, body, signal },
+      check: (name) => (this.strict ? isCreatableName(name) : checkBackupKey(name)),
+      reserve: async (name, size) => {
+        const reserved = await perform(c, visitor, { do: "upload.reserve", name, size, strict: this.strict });
+        if (!reserved.ok) return reserved;
+        this.held = { reservation: reserved.value.reservation, name };
+        return ok({ access: reserved.value.access });
+      },
+      confirm: async () => {
+        if (this.held === null) return fail(problem("upload_interrupted"));
+        return perform(c, visitor, { do: "upload.confirm", reservation: this.held.reservation });
+      },
+      settle: async (end, last) => {
+        if (this.held === null) return fail(end.problem ?? problem("upload_interrupted"));
+        const instance = instanceOf(c.env, visitor.instanceId);
+        return (await instance.settleUpload({ ...this.held, ...end, last })) as Result<ListedBackup, Problem>;
+      },
+      metered: !onPlainWorkerd(c.env),
+      fetch: (input, init) => fetch(input, init),
+      clock: systemClock,
+      sleep: systemSleep,
+      random: secureRandom,
+    });
+    // What became of it is settled even when the client has left.
+    c.executionCtx.waitUntil(taken.catch(() => undefined));
+    return taken;
+  }
+}

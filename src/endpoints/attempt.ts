@@ -1,0 +1,158 @@
+import type { Clock } from "../base/clock.ts";
+import { type AddressPolicy, decideResolved, isPublicReceiver, type WebhookAddress } from "../webhooks/address.ts";
+import {
+  ATTEMPT_TIMEOUT_MS,
+  type Reason,
+  reasonOfLookup,
+  reasonOfRefusal,
+  reasonOfStatus,
+  reasonOfThrow,
+} from "../webhooks/reason.ts";
+import type { Resolver } from "../webhooks/resolver.ts";
+import { succeeded } from "../webhooks/retry.ts";
+import { readBodyRetryAfter, readRetryAfter } from "../webhooks/retry-after.ts";
+import { responseSnippet, SNIPPET_READ_BYTES } from "../webhooks/snippet.ts";
+import type { WireRequest } from "../webhooks/wire.ts";
+import type { Deadlines } from "./deadlines.ts";
+
+/** The way out. On plain workerd it is the network service that reaches public addresses only. */
+export type Net = {
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  /** Whether a bare TCP connection comes about; null where there is no way to try. */
+  reach: ((host: string, port: number) => Promise<boolean>) | null;
+  /** Null where no resolver is set: then the network alone decides where names may lead. */
+  resolve: Resolver | null;
+  policy: AddressPolicy;
+  clock: Clock;
+  deadlines: Deadlines;
+};
+
+export type Target = {
+  address: WebhookAddress;
+  /** What answers must not give away, as `endpointSecrets` returns it. */
+  secrets: readonly string[];
+  /** Somebody waits for what the receiver said: the beginning of a success is kept as well. */
+  curious: boolean;
+};
+
+/** One attempt as it ended; `reason` is null when it succeeded. */
+export type Attempted = {
+  status: number | null;
+  ms: number;
+  retryAfterMs: number;
+  control: string | null;
+  reason: Reason | null;
+  snippet: string | null;
+};
+
+/** What a body may still take once the status is known. */
+const BODY_MS = 1_000;
+/** A successful answer up to this length is read to its end, so that the connection can serve the next attempt. */
+const DRAINED_BYTES = 65_536;
+
+/**
+ * Sends one request and says what became of it, within 15 s and a little more for the answer's beginning. Redirects are
+ * not followed. Never throws.
+ */
+export async function attempt(net: Net, request: WireRequest, target: Target): Promise<Attempted> {
+  const since = net.clock();
+  const ended = (part: Partial<Attempted>): Attempted => ({
+    status: null,
+    ms: net.clock() - since,
+    retryAfterMs: 0,
+    control: null,
+    reason: null,
+    snippet: null,
+    ...part,
+  });
+  const looked = await whereTo(net, target.address);
+  if ("refused" in looked) return ended({ reason: looked.refused });
+  const { url, ...init } = request;
+  const deadline = net.deadlines.within(ATTEMPT_TIMEOUT_MS);
+  try {
+    const response = await net.fetch(url, { ...init, redirect: "manual", signal: deadline.signal });
+    const { status, headers } = response;
+    const ms = net.clock() - since;
+    const control = headers.get("webhook-delivery");
+    const success = succeeded(status);
+    if (success && headers.get("content-length") === "0") return ended({ status, ms, control });
+    if (success && !target.curious) {
+      await drain(net.deadlines, response);
+      return ended({ status, ms, control });
+    }
+    const body = await beginning(net.deadlines, response, SNIPPET_READ_BYTES);
+    const shown = isPublicReceiver(target.address, net.policy, looked.addresses);
+    const snippet = shown && body.length > 0 ? responseSnippet(body, target.secrets) : null;
+    if (success) return ended({ status, ms, control, snippet });
+    const asked = readRetryAfter(headers.get("retry-after"), net.clock(), headers.get("date"));
+    const inBody = status === 429 ? readBodyRetryAfter(new TextDecoder().decode(body), net.clock()) : 0;
+    return ended({
+      status,
+      ms,
+      control,
+      retryAfterMs: Math.max(asked, inBody),
+      reason: reasonOfStatus(status),
+      snippet,
+    });
+  } catch (thrown) {
+    return ended({ reason: await reasonOf(net, target.address, thrown, looked.addresses !== null) });
+  } finally {
+    net.deadlines.lift(deadline);
+  }
+}
+
+/** The name's addresses where somebody looks them up; refused when one of them must not be reached. */
+export async function whereTo(
+  net: Net,
+  address: WebhookAddress,
+): Promise<{ addresses: string[] | null } | { refused: Reason }> {
+  if (net.resolve === null || address.name === null) return { addresses: null };
+  const resolved = await net.resolve(address.name);
+  if (!resolved.ok) return { refused: reasonOfLookup(resolved.error) };
+  const decided = decideResolved(resolved.value.addresses, net.policy);
+  return decided.ok ? { addresses: resolved.value.addresses } : { refused: reasonOfRefusal(decided.error) };
+}
+
+async function reasonOf(net: Net, address: WebhookAddress, thrown: unknown, resolved: boolean): Promise<Reason> {
+  const error = thrown instanceof Error ? thrown : { name: "", message: "" };
+  const url = new URL(address.url);
+  const https = url.protocol === "https:";
+  const late = error.name === "TimeoutError" || error.name === "AbortError";
+  const port = Number(url.port) || (https ? 443 : 80);
+  const reached = late || net.reach === null ? null : await net.reach(url.hostname, port);
+  return reasonOfThrow(error, { https, resolved, reached });
+}
+
+/** Reads a success to its end where that is near, so that the connection can serve the next attempt. */
+async function drain(deadlines: Deadlines, response: Response): Promise<void> {
+  const length = Number(response.headers.get("content-length") ?? Number.NaN);
+  // One byte more than there is: then the end is seen as well.
+  await beginning(deadlines, response, length <= DRAINED_BYTES ? length + 1 : SNIPPET_READ_BYTES);
+}
+
+/** The first bytes of a body, or what of them came in time: the status is known, the rest must not keep a place taken. */
+async function beginning(deadlines: Deadlines, { body }: Response, most: number): Promise<Uint8Array> {
+  const whole = new Uint8Array(most);
+  let size = 0;
+  const reader = body?.getReader();
+  if (!reader) return whole.subarray(0, 0);
+  const deadline = deadlines.within(BODY_MS);
+  const late = () => void reader.cancel().catch(() => undefined);
+  deadline.signal.addEventListener("abort", late);
+  try {
+    while (size < whole.length) {
+      const { done, value } = await reader.read();
+      if (done) return whole.subarray(0, size);
+      const piece = value.subarray(0, whole.length - size);
+      whole.set(piece, size);
+      size += piece.length;
+    }
+    await reader.cancel();
+  } catch {
+    // Too slow, or cut: what came counts.
+  } finally {
+    deadline.signal.removeEventListener("abort", late);
+    deadlines.lift(deadline);
+  }
+  return whole.subarray(0, size);
+}

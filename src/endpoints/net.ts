@@ -1,0 +1,68 @@
+import type { Clock } from "../base/clock.ts";
+import { systemSleep } from "../base/sleep.ts";
+import type { Bindings } from "../bindings.ts";
+import type { Settings } from "../settings.ts";
+import type { AddressPolicy } from "../webhooks/address.ts";
+import { dnsOverHttps } from "../webhooks/resolver.ts";
+import type { Net } from "./attempt.ts";
+import { Deadlines } from "./deadlines.ts";
+
+const REACH_MS = 3_000;
+
+export const addressPolicy = ({ privateNetwork, publicUrl, webhookPorts }: Settings): AddressPolicy => ({
+  privateNetwork,
+  own: publicUrl ? [new URL(publicUrl).origin] : [],
+  ports: webhookPorts,
+});
+
+/**
+ * For a request that came to `url`: where no PUBLIC_URL says which the relay's own address is, it is that one. TLS may have
+ * ended in front of the relay, so the default port of one scheme is that of the other as well.
+ */
+export function addressPolicyAt(settings: Settings, url: string): AddressPolicy {
+  const policy = addressPolicy(settings);
+  const { host } = new URL(url);
+  return settings.publicUrl ? policy : { ...policy, own: [`https://${host}`, `http://${host}`] };
+}
+
+/**
+ * The way to receivers: on plain workerd the service that judges the address a name resolved to, on Cloudflare the
+ * platform's own `fetch`, which reaches the public internet only.
+ */
+export function netOf(env: Bindings, settings: Settings, clock: Clock): Net {
+  const { PUBLIC } = env;
+  const out = PUBLIC
+    ? (url: string, init: RequestInit) => PUBLIC.fetch(url, init)
+    : (url: string, init: RequestInit) => fetch(url, init);
+  return {
+    fetch: out,
+    reach: PUBLIC ? (host, port) => reach(PUBLIC, host, port) : null,
+    resolve: settings.resolver === null ? null : dnsOverHttps(settings.resolver, out, clock),
+    policy: addressPolicy(settings),
+    clock,
+    deadlines: new Deadlines(clock, systemSleep),
+  };
+}
+
+/** A connection that comes about and is closed again at once. */
+async function reach(network: Fetcher, hostname: string, port: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    const socket = network.connect({ hostname, port });
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), REACH_MS);
+    });
+    const opened = socket.opened.then(
+      () => true,
+      () => false,
+    );
+    socket.closed.catch(() => undefined);
+    const reached = await Promise.race([opened, late]);
+    socket.close().catch(() => undefined);
+    return reached;
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}

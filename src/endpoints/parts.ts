@@ -1,0 +1,89 @@
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { sealer } from "../base/seal.ts";
+import type { Sleep } from "../base/sleep.ts";
+import type { EventType } from "../ledger/event-kinds.ts";
+import { type AddressPolicy, readAddress } from "../webhooks/address.ts";
+import type { Pulled, PullRequest } from "../webhooks/feed.ts";
+import { reasonOfRefusal } from "../webhooks/reason.ts";
+import { endpointSecrets } from "../webhooks/snippet.ts";
+import { testEvent } from "../webhooks/test-event.ts";
+import { type WireEndpoint, wireRequest } from "../webhooks/wire.ts";
+import { type Attempted, attempt, type Net, type Target, whereTo } from "./attempt.ts";
+import { AttemptLog } from "./attempt-log.ts";
+import { Deliveries } from "./deliveries.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { EndpointStore } from "./store.ts";
+
+/** What the platform and the tests give an endpoint: every effect its parts have goes through here. */
+export type EndpointGround = {
+  id: string;
+  sql: SqlStorage;
+  encryptionKeys: readonly Uint8Array<ArrayBuffer>[];
+  net: Net;
+  pull: (request: PullRequest) => Promise<Pulled>;
+  clock: Clock;
+  random: Random;
+  sleep: Sleep;
+  detach: (work: Promise<unknown>) => void;
+  arm: (at: number) => void;
+  forgotten: () => void;
+};
+
+export type EndpointParts = ReturnType<typeof buildEndpoint>;
+
+/** Puts an endpoint together. */
+export function buildEndpoint(ground: EndpointGround) {
+  const { id, sql, encryptionKeys, net, clock, random } = ground;
+  const store = new EndpointStore(id, sql, sealer(encryptionKeys, random), clock, random);
+  const deliveries = new Deliveries(sql);
+  const log = new AttemptLog(sql, deliveries);
+  const post = poster(net);
+  const send = (event: { id: string; text: string }, at: number, curious = false): Promise<Attempted> | null =>
+    store.ready && post(store.ready, event, at, curious);
+  const cost = net.resolve === null ? 1 : 3;
+  const dispatcher = new Dispatcher({ ...ground, deliveries, log, store, send, cost });
+
+  /** Sends an example and says what the receiver said; neither success nor failure counts for the endpoint. */
+  const test = (type: EventType): Promise<Attempted | null> =>
+    dispatcher.beside(async () => {
+      if (!(await store.unlock())) return null;
+      const event = testEvent(type, { instance: store.settings?.instanceName ?? "", at: clock(), random });
+      const attempted = await send(event, clock(), true);
+      if (attempted) log.add({ seq: 0, event: event.id, type, attempts: 1 }, attempted, clock(), true);
+      return attempted;
+    });
+  /** Whether the name of an address that is about to be stored leads where it may; nobody asks without a resolver. */
+  const leads = async (url: string): Promise<Result<null, string>> => {
+    const address = readAddress(url, net.policy);
+    if (!address.ok) return fail(address.error.message);
+    const found = await whereTo(net, address.value);
+    return "refused" in found ? fail(found.refused.message) : ok(null);
+  };
+  return { store, deliveries, log, dispatcher, test, leads };
+}
+
+/** Sends events to an endpoint. What follows from its address is worked out once, and anew when it changes. */
+function poster(net: Net) {
+  let known: { endpoint: WireEndpoint; policy: AddressPolicy; target: Omit<Target, "curious"> } | null = null;
+  return (endpoint: WireEndpoint, event: { id: string; text: string }, at: number, curious: boolean) => {
+    if (known?.endpoint !== endpoint || known.policy !== net.policy) {
+      const address = readAddress(endpoint.url, net.policy);
+      if (!address.ok) {
+        const reason = reasonOfRefusal(address.error);
+        return Promise.resolve<Attempted>({
+          status: null,
+          ms: 0,
+          retryAfterMs: 0,
+          control: null,
+          reason,
+          snippet: null,
+        });
+      }
+      const secrets = endpointSecrets(endpoint.headers, endpoint.url);
+      known = { endpoint, policy: net.policy, target: { address: address.value, secrets } };
+    }
+    return attempt(net, wireRequest(endpoint, event, at), { ...known.target, curious });
+  };
+}

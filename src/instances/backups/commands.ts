@@ -1,0 +1,118 @@
+import { visibility } from "../../access/lineage.ts";
+import { matcher } from "../../access/pattern.ts";
+import type { Clock } from "../../base/clock.ts";
+import { type Problem, problem } from "../../base/problem.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import type { Health, ListedBackup } from "../../upstream/backups-api.ts";
+import type { Admitted, Handlers, Page, PageRequest, Policies } from "../caller.ts";
+import type { Makers } from "../ledger/backup-origins.ts";
+import type { Observer } from "../observing/observer.ts";
+import type { Verdicts } from "../observing/verifications.ts";
+import type { Server } from "../server/server.ts";
+import type { BackupOrder } from "./view.ts";
+import { type BackupView, backupView, modifiedAt, pageOf } from "./view.ts";
+
+type Deps = {
+  server: Server;
+  verdicts: Verdicts;
+  observer: Observer;
+  makers: Makers;
+  clock: Clock;
+};
+
+/** The newest backup of a pattern, not older than so many seconds. */
+export type Newest = { pattern: string | null; maxAgeSeconds: number | null };
+
+export type BackupCommands = {
+  "health.read": { input: object; output: Health };
+  "backups.list": { input: object; output: ListedBackup[] };
+  "backups.page": { input: PageRequest & { sort: BackupOrder }; output: Page<BackupView> };
+  "backups.latest": { input: Newest; output: BackupView };
+  /** The same for whoever is about to download it, and need not list for that. */
+  "download.latest": { input: Newest; output: BackupView };
+};
+
+export const backupPolicies: Policies<BackupCommands> = {
+  "health.read": { scope: null, audit: false },
+  "backups.list": { scope: "backups:list", audit: false },
+  "backups.page": { scope: "backups:list", audit: false },
+  "backups.latest": { scope: "backups:list", audit: false },
+  "download.latest": { scope: "backups:download", audit: false, continuation: true },
+};
+
+/** Which backup keys exist for the caller. */
+export const seenBy = (admitted: Admitted): ((key: string) => boolean) =>
+  admitted.lineage ? visibility(admitted.lineage) : () => true;
+
+/** Looking at the server and at its backups. */
+export function backupHandlers({ server, verdicts, observer, makers, clock }: Deps): Handlers<BackupCommands> {
+  const list = async (admitted: Admitted): Promise<Result<ListedBackup[], Problem>> => {
+    const connected = await server.connect();
+    if (!connected.ok) return connected;
+    const listing = await connected.value.snapshot.look();
+    if (!listing.ok) return fail(listing.error.problem);
+    const visible = seenBy(admitted);
+    return ok(listing.value.items.filter(({ key }) => visible(key)));
+  };
+
+  const shown = (backup: ListedBackup): BackupView => {
+    const verdict = verdicts.read(backup.key);
+    const { verified, reason } = verdict?.size === backup.size ? verdict : { verified: "no" as const, reason: null };
+    const { actor, operation } = makers.of(backup) ?? { actor: null, operation: null };
+    return backupView(backup, { firstSeen: observer.firstSeen(backup.key), actor, operation, verified, reason });
+  };
+
+  const latest = async (
+    { pattern, maxAgeSeconds }: Newest,
+    admitted: Admitted,
+  ): Promise<Result<BackupView, Problem>> => {
+    const listed = await list(admitted);
+    if (!listed.ok) return listed;
+    const wanted = matcher([pattern ?? "*"]);
+    const [newest] = listed.value
+      .filter(({ key }) => wanted(key) && !key.endsWith(".tmp"))
+      .sort((one, other) => modifiedAt(other.modified) - modifiedAt(one.modified));
+    if (!newest) return fail(problem("backup_not_found"));
+    const ageSeconds = (clock() - modifiedAt(newest.modified)) / 1000;
+    if (maxAgeSeconds === null || ageSeconds <= maxAgeSeconds) return ok(shown(newest));
+    return fail(
+      problem("backup_overdue", {
+        message: `The newest backup is ${Math.round(ageSeconds)} s old and may be ${maxAgeSeconds} s old.`,
+      }),
+    );
+  };
+
+  return {
+    "health.read": async () => {
+      const connected = await server.connect();
+      if (!connected.ok) return connected;
+      const health = await connected.value.session.health();
+      return health.ok ? health : fail(health.error.problem);
+    },
+
+    "backups.list": (_input, admitted) => list(admitted),
+
+    "backups.page": async ({ limit, cursor, sort }, admitted) => {
+      const listed = await list(admitted);
+      if (!listed.ok) return listed;
+      const { items, nextCursor } = pageOf(listed.value, { limit, cursor, sort });
+      return ok({ items: items.map(shown), nextCursor });
+    },
+
+    "backups.latest": latest,
+    "download.latest": latest,
+  };
+}
+
+/** The entry, byte for byte in the list, with one fresh look on a miss; else the problem the call answers for a missing one. */
+export async function find(
+  server: Server,
+  key: string,
+  missing: "backup_deleted" | "backup_missing" | "backup_not_found",
+): Promise<Result<ListedBackup, Problem>> {
+  const connected = await server.connect();
+  if (!connected.ok) return connected;
+  const found = await connected.value.snapshot.find(key);
+  if (!found.ok) return fail(found.error.problem);
+  return found.value ? ok(found.value) : fail(problem(missing));
+}

@@ -1,0 +1,97 @@
+import type { Lineage } from "../access/key.ts";
+import type { Scope } from "../access/scope.ts";
+import type { SessionClaims } from "../access/session.ts";
+import type { Problem } from "../base/problem.ts";
+import type { Result } from "../base/result.ts";
+
+/** A credential whose shape and tag the Worker has checked; only digests and signed tokens cross the RPC. */
+export type Credential =
+  | { kind: "admin" }
+  | { kind: "key"; keyId: string; digest: string }
+  | { kind: "session"; jwt: string }
+  | { kind: "ticket"; jwt: string };
+
+export type Caller = {
+  credential: Credential;
+  /** Null when the platform does not tell it. */
+  address: string | null;
+  userAgent: string;
+  requestId: string;
+};
+
+/** One limit of a key as the RateLimit headers tell it (draft-ietf-httpapi-ratelimit-headers): `rate`, or a scope. */
+export type LimitState = {
+  name: string;
+  limit: number;
+  windowSeconds: number;
+  remaining: number;
+  resetSeconds: number;
+};
+
+/** Who was admitted, as handlers see it. */
+export type Admitted = {
+  caller: Caller;
+  /** Null for the administrator, who has every right. */
+  lineage: Lineage | null;
+  actor: Actor;
+  at: number;
+  /** The audit row of this command's intent, null when its policy writes none. */
+  auditRow: number | null;
+  /** Of the session the caller used; null otherwise. */
+  claims: SessionClaims | null;
+  /** Of the secret the caller holds: what is minted for it carries this and ends with it. */
+  generation: number;
+  /** The scope is one that another principal has to agree to. */
+  needsApproval: boolean;
+};
+
+/** Who was admitted: a key, or the administrator. */
+export type Actor = { kind: "key" | "admin"; id?: string; name?: string };
+
+/** One page of a list; `nextCursor` is null on the last. */
+export type Page<T> = { items: T[]; nextCursor: string | null };
+export type PageRequest = { limit: number; cursor: string | null };
+
+/** How a caller asks for an operation. */
+export type RequestOptions = {
+  /** How long to wait for its end; a restore asked for through `/api` only until its preflight is over. */
+  waitSeconds: number;
+  /** `/v1` may wait in line and for an approval; `/api` is refused at once. */
+  surface: "api" | "v1";
+  /** Of the Idempotency-Key header, with a SHA-256 over method, path and body; null without one. */
+  idempotency: { key: string; fingerprint: string } | null;
+};
+
+/** Commands of one domain word: by name, what goes in and what comes out. */
+export type CommandMap = { [name: string]: { input: object; output: unknown } };
+
+/** What runs a command once its caller was admitted. */
+export type Handlers<C extends CommandMap> = {
+  [N in keyof C]: (
+    input: { do: N } & C[N]["input"],
+    admitted: Admitted,
+  ) => Promise<Result<C[N]["output"], Problem>> | Result<C[N]["output"], Problem>;
+};
+
+/**
+ * What a command asks of its caller, in one row: nothing about it is stated anywhere else. `scope: null` admits any living
+ * key; `"admin"` only the administrator. `target` names the input that holds a backup key, or the reservation that holds
+ * one, which the lineage's patterns must admit. `audit` writes a row before the command runs; reads that take nothing out
+ * write none, and `"handler"` leaves it to the command.
+ */
+// biome-ignore lint/suspicious/noExplicitAny: a row of any command is a policy.
+export type Policy<Input = any> = {
+  scope: Scope | "admin" | null;
+  /** Further scopes that this form of the command needs; `target` as the input, or the reservation, names it. */
+  also?: (input: Input, target: string | null) => Scope[];
+  target?: "key" | "name" | "reservation";
+  audit: boolean | "handler";
+  /** Asks for the scope without using its daily quota: nothing is done. */
+  skipQuota?: boolean;
+  /** A further step of something already admitted: everything is checked again, but nothing is counted again. */
+  continuation?: boolean;
+  /** Credentials that may ask; all but tickets when left out. */
+  credentials?: readonly ("admin" | "key" | "session" | "ticket")[];
+};
+
+export type Policies<C extends CommandMap> = { [N in keyof C]: Policy<C[N]["input"]> };

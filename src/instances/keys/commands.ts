@@ -1,0 +1,295 @@
+import type { Counters } from "../../access/admission.ts";
+import { type AskedRights, type Actor as Minter, mayChange, mayManage, mayMint } from "../../access/delegation.ts";
+import type { ApiKey, Lineage } from "../../access/key.ts";
+import { quotasLeft, rateLeft } from "../../access/limits-left.ts";
+import { type EffectiveRights, effective } from "../../access/lineage.ts";
+import { checkNetworks } from "../../access/network.ts";
+import { checkPatterns } from "../../access/pattern.ts";
+import { type PresetName, presets } from "../../access/preset.ts";
+import { DEFAULT_GRACE_SECONDS, rotate } from "../../access/rotation.ts";
+import type { Scope } from "../../access/scope.ts";
+import { digestOf, KEY_ID_LENGTH, mintKeyText } from "../../access/token.ts";
+import { type Clock, isoTime } from "../../base/clock.ts";
+import { type Problem, problem } from "../../base/problem.ts";
+import { type Random, randomBase62 } from "../../base/random.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import { actorText } from "../audit/store.ts";
+import type { Admitted, Handlers, Page, PageRequest, Policies } from "../caller.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import type { KeyStore } from "./store.ts";
+
+/** What a caller asks for; times are ms since the epoch, `null` means no such limit, undefined the preset's or default. */
+export type KeyRequest = {
+  name: string;
+  preset: PresetName | null;
+  scopes: Scope[] | null;
+  patterns?: string[];
+  networks?: string[];
+  notBefore?: number | null;
+  expires?: number | null;
+  ratePerMinute?: number | null;
+  quotas?: ApiKey["quotas"];
+  approval?: Scope[];
+  approvalSeconds?: number | null;
+  principal?: string | null;
+  note?: string;
+};
+
+/** Undefined leaves a field as it is. */
+export type KeyChange = Partial<
+  Pick<
+    ApiKey,
+    | "name"
+    | "scopes"
+    | "patterns"
+    | "networks"
+    | "notBefore"
+    | "expires"
+    | "ratePerMinute"
+    | "quotas"
+    | "approval"
+    | "approvalSeconds"
+    | "disabled"
+    | "note"
+    | "principal"
+  >
+>;
+
+/** API.md "Keys". Never the digest. */
+export type KeyView = Omit<ApiKey, "digest" | "generation" | "previous" | "notBefore" | "expires" | "created"> & {
+  notBefore: string | null;
+  expires: string | null;
+  created: string;
+  /** Until when the secret before the last rotation is still valid; null when there is none. */
+  previousUntil: string | null;
+  lastUsed: { at: string; address: string | null } | null;
+  uses: number;
+};
+
+export type MintedKey = KeyView & { key: string };
+/** What the lineage allows as a whole, and what is left of its limits now. */
+export type Rights = Omit<EffectiveRights, "notBefore" | "expires"> & {
+  notBefore: string | null;
+  expires: string | null;
+  /** Requests of this minute; null without a rate. */
+  rateLeft: number | null;
+  /** Uses of this UTC day, of each scope that has a quota. */
+  quotasLeft: Partial<Record<Scope, number>>;
+};
+export type KeySelf = { kind: "admin" | "key"; key: KeyView | null; rights: Rights | null };
+
+const MAX_KEYS = 5_000;
+
+type Deps = {
+  store: KeyStore;
+  counters: Counters;
+  ledger: Ledger;
+  clock: Clock;
+  random: Random;
+  /** Instance id and tag, which every key text carries. */
+  place: () => { id: string; tag: string };
+};
+
+export type KeyCommands = {
+  "keys.create": { input: KeyRequest; output: MintedKey };
+  "keys.list": { input: PageRequest; output: Page<KeyView> };
+  "keys.read": { input: { id: string }; output: KeyView };
+  "keys.change": { input: { id: string; change: KeyChange }; output: KeyView };
+  "keys.rotate": { input: { id: string; graceSeconds: number | null }; output: MintedKey };
+  "keys.delete": { input: { id: string }; output: null };
+  "keys.self": { input: object; output: KeySelf };
+};
+
+export const keyPolicies: Policies<KeyCommands> = {
+  "keys.create": { scope: "keys:write", audit: true },
+  "keys.list": { scope: "keys:read", audit: false },
+  "keys.read": { scope: "keys:read", audit: false },
+  "keys.change": { scope: "keys:write", audit: true },
+  "keys.rotate": { scope: "keys:write", audit: true },
+  "keys.delete": { scope: "keys:write", audit: true },
+  "keys.self": { scope: null, audit: false },
+};
+
+const minter = (admitted: Admitted): Minter => admitted.lineage ?? "administrator";
+
+/** Minting, changing, rotating and ending keys, as far as the caller's own rights reach. */
+export function keyHandlers({ store, counters, ledger, clock, random, place }: Deps): Handlers<KeyCommands> {
+  const view = (key: ApiKey): KeyView => {
+    const { digest: _digest, generation: _generation, previous, ...shown } = key;
+    const use = store.use(key.id);
+    const living = previous && previous.until > clock() ? previous : null;
+    return {
+      ...shown,
+      approvalSeconds: key.approvalSeconds ?? null,
+      notBefore: key.notBefore === null ? null : isoTime(key.notBefore),
+      expires: key.expires === null ? null : isoTime(key.expires),
+      created: isoTime(key.created),
+      previousUntil: living ? isoTime(living.until) : null,
+      lastUsed: use.at === null ? null : { at: isoTime(use.at), address: use.address },
+      uses: use.uses,
+    };
+  };
+  const newText = (keyId: string): string => mintKeyText(random, { instance: place().id, tag: place().tag, keyId });
+  const managed = (id: string, admitted: Admitted): Result<ApiKey, Problem> => {
+    const target = store.lineage(id);
+    if (!target) return fail(problem("key_not_found"));
+    const allowed = mayManage(minter(admitted), target);
+    if (allowed.ok) return ok(target[0]);
+    return fail(allowed.error.code === "not_found" ? problem("key_not_found") : allowed.error);
+  };
+
+  /** Who answers for a key answers for what was minted below it, but where an administrator named somebody else. */
+  const rename = (key: ApiKey, principal: string): void => {
+    for (const child of store.children(key.id)) {
+      if (child.principal !== key.principal) continue;
+      store.update({ ...child, principal });
+      rename(child, principal);
+    }
+  };
+  const revoked = (key: ApiKey, how: "disabled" | "deleted", { actor }: Admitted) =>
+    ledger.append([{ type: "key.revoked", data: { key: named(key), how, actor } }]);
+
+  return {
+    "keys.create": ({ do: _do, ...request }, admitted) => {
+      const preset = request.preset ? presets[request.preset] : null;
+      const scopes = [...new Set(request.scopes ?? preset?.scopes ?? [])];
+      if (scopes.length === 0) return refusedField("scopes", "Name a preset or at least one scope.");
+      if (request.principal && admitted.lineage)
+        return refusedField("principal", "Only an administrator names principals.");
+      const limits = checkedLimits({ patterns: request.patterns ?? ["*"], networks: request.networks ?? [], scopes });
+      if (!limits.ok) return limits;
+      const minted = mayMint(minter(admitted), { scopes, expires: request.expires ?? null }, clock());
+      if (!minted.ok) return minted;
+      if (store.list(MAX_KEYS, null, null).nextCursor !== null) return fail(problem("too_many_keys"));
+      const id = randomBase62(random, KEY_ID_LENGTH);
+      const text = newText(id);
+      const parent = admitted.lineage?.[0] ?? null;
+      const key: ApiKey = {
+        id,
+        parent: parent?.id ?? null,
+        principal: parent?.principal ?? request.principal ?? id,
+        name: request.name,
+        preset: request.preset,
+        scopes,
+        ...limits.value,
+        notBefore: request.notBefore ?? null,
+        expires: minted.value.expires,
+        ratePerMinute: request.ratePerMinute ?? null,
+        quotas: request.quotas ?? preset?.quotas ?? {},
+        approval: request.approval ?? [],
+        approvalSeconds: request.approvalSeconds ?? null,
+        disabled: false,
+        note: request.note ?? "",
+        digest: digestOf(text),
+        generation: 1,
+        previous: null,
+        created: clock(),
+        createdBy: actorText(admitted.actor),
+      };
+      store.insert(key);
+      ledger.append([
+        {
+          type: "key.created",
+          data: {
+            key: named(key),
+            parent: key.parent,
+            preset: key.preset,
+            scopes: key.scopes,
+            expires: textOrNull(key.expires),
+            actor: admitted.actor,
+          },
+        },
+      ]);
+      return ok({ ...view(key), key: text });
+    },
+
+    "keys.list": ({ limit, cursor }, admitted) => {
+      const { items, nextCursor } = store.list(limit, cursor, admitted.lineage?.[0].id ?? null);
+      return ok({ items: items.map(view), nextCursor });
+    },
+
+    "keys.read": ({ id }, admitted) => {
+      const own = admitted.lineage?.[0];
+      if (own?.id === id) return ok(view(own));
+      const key = managed(id, admitted);
+      return key.ok ? ok(view(key.value)) : key;
+    },
+
+    "keys.change": ({ id, change }, admitted) => {
+      const target = store.lineage(id);
+      const manageable = managed(id, admitted);
+      if (!target || !manageable.ok) return manageable.ok ? fail(problem("key_not_found")) : manageable;
+      if (change.principal !== undefined && admitted.lineage)
+        return refusedField("principal", "Only an administrator names principals.");
+      const asked: AskedRights = {};
+      if (change.scopes !== undefined) asked.scopes = change.scopes;
+      if (change.expires !== undefined) asked.expires = change.expires;
+      const allowed = mayChange(minter(admitted), target, asked);
+      if (!allowed.ok) return allowed;
+      if (change.scopes?.length === 0)
+        return refusedField("scopes", "A key needs at least one scope; disable it instead.");
+      const limits = checkedLimits({ ...target[0], ...change });
+      if (!limits.ok) return limits;
+      const changed: ApiKey = { ...target[0], ...change, ...limits.value };
+      store.update(changed);
+      if (changed.principal !== target[0].principal) rename(target[0], changed.principal);
+      if (changed.disabled && !target[0].disabled) revoked(changed, "disabled", admitted);
+      return ok(view(changed));
+    },
+
+    "keys.rotate": ({ id, graceSeconds }, admitted) => {
+      const key = managed(id, admitted);
+      if (!key.ok) return key;
+      const text = newText(id);
+      const rotated = rotate(key.value, digestOf(text), graceSeconds ?? DEFAULT_GRACE_SECONDS, clock());
+      if (!rotated.ok) return rotated;
+      store.update(rotated.value);
+      const { previous } = rotated.value;
+      const graceUntil = previous ? isoTime(previous.until) : null;
+      ledger.append([{ type: "key.rotated", data: { key: named(rotated.value), graceUntil, actor: admitted.actor } }]);
+      return ok({ ...view(rotated.value), key: text });
+    },
+
+    "keys.delete": ({ id }, admitted) => {
+      const key = managed(id, admitted);
+      if (!key.ok) return key;
+      store.remove(id);
+      revoked(key.value, "deleted", admitted);
+      return ok(null);
+    },
+
+    "keys.self": (_input, { lineage, at }) =>
+      ok(
+        lineage
+          ? { kind: "key", key: view(lineage[0]), rights: rightsOf(lineage, counters, at) }
+          : { kind: "admin", key: null, rights: null },
+      ),
+  };
+}
+
+const textOrNull = (at: number | null): string | null => (at === null ? null : isoTime(at));
+
+function rightsOf(lineage: Lineage, { rates, quotas }: Counters, at: number): Rights {
+  const { notBefore, expires, ...rights } = effective(lineage);
+  const rate = rateLeft(lineage, { rate: (id, limit) => rates.peek(id, limit, at) }, at);
+  const left = quotasLeft(lineage, { quota: (id, scope, day) => quotas.used(id, scope, day) }, at);
+  return {
+    ...rights,
+    notBefore: textOrNull(notBefore),
+    expires: textOrNull(expires),
+    rateLeft: rate?.remaining ?? null,
+    quotasLeft: Object.fromEntries(left.map(({ scope, remaining }) => [scope, remaining])),
+  };
+}
+
+const named = ({ id, name }: ApiKey) => ({ id, name });
+
+function checkedLimits(limits: Pick<ApiKey, "patterns" | "networks" | "scopes">) {
+  const patterns = checkPatterns(limits.patterns);
+  if (!patterns.ok) return patterns;
+  const networks = checkNetworks(limits.networks);
+  return networks.ok ? ok({ patterns: patterns.value, networks: networks.value }) : networks;
+}
+
+const refusedField = (field: string, message: string) =>
+  fail(problem("invalid_request", { data: { [field]: { code: "validation_invalid_value", message } } }));

@@ -1,0 +1,52 @@
+import type { MadeBy } from "../../archive/preflight.ts";
+import { isoTime } from "../../base/clock.ts";
+import { readServerTime } from "../../base/server-time.ts";
+import type { Actor } from "../../ledger/catalogue/shapes.ts";
+import type { EventOf } from "../../ledger/event.ts";
+import type { ListedBackup } from "../../upstream/backups-api.ts";
+
+/** Whose doing a backup was. */
+export type Maker = { actor: Actor; operation: string | null };
+
+type Known = Maker & { size: number; modified: string | null };
+
+/** Who made the backups that are there, as the ledger told it. Reads each event once. */
+export class Makers {
+  private readonly sql: SqlStorage;
+  private readonly known = new Map<string, Known>();
+  private through = 0;
+
+  constructor(sql: SqlStorage) {
+    this.sql = sql;
+  }
+
+  /** Null when the ledger does not speak of this very file: not announced yet, older than the ledger, or replaced. */
+  of({ key, size, modified }: ListedBackup): Maker | null {
+    this.catchUp();
+    const known = this.known.get(key);
+    const at = readServerTime(modified);
+    const same = known?.size === size && known.modified === (at === null ? null : isoTime(at));
+    return known && same ? { actor: known.actor, operation: known.operation } : null;
+  }
+
+  /** For the preflight: the server when the relay asked it to, a key that uploaded it, else unknown. */
+  madeBy(backup: ListedBackup): MadeBy {
+    const maker = this.of(backup);
+    if (maker?.operation) return { kind: "server" };
+    const { kind, id, name } = maker?.actor ?? { kind: "upstream" };
+    return kind === "key" && id ? { kind: "key", id, name: name ?? "" } : { kind: "unknown" };
+  }
+
+  private catchUp(): void {
+    const rows = this.sql.exec<{ seq: number; text: string }>(
+      "SELECT seq, text FROM events WHERE seq > ? AND type IN ('backup.created', 'backup.changed') ORDER BY seq",
+      this.through,
+    );
+    for (const { seq, text } of rows) {
+      const { data } = JSON.parse(text) as EventOf<"backup.created">;
+      const { key, size, modified } = data.backup;
+      this.known.set(key, { actor: data.actor, operation: data.operation ?? null, size, modified });
+      this.through = seq;
+    }
+  }
+}

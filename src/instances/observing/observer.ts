@@ -1,0 +1,269 @@
+import type { Clock } from "../../base/clock.ts";
+import { isoTime } from "../../base/clock.ts";
+import type { Problem } from "../../base/problem.ts";
+import type { Actor, BackupFact } from "../../ledger/catalogue/shapes.ts";
+import type { EventDraft } from "../../ledger/event.ts";
+import { diff } from "../../observing/diff.ts";
+import { dueAt, type Expectation, type Overdue, overdue, recovered } from "../../observing/overdue.ts";
+import { lookFailed, lookSucceeded, REACHABLE, type Reachability } from "../../observing/reachability.ts";
+import { statsOf } from "../../observing/stats.ts";
+import type { Fact, Generation, Sighting } from "../../observing/tracked-backup.ts";
+import type { Listing } from "../../upstream/backups-api.ts";
+import type { Attributions } from "../ledger/expected-changes.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import type { Verdicts } from "./verifications.ts";
+
+/** A look that left something open is repeated after this. */
+const AGAIN_MS = 5_000;
+
+/** A look that found nothing new is written down at most this often. */
+const IDLE_WRITE_MS = 15 * 60_000;
+
+/** One row: what the observer remembers besides the sightings. */
+type Watch = {
+  lookedAt: number | null;
+  reach: Reachability;
+  overdue: Overdue;
+  /** When the expectation was stated: until the first backup it is counted from there. */
+  expectedSince: number | null;
+  /** How far the server's clock was ahead of ours at the last list. */
+  skewMs?: number;
+  /** The last row of the server's log that was told, ms by the server's clock; null before the first list. */
+  cronFailuresUntil: number | null;
+};
+
+type Deps = {
+  storage: DurableObjectStorage;
+  clock: Clock;
+  ledger: Ledger;
+  attributions: Attributions;
+  verdicts: Verdicts;
+  expectation: () => Expectation | null;
+  verifies: () => boolean;
+};
+
+/**
+ * Turns lists into facts. Every list that passes is taken, whoever asked for it; the difference to what is remembered and
+ * the events it makes are stored in one transaction, so that each fact is told exactly once.
+ */
+export class Observer {
+  private readonly deps: Deps;
+  private readonly sightings = new Map<string, Sighting>();
+  private watch: Watch;
+  private again = false;
+  /** When a look failed last. */
+  private failedAt = 0;
+  /** When the watch row was last written: a look that changed nothing waits with it. */
+  private writtenAt = 0;
+
+  constructor(deps: Deps) {
+    this.deps = deps;
+    this.watch = this.load();
+  }
+
+  get lookedAt(): number | null {
+    return this.watch.lookedAt;
+  }
+
+  /** When the next look is due, `pollMs` being the usual distance. */
+  nextLook(pollMs: number): number {
+    const last = Math.max(this.watch.lookedAt ?? 0, this.failedAt);
+    const usual = last + (this.again ? Math.min(AGAIN_MS, pollMs) : pollMs);
+    const expect = this.deps.expectation();
+    if (!expect || this.watch.overdue) return usual;
+    // A backup that does not come is missed when it is due, not a long poll later.
+    const due = dueAt(expect, this.newestAt() ?? this.watch.expectedSince ?? last);
+    return due > last ? Math.min(usual, due) : usual;
+  }
+
+  firstSeen(key: string): number | null {
+    return this.sightings.get(key)?.firstSeen ?? null;
+  }
+
+  /** Null: not known from when on the server's log is news. */
+  get cronFailuresUntil(): number | null {
+    return this.watch.cronFailuresUntil;
+  }
+
+  /** A list that began at `began`. One that began before the last one taken is older news and is left out. */
+  take(listing: Listing, began: number): void {
+    if (began < (this.watch.lookedAt ?? 0)) return;
+    const { clock, ledger } = this.deps;
+    const found = diff({ lookedAt: this.watch.lookedAt, sightings: this.sightings }, listing, began);
+    const { reach, lookedAt } = this.watch;
+    this.watch = { ...this.watch, skewMs: listing.serverTime === null ? 0 : listing.serverTime - began };
+    const idle = found.upserts.length === 0 && found.removed.length === 0;
+    const news = lookedAt === null || reach.failingSince !== null || reach.said !== "reachable";
+    this.again = found.lookAgain;
+    if (idle && !news && clock() - this.writtenAt < IDLE_WRITE_MS && this.judgeOverdue().drafts.length === 0) {
+      this.watch = { ...this.watch, lookedAt: began };
+      return;
+    }
+    this.commit(() => {
+      for (const sighting of found.upserts) this.remember(sighting);
+      for (const key of found.removed) this.forget(key);
+      const reached = lookSucceeded(this.watch.reach, clock());
+      ledger.append([...reached.drafts, ...this.told(found.facts)]);
+      const due = this.judgeOverdue();
+      ledger.append(due.drafts);
+      return {
+        ...this.watch,
+        lookedAt: Math.max(began, lookedAt ?? 0),
+        reach: reached.after,
+        overdue: due.said,
+        expectedSince: this.expectedSince(),
+        cronFailuresUntil: this.watch.cronFailuresUntil ?? listing.serverTime,
+      };
+    });
+  }
+
+  /** A look that got no list. Not to be told while an operation watches the server anyway. */
+  failed(failure: { problem: Problem; unauthorized: boolean }): void {
+    const { clock, ledger } = this.deps;
+    this.failedAt = clock();
+    this.commit(() => {
+      const { after, drafts } = lookFailed(this.watch.reach, failure, clock());
+      const due = this.judgeOverdue();
+      ledger.append([...drafts, ...due.drafts]);
+      return { ...this.watch, reach: after, overdue: due.said, expectedSince: this.expectedSince() };
+    });
+  }
+
+  /** Failures of the server's own cron, oldest first, as its log tells them. */
+  cronFailed(failures: { name: string; at: number; message: string }[]): void {
+    const news = failures.filter(({ at }) => at > (this.watch.cronFailuresUntil ?? Number.POSITIVE_INFINITY));
+    if (news.length === 0) return;
+    this.commit(() => {
+      this.deps.ledger.append(
+        news.map(({ name, message }) => ({
+          type: "backup.failed",
+          data: { name, cause: "cron", error: { code: "cron_failed", message }, actor: { kind: "upstream" } },
+        })),
+      );
+      return { ...this.watch, cronFailuresUntil: Math.max(...news.map(({ at }) => at)) };
+    });
+  }
+
+  /** The expectation was stated, changed or taken back. */
+  expect(expectation: Expectation | null): void {
+    this.commit(() => ({ ...this.watch, overdue: null, expectedSince: expectation ? this.deps.clock() : null }));
+  }
+
+  private told(facts: Fact[]): EventDraft[] {
+    if (facts.length === 0) return [];
+    const stats = statsOf(this.listed());
+    return facts.map((fact) => this.draft(fact, stats));
+  }
+
+  private draft(fact: Fact, stats: ReturnType<typeof statsOf>): EventDraft {
+    if (fact.kind === "store_changed") {
+      const { kind: _kind, ...counts } = fact;
+      this.deps.verdicts.forgetAllBut((key) => this.sightings.has(key));
+      return { type: "instance.store_changed", data: { ...counts, actor: { kind: "upstream" } } };
+    }
+    const { key, generation } = fact;
+    const deed = this.deps.attributions.claim(key, fact.kind === "deleted" ? "deleted" : "made");
+    const actor: Actor = deed?.actor ?? { kind: "upstream" };
+    const data = {
+      backup: backupFact(key, generation),
+      actor,
+      ...(deed?.operation ? { operation: deed.operation } : {}),
+      stats: stats({ key, ...generation }),
+    };
+    if (fact.kind === "deleted") {
+      this.deps.verdicts.forget(key);
+      const reason = deed ? "request" : fact.pruned ? "pruned_upstream" : "unknown";
+      return { type: "backup.deleted", data: { ...data, reason } };
+    }
+    if (this.deps.verifies()) this.deps.verdicts.await(key, generation, data.stats.medianSize);
+    if (fact.kind === "created") return { type: "backup.created", data };
+    return { type: "backup.changed", data: { ...data, previous: backupFact(key, fact.previous) } };
+  }
+
+  /** An expectation that came with the registration counts from the first look. */
+  private expectedSince(): number | null {
+    return this.deps.expectation() ? (this.watch.expectedSince ?? this.deps.clock()) : null;
+  }
+
+  /** By the relay's clock: a server whose own runs ahead or behind makes its backups no later. */
+  private judgeOverdue(): { said: Overdue; drafts: EventDraft[] } {
+    const expect = this.deps.expectation();
+    if (!expect) return { said: null, drafts: [] };
+    const at = this.deps.clock();
+    const newest = this.newest();
+    const made = newest && { backup: backupFact(newest.key, newest), at: this.newestAt()! };
+    const { overdue: said } = this.watch;
+    // A backup that came after it was said, or one that makes the next due later than now, ends it.
+    if (said && made && (made.at > said.saidAt || dueAt(expect, made.at) > at)) return recovered(said, made.backup, at);
+    return overdue(expect, said, made, this.expectedSince() ?? at, at);
+  }
+
+  /** When the newest backup was made, by the relay's clock. */
+  private newestAt(): number | null {
+    const newest = this.newest();
+    if (!newest) return null;
+    return newest.modified === null ? newest.firstSeen : newest.modified - (this.watch.skewMs ?? 0);
+  }
+
+  private listed(): (Generation & { key: string; firstSeen: number })[] {
+    return [...this.sightings.values()].flatMap(({ key, firstSeen, said }) =>
+      said ? [{ key, firstSeen, ...said }] : [],
+    );
+  }
+
+  private newest() {
+    return this.listed().reduce<ReturnType<Observer["listed"]>[number] | null>(
+      (best, each) => ((each.modified ?? each.firstSeen) > (best?.modified ?? best?.firstSeen ?? 0) ? each : best),
+      null,
+    );
+  }
+
+  /** All or nothing: after a failure memory is read anew from what is stored. */
+  private commit(change: () => Watch): void {
+    const { storage, ledger, clock } = this.deps;
+    try {
+      this.watch = storage.transactionSync(() => {
+        const watch = change();
+        storage.sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('watch', ?)", JSON.stringify(watch));
+        return watch;
+      });
+      this.writtenAt = clock();
+    } catch (error) {
+      ledger.forget();
+      this.watch = this.load();
+      throw error;
+    }
+  }
+
+  private load(): Watch {
+    const { sql } = this.deps.storage;
+    this.sightings.clear();
+    for (const row of sql.exec<{ record: string }>("SELECT record FROM sightings")) {
+      const sighting: Sighting = JSON.parse(row.record);
+      this.sightings.set(sighting.key, sighting);
+    }
+    const [row] = sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'watch'").toArray();
+    if (row) return JSON.parse(row.value);
+    return { lookedAt: null, reach: REACHABLE, overdue: null, expectedSince: null, cronFailuresUntil: null };
+  }
+
+  private remember(sighting: Sighting): void {
+    this.sightings.set(sighting.key, sighting);
+    this.deps.storage.sql.exec(
+      "INSERT OR REPLACE INTO sightings (key, record) VALUES (?, ?)",
+      sighting.key,
+      JSON.stringify(sighting),
+    );
+  }
+
+  private forget(key: string): void {
+    this.sightings.delete(key);
+    this.deps.storage.sql.exec("DELETE FROM sightings WHERE key = ?", key);
+  }
+}
+
+const backupFact = (key: string, { size, modified }: Generation): BackupFact => ({
+  key,
+  size,
+  modified: modified === null ? null : isoTime(modified),
+});

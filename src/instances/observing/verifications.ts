@@ -1,0 +1,100 @@
+import type { Clock } from "../../base/clock.ts";
+import type { Generation } from "../../observing/tracked-backup.ts";
+
+/** What is known of one backup's inside. `pending` waits for its turn; `no` could not be looked into. */
+export type Verdict = {
+  key: string;
+  size: number;
+  modified: number | null;
+  medianSize: number | null;
+  verified: "ok" | "suspect" | "no" | "pending";
+  reason: string | null;
+  tries: number;
+  /** ms since the epoch; the next try when pending. */
+  at: number;
+};
+
+/** A backup whose bytes cannot be had so often is left alone. */
+export const MAX_TRIES = 5;
+
+/**
+ * The backups that were, or are to be, looked into when they appeared. What waits is read from the table once and then
+ * kept in memory: thousands can appear at once, and each is written when its turn is over.
+ */
+export class Verdicts {
+  private readonly sql: SqlStorage;
+  private readonly clock: Clock;
+  private waiting: Map<string, Verdict> | null = null;
+  /** Known until something is written. */
+  private soonest: number | null = null;
+
+  constructor(sql: SqlStorage, clock: Clock) {
+    this.sql = sql;
+    this.clock = clock;
+  }
+
+  await(key: string, { size, modified }: Generation, medianSize: number | null): void {
+    const at = this.clock();
+    this.write({ key, size, modified, medianSize, verified: "pending", reason: null, tries: 0, at });
+  }
+
+  read(key: string): Verdict | null {
+    const [row] = this.sql.exec<{ record: string }>("SELECT record FROM verdicts WHERE key = ?", key).toArray();
+    return row ? JSON.parse(row.record) : null;
+  }
+
+  /** The one that has waited longest; null when none is due. */
+  next(): Verdict | null {
+    const now = this.clock();
+    for (;;) {
+      let longest: Verdict | null = null;
+      for (const one of this.pending().values()) if (one.at <= now && !(longest && longest.at <= one.at)) longest = one;
+      if (!longest) return null;
+      const stored = this.read(longest.key);
+      if (stored?.verified === "pending") return stored;
+      // Written in a transaction that was rolled back.
+      this.waiting?.delete(longest.key);
+      this.soonest = null;
+    }
+  }
+
+  /** When the next one is due, ms since the epoch; null when none waits. */
+  nextAt(): number | null {
+    if (this.soonest === null) {
+      this.soonest = Number.POSITIVE_INFINITY;
+      for (const { at } of this.pending().values()) this.soonest = Math.min(this.soonest, at);
+    }
+    return this.soonest === Number.POSITIVE_INFINITY ? null : this.soonest;
+  }
+
+  private pending(): Map<string, Verdict> {
+    this.waiting ??= new Map(
+      this.sql
+        .exec<{ record: string }>("SELECT record FROM verdicts")
+        .toArray()
+        .map((row): Verdict => JSON.parse(row.record))
+        .filter(({ verified }) => verified === "pending")
+        .map((verdict) => [verdict.key, verdict]),
+    );
+    return this.waiting;
+  }
+
+  write(verdict: Verdict): void {
+    this.soonest = null;
+    if (verdict.verified === "pending") this.pending().set(verdict.key, verdict);
+    else this.waiting?.delete(verdict.key);
+    this.sql.exec("INSERT OR REPLACE INTO verdicts (key, record) VALUES (?, ?)", verdict.key, JSON.stringify(verdict));
+  }
+
+  /** To be called when the store behind the instance is another. */
+  forgetAllBut(stays: (key: string) => boolean): void {
+    for (const { key } of this.sql.exec<{ key: string }>("SELECT key FROM verdicts").toArray())
+      if (!stays(key)) this.forget(key);
+  }
+
+  forget(key: string): void {
+    this.soonest = null;
+    this.waiting?.delete(key);
+    this.sql.exec("DELETE FROM verdicts WHERE key = ?", key);
+  }
+}

@@ -1,0 +1,85 @@
+import { type Arrival, verifyOnArrival } from "../../archive/arrival.ts";
+import type { Clock } from "../../base/clock.ts";
+import { isoTime } from "../../base/clock.ts";
+import type { BackupFact } from "../../ledger/catalogue/shapes.ts";
+import type { EventDraft } from "../../ledger/event.ts";
+import type { Fetch } from "../../upstream/exchange.ts";
+import { rangeReader } from "../../upstream/range-reader.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import type { Server } from "../server/server.ts";
+import { MAX_TRIES, type Verdict, type Verdicts } from "./verifications.ts";
+
+type Deps = {
+  storage: DurableObjectStorage;
+  server: Server;
+  verdicts: Verdicts;
+  ledger: Ledger;
+  fetch: Fetch;
+  clock: Clock;
+};
+
+/** Looks into new backups, one after the other, and says what it found. */
+export class Verifier {
+  private readonly deps: Deps;
+  private running = false;
+
+  constructor(deps: Deps) {
+    this.deps = deps;
+  }
+
+  get busy(): boolean {
+    return this.running;
+  }
+
+  /** Works off what is due; returns at once when it is at it already. */
+  async run(): Promise<void> {
+    if (this.running) return;
+    this.running = true;
+    try {
+      for (let next = this.deps.verdicts.next(); next !== null; next = this.deps.verdicts.next()) await this.look(next);
+    } finally {
+      this.running = false;
+    }
+  }
+
+  private async look(pending: Verdict): Promise<void> {
+    const { server, verdicts, fetch, clock } = this.deps;
+    const connected = await server.connect();
+    const { key, size, medianSize } = pending;
+    const arrival = connected.ok
+      ? await verifyOnArrival(
+          rangeReader(fetch, (refused) => connected.value.session.access("download", refused), { key, size }),
+          size,
+          medianSize,
+        )
+      : connected;
+    // Deleted or replaced meanwhile: the observer knows better.
+    const current = verdicts.read(key);
+    if (current?.size !== size || current.modified !== pending.modified) return;
+    const tries = pending.tries + 1;
+    if (!arrival.ok) {
+      const gaveUp = tries >= MAX_TRIES;
+      verdicts.write({
+        ...pending,
+        tries,
+        verified: gaveUp ? "no" : "pending",
+        reason: gaveUp ? "Its bytes could not be read." : null,
+        at: clock() + 30_000 * 2 ** tries,
+      });
+      return;
+    }
+    const { verified, reasons } = arrival.value;
+    const backup = { key, size, modified: pending.modified === null ? null : isoTime(pending.modified) };
+    const reason = reasons[0]?.message ?? null;
+    this.deps.storage.transactionSync(() => {
+      verdicts.write({ ...pending, tries, verified, reason, at: clock() });
+      this.deps.ledger.append(told(arrival.value, backup));
+    });
+  }
+}
+
+function told({ verified, reasons, archive }: Arrival, backup: BackupFact): EventDraft[] {
+  const actor = { kind: "relay" as const };
+  if (verified === "ok" && archive) return [{ type: "backup.verified", data: { backup, archive, actor } }];
+  return verified === "suspect" ? [{ type: "backup.suspect", data: { backup, archive, reasons, actor } }] : [];
+}

@@ -1,0 +1,263 @@
+import type { Clock } from "../../base/clock.ts";
+import { type Problem, problem } from "../../base/problem.ts";
+import { type Random, randomBase62 } from "../../base/random.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import { hasExpired } from "../../operations/approval.ts";
+import { runCreate } from "../../operations/create.ts";
+import { runDelete } from "../../operations/delete.ts";
+import {
+  type Binding,
+  type Ending,
+  isFinal,
+  type Operation,
+  type OperationActor,
+  type OperationKind,
+  type RestoreData,
+} from "../../operations/operation.ts";
+import type { Preview } from "../../operations/preview.ts";
+import { nextToRun, queueRefusal } from "../../operations/queue.ts";
+import { leftCanary, runRestore } from "../../operations/restore.ts";
+import { applied, firstState, type OperationEvent } from "../../operations/states.ts";
+import type { Restore } from "../../operations/undo.ts";
+import { CANCELED, type Work } from "../../operations/work.ts";
+import type { Attributions, Deed } from "../ledger/expected-changes.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import { factActor, restoreAccepted } from "./events.ts";
+import type { OperationStore } from "./store.ts";
+
+export type { Operation } from "../../operations/operation.ts";
+
+/** What the rest of the instance lends to a run; the operation's own row is added here. */
+export type Lent = Omit<
+  Work,
+  "operation" | "step" | "keep" | "bind" | "intend" | "accepted" | "hush" | "clock" | "sleep"
+>;
+
+const runs: { [K in OperationKind]: (work: Work) => Promise<Ending> } = {
+  create: runCreate,
+  delete: runDelete,
+  restore: runRestore,
+};
+
+/** What the observer will find when an operation did what it was to do. */
+const DEEDS: { [K in OperationKind]?: Deed } = { create: "made", delete: "deleted" };
+
+type Effects = {
+  lent: () => Promise<Result<Lent, Problem>>;
+  attributions: Attributions;
+  ledger: Ledger;
+  clock: Clock;
+  random: Random;
+  sleep: (ms: number) => Promise<void>;
+  /** Keeps the object alive while a run is detached from any request. */
+  detach: (run: Promise<void>) => void;
+  /** Called when a run ended: what the server holds may be another. */
+  changed: (operation: Operation) => void;
+};
+
+export type Request = {
+  kind: OperationKind;
+  target: Operation["target"];
+  actor: OperationActor;
+  /** Null: nobody has to agree. */
+  approval: { expires: number; binding: Binding } | null;
+  restore: Pick<RestoreData, "safetyBackup" | "safetyKey" | "undoes"> | null;
+  preview?: Preview | null;
+};
+
+/**
+ * The rows that own long upstream calls, and the runs that work on them. At most one runs at a time, the others wait in
+ * order; a row is written before anything is sent, so that after a kill `resume` goes on at the step that was not done.
+ */
+export class Operations {
+  /** The operations as they are written. */
+  readonly rows: OperationStore;
+  private readonly effects: Effects;
+  private readonly running = new Map<string, Promise<void>>();
+  private closed = false;
+  /** Runs during which nothing else asks the server. */
+  private readonly hushing = new Set<string>();
+  /** Ended restores whose canary may still be there; null when they are to be looked up. */
+  private untidy: readonly Restore[] | null = null;
+
+  constructor(rows: OperationStore, effects: Effects) {
+    this.rows = rows;
+    this.effects = effects;
+  }
+
+  /** Writes the row; it runs when its turn has come. `queue_full` when too many wait. */
+  request({ kind, target, actor, approval, restore, preview = null }: Request): Result<Operation, Problem> {
+    const full = queueRefusal(this.rows.active());
+    if (full) return fail(full);
+    const { id, at } = this.rows.next();
+    const operation: Operation = {
+      id,
+      kind,
+      state: firstState(approval !== null),
+      target,
+      steps: [],
+      actor,
+      requested: at,
+      started: null,
+      finished: null,
+      error: null,
+      result: null,
+      approval: approval && { expires: approval.expires, decidedBy: null, decidedAt: null },
+      binding: approval?.binding ?? null,
+      preview,
+      restore: restore && {
+        ...restore,
+        safety: null,
+        nonce: randomBase62(this.effects.random, 16),
+        canary: null,
+        sentAt: null,
+        bosbase: false,
+        outcome: null,
+      },
+    };
+    this.rows.write(operation, approval ? "approval.requested" : null);
+    this.resume();
+    return ok(this.rows.read(operation.id) ?? operation);
+  }
+
+  /** A decision or a cancellation. */
+  apply(id: string, event: OperationEvent, decider: OperationActor | null = null): Result<Operation, Problem> {
+    const operation = this.rows.read(id);
+    if (!operation) return fail(problem("operation_not_found"));
+    const next = applied(operation, event);
+    if (!next.ok) return next;
+    const name = event.type === "granted" || event.type === "denied" || event.type === "expired" ? event.type : null;
+    this.rows.write(next.value, name && `approval.${name}`, decider);
+    this.resume();
+    return next;
+  }
+
+  /** Ends what was not approved in time, and starts what is next or was interrupted. */
+  resume(): void {
+    const now = this.effects.clock();
+    for (const operation of this.rows.active()) {
+      if (hasExpired(operation, now)) this.apply(operation.id, { type: "expired", at: now });
+      else if (operation.state === "running" && !this.running.has(operation.id)) this.run(operation);
+    }
+    const active = this.rows.active();
+    const line = active.filter(({ kind }) => kind !== "delete");
+    for (const deletion of active.filter(({ kind, state }) => kind === "delete" && state === "queued"))
+      this.begin(deletion);
+    const next = nextToRun(line);
+    if (next) this.begin(next);
+  }
+
+  private begin(next: Operation): void {
+    const now = this.effects.clock();
+    const started = applied(next, { type: "started", at: now });
+    if (!started.ok) return;
+    const deed = DEEDS[next.kind];
+    if (deed)
+      this.effects.attributions.intend(next.target.key, deed, { actor: factActor(next.actor), operation: next.id });
+    this.rows.write(started.value, null);
+    this.run(started.value);
+  }
+
+  /** True while the server is to be asked for nothing that can wait. */
+  get hushed(): boolean {
+    return this.hushing.size > 0;
+  }
+
+  /** Removes canaries that could not be removed when their operations ended. */
+  async tidy(api: Parameters<typeof leftCanary>[0]): Promise<void> {
+    this.untidy ??= this.rows.restores().filter((each) => isFinal(each) && !each.restore?.tidied);
+    for (const each of this.untidy) {
+      if (!(await leftCanary(api, each))) return;
+      const { safety: _safety, ...operation } = each;
+      this.rows.write({ ...operation, restore: operation.restore && { ...operation.restore, tidied: true } }, null);
+    }
+    this.untidy = [];
+  }
+
+  /** The instance is being removed: no run goes on, and none writes any more. */
+  close(): void {
+    this.closed = true;
+  }
+
+  /** A row that was canceled, or is gone with its instance, is not the run's any more. */
+  private isRunning(id: string): boolean {
+    return !this.closed && this.rows.read(id)?.state === "running";
+  }
+
+  private run(operation: Operation): void {
+    const run = this.drive(structuredClone(operation)).finally(() => {
+      this.running.delete(operation.id);
+      this.hushing.delete(operation.id);
+      if (!this.closed && !this.isRunning(operation.id)) this.resume();
+    });
+    this.running.set(operation.id, run);
+    this.effects.detach(run);
+  }
+
+  private async drive(operation: Operation): Promise<void> {
+    const lent = await this.effects.lent();
+    // Without a usable credential nothing can be sent or looked at; a row that has begun waits until there is one.
+    if (!lent.ok && operation.steps.length > 0) return;
+    const ending = lent.ok ? await this.ending(operation, lent.value) : failed(lent.error);
+    if (ending === null || !this.isRunning(operation.id)) return;
+    const ended = applied(operation, { type: "ended", ending, at: this.effects.clock() });
+    if (!ended.ok) return;
+    const deed = DEEDS[operation.kind];
+    if (deed && ending.state === "failed") this.effects.attributions.withdraw(operation.target.key, deed);
+    this.rows.write(ended.value, "ended");
+    this.untidy = null;
+    this.effects.changed(ended.value);
+    this.rows.prune();
+  }
+
+  /** Null when the operation was canceled in the middle of its run. */
+  private async ending(operation: Operation, lent: Lent): Promise<Ending | null> {
+    try {
+      return await runs[operation.kind](this.work(operation, lent));
+    } catch (error) {
+      if (error === CANCELED) {
+        this.untidy = null;
+        return null;
+      }
+      console.error("an operation's run broke off");
+      return { state: "unknown", error: problem("internal") };
+    }
+  }
+
+  /** `operation` is the run's own copy; whoever else changes the row (a cancellation) ends the run's turn by its state. */
+  private work(operation: Operation, lent: Lent): Work {
+    const write = () => {
+      if (!this.isRunning(operation.id)) throw CANCELED;
+      this.rows.write(operation, null);
+    };
+    return {
+      ...lent,
+      operation,
+      clock: this.effects.clock,
+      sleep: this.effects.sleep,
+      step: (name, state, detail) => {
+        const record = { name, state, at: this.effects.clock(), ...(detail ? { detail } : {}) };
+        operation.steps = [...operation.steps.filter((step) => step.name !== name), record];
+        write();
+      },
+      keep: (data) => {
+        if (operation.restore) Object.assign(operation.restore, data);
+        write();
+      },
+      bind: (binding, preview) => {
+        operation.binding = binding;
+        operation.preview = preview;
+        operation.target = { key: binding.key, size: binding.size, modified: binding.modified };
+        write();
+      },
+      intend: (key) =>
+        this.effects.attributions.intend(key, "made", { actor: factActor(operation.actor), operation: operation.id }),
+      hush: () => {
+        this.hushing.add(operation.id);
+      },
+      accepted: () => this.effects.ledger.append([restoreAccepted(operation)]),
+    };
+  }
+}
+
+const failed = (error: Problem): Ending => ({ state: "failed", error });

@@ -1,0 +1,70 @@
+import type { Clock } from "../../base/clock.ts";
+import { type Problem, problem } from "../../base/problem.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import { idempotency, REMEMBERED_MS, type Remembered } from "../../operations/idempotency.ts";
+import type { Operation } from "../../operations/operation.ts";
+import type { Admitted, RequestOptions } from "../caller.ts";
+import type { Operations } from "./engine.ts";
+
+/**
+ * Requests that were answered with an operation, by API key and `Idempotency-Key`. The verdict has been passed before
+ * anything is looked up here (SECURITY 10), and an operation holds no secret.
+ */
+export class Asking {
+  private readonly sql: SqlStorage;
+  private readonly operations: Operations;
+  private readonly clock: Clock;
+
+  constructor(sql: SqlStorage, operations: Operations, clock: Clock) {
+    this.sql = sql;
+    this.operations = operations;
+    this.clock = clock;
+  }
+
+  /** Asks once per key: a repetition gets the stored answer, or is told where the first one runs. */
+  async once(
+    asked: RequestOptions["idempotency"],
+    { actor }: Admitted,
+    ask: (written: (operation: Operation) => void) => Promise<Result<Operation, Problem>>,
+  ): Promise<Result<Operation, Problem>> {
+    if (asked === null) return ask(() => undefined);
+    const name = `${actor.kind}:${actor.id ?? ""}:${asked.key}`;
+    const remembered = this.remembered(name);
+    const operation = remembered ? this.operations.rows.read(remembered.operation) : null;
+    const decided = idempotency(remembered, asked.fingerprint, operation, this.clock());
+    if (decided.do === "refuse")
+      return fail(decided.location === null ? decided.problem : { ...decided.problem, location: decided.location });
+    if (decided.do === "replay") return ok(JSON.parse(decided.answer.body));
+    if (this.asking.has(name)) return fail(problem("idempotency_running", { retryAfterSeconds: 1 }));
+    this.asking.add(name);
+    try {
+      // Remembered in the turn that writes the operation's row, and again with what was answered in the end.
+      const answered = await ask((operation) => this.remember(name, asked.fingerprint, operation));
+      if (answered.ok) this.remember(name, asked.fingerprint, answered.value);
+      return answered;
+    } finally {
+      this.asking.delete(name);
+    }
+  }
+
+  /** Names whose first request is still being answered. */
+  private readonly asking = new Set<string>();
+
+  private remembered(name: string): Remembered | null {
+    const [row] = this.sql.exec<{ record: string }>("SELECT record FROM idempotency WHERE name = ?", name).toArray();
+    return row ? JSON.parse(row.record) : null;
+  }
+
+  private remember(name: string, fingerprint: string, operation: Operation): void {
+    const at = this.clock();
+    const answer = { status: 202, body: JSON.stringify(operation) };
+    const record: Remembered = { fingerprint, operation: operation.id, answer, at };
+    this.sql.exec("DELETE FROM idempotency WHERE at < ?", at - REMEMBERED_MS);
+    this.sql.exec(
+      "INSERT OR REPLACE INTO idempotency (name, at, record) VALUES (?, ?, ?)",
+      name,
+      at,
+      JSON.stringify(record),
+    );
+  }
+}

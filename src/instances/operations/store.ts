@@ -1,0 +1,167 @@
+import type { Clock } from "../../base/clock.ts";
+import { type Random, randomBase62 } from "../../base/random.ts";
+import { isFinal, type Operation, type OperationActor } from "../../operations/operation.ts";
+import { placeInQueue } from "../../operations/queue.ts";
+import { isWayBack, type Restore, UNDO_MS } from "../../operations/undo.ts";
+import type { Page, PageRequest } from "../caller.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import { told } from "./events.ts";
+
+export type OperationFilter = { state: string | null; kind: string | null };
+
+/** Finished rows that are kept; the oldest go first. */
+const KEPT = 1_000;
+
+type Effects = {
+  storage: DurableObjectStorage;
+  ledger: Ledger;
+  clock: Clock;
+  random: Random;
+  sleep: (ms: number) => Promise<void>;
+};
+
+/** The operations as rows: what they are, who waits for one, and what a change of one has to tell. */
+export class OperationStore {
+  private readonly sql: SqlStorage;
+  private readonly effects: Effects;
+  private readonly waiting = new Map<string, Set<() => void>>();
+  /** When the newest one was asked for. */
+  private latest = 0;
+  private unfinished: readonly Operation[] | null = null;
+
+  constructor(effects: Effects) {
+    this.effects = effects;
+    this.sql = effects.storage.sql;
+  }
+
+  /** An id and the moment of asking. Ids sort in the order of asking, also within one millisecond. */
+  next(): { id: string; at: number } {
+    this.latest = Math.max(this.effects.clock(), this.latest + 1);
+    return { id: operationId(this.latest, this.effects.random), at: this.latest };
+  }
+
+  /** Those that have not ended, oldest first. Kept until a row is written: an idle look reads no row for it. */
+  active(): readonly Operation[] {
+    this.unfinished ??= this.records("SELECT record FROM operations WHERE active = 1 ORDER BY id");
+    return this.unfinished;
+  }
+
+  /** The one that has the server, or is next to have it; null when it is free. A deletion takes no lock there. */
+  holder(): Operation | null {
+    const holds = ({ kind, state }: Operation) => kind !== "delete" && (state === "running" || state === "queued");
+    return this.active().find(holds) ?? null;
+  }
+
+  /** Restores young enough to be undone, whose safety backups must stay. */
+  restores(): Restore[] {
+    const since = operationId(this.effects.clock() - 2 * UNDO_MS, () => new Uint8Array(18));
+    const recent = this.records("SELECT record FROM operations WHERE id > ? ORDER BY id", since);
+    return recent
+      .filter(({ kind }) => kind === "restore")
+      .map((each) => ({ ...each, safety: each.restore?.safety ?? null }));
+  }
+
+  isWayBack(key: string): boolean {
+    return isWayBack(this.restores(), key, this.effects.clock());
+  }
+
+  /** Whether the server is being worked on, or is about to be: what waits for an approval does not count. */
+  get busy(): boolean {
+    return this.active().some(({ state }) => state !== "awaiting_approval");
+  }
+
+  /** How many go before this one; null when it is not in line. A deletion waits for nobody. */
+  place({ id }: Operation): number | null {
+    return placeInQueue(
+      this.active().filter(({ kind }) => kind !== "delete"),
+      id,
+    );
+  }
+
+  /** When the next approval expires, ms since the epoch. */
+  nextExpiry(): number | null {
+    const ends = this.active().flatMap(({ state, approval }) =>
+      state === "awaiting_approval" && approval ? [approval.expires] : [],
+    );
+    return ends.length > 0 ? Math.min(...ends) : null;
+  }
+
+  read(id: string): Operation | null {
+    return this.records("SELECT record FROM operations WHERE id = ?", id)[0] ?? null;
+  }
+
+  /** Newest first; the cursor is the last id given out. */
+  list(request: PageRequest & OperationFilter, visible: (operation: Operation) => boolean): Page<Operation> {
+    const items: Operation[] = [];
+    const rows = this.sql.exec<{ record: string }>(
+      "SELECT record FROM operations WHERE id < ? ORDER BY id DESC",
+      request.cursor ?? "op_~",
+    );
+    for (const row of rows) {
+      const operation: Operation = JSON.parse(row.record);
+      if (request.state && operation.state !== request.state) continue;
+      if (request.kind && operation.kind !== request.kind) continue;
+      if (!visible(operation)) continue;
+      items.push(operation);
+      if (items.length > request.limit) break;
+    }
+    const shown = items.slice(0, request.limit);
+    return { items: shown, nextCursor: items.length > request.limit ? shown.at(-1)!.id : null };
+  }
+
+  /** The operation once it ended, or `until` is true of it, or after `seconds` at the latest. */
+  async wait(
+    id: string,
+    seconds: number,
+    until: (operation: Operation) => boolean = isFinal,
+  ): Promise<Operation | null> {
+    const end = this.effects.clock() + seconds * 1000;
+    for (;;) {
+      const operation = this.read(id);
+      const left = end - this.effects.clock();
+      if (!operation || isFinal(operation) || until(operation) || left <= 0) return operation;
+      let wake = () => {};
+      const changed = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      const waiters = this.waiting.get(id) ?? new Set();
+      this.waiting.set(id, waiters.add(wake));
+      await Promise.race([changed, this.effects.sleep(Math.min(left, 1_000))]);
+      waiters.delete(wake);
+    }
+  }
+
+  /** The row and what it has to tell, in one transaction. */
+  write(operation: Operation, tell: Parameters<typeof told>[1], decider: OperationActor | null = null): void {
+    this.unfinished = null;
+    this.effects.storage.transactionSync(() => {
+      this.sql.exec(
+        "INSERT OR REPLACE INTO operations (id, active, record) VALUES (?, ?, ?)",
+        operation.id,
+        isFinal(operation) ? 0 : 1,
+        JSON.stringify(operation),
+      );
+      this.effects.ledger.append(told(operation, tell, decider));
+    });
+    for (const wake of this.waiting.get(operation.id) ?? []) wake();
+  }
+
+  /** Lets the oldest finished rows go. */
+  prune(): void {
+    this.sql.exec(
+      "DELETE FROM operations WHERE active = 0 AND id < (SELECT id FROM operations ORDER BY id DESC LIMIT 1 OFFSET ?)",
+      KEPT,
+    );
+  }
+
+  private records(query: string, ...bindings: string[]): Operation[] {
+    return this.sql
+      .exec<{ record: string }>(query, ...bindings)
+      .toArray()
+      .map((row) => JSON.parse(row.record));
+  }
+}
+
+/** Nine base36 digits of milliseconds sort by time until the year 5188; the random rest keeps two of one moment apart. */
+const operationId = (at: number, random: Random): string =>
+  `op_${at.toString(36).padStart(9, "0")}${randomBase62(random, 10)}`;

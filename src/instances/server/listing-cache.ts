@@ -1,0 +1,84 @@
+import type { Clock } from "../../base/clock.ts";
+import type { ListedBackup, Listing, UpstreamResult } from "../../upstream/backups-api.ts";
+
+type Looking = { began: number; answer: Promise<UpstreamResult<Listing>> };
+
+/**
+ * What the server listed last. Callers that may share an answer join a call in flight, but only one that began after the
+ * last finished change: an older one could still show, or miss, what the change was about.
+ */
+export class Snapshot {
+  private readonly clock: Clock;
+  private readonly list: () => Promise<UpstreamResult<Listing>>;
+  private readonly seen: (listing: Listing, began: number) => void;
+  private looking: Looking | null = null;
+  private changed = 0;
+  private byKey: Map<string, ListedBackup> | null = null;
+
+  constructor(
+    clock: Clock,
+    list: () => Promise<UpstreamResult<Listing>>,
+    seen: (listing: Listing, began: number) => void,
+  ) {
+    this.clock = clock;
+    this.list = list;
+    this.seen = seen;
+  }
+
+  /** To be called when something was, or may have been, changed: lists begun before do not count any more. */
+  touch(): void {
+    this.changed++;
+  }
+
+  /** A list that may be shared with others who asked meanwhile. */
+  look(): Promise<UpstreamResult<Listing>> {
+    return this.looking?.began === this.changed ? this.looking.answer : this.start();
+  }
+
+  /** A list that begins now. */
+  lookAnew(): Promise<UpstreamResult<Listing>> {
+    return this.start();
+  }
+
+  /** The entry as last seen; on a miss the server is asked once more. Null: not there. */
+  async find(key: string): Promise<UpstreamResult<ListedBackup | null>> {
+    const known = this.byKey?.get(key);
+    if (known) return { ok: true, value: known };
+    const listing = await this.look();
+    if (!listing.ok) return listing;
+    // Not from `byKey`: a change meanwhile keeps this list out of it, though it answers the question.
+    return { ok: true, value: listing.value.items.find((item) => item.key === key) ?? null };
+  }
+
+  private start(): Promise<UpstreamResult<Listing>> {
+    const began = this.changed;
+    const at = this.clock();
+    const looking: Looking = {
+      began,
+      answer: this.list().then((answer) => {
+        if (this.looking === looking) this.looking = null;
+        if (answer.ok && began === this.changed) {
+          this.byKey = new Map(answer.value.items.map((item) => [item.key, item]));
+        }
+        if (answer.ok) this.seen(answer.value, at);
+        return answer;
+      }),
+    };
+    this.looking = looking;
+    return looking.answer;
+  }
+
+  /** The newest backup as last seen; null when nothing was seen. */
+  newest(): ListedBackup | null {
+    let newest: ListedBackup | null = null;
+    for (const item of this.byKey?.values() ?? [])
+      if (!item.key.endsWith(".tmp") && (newest === null || item.modified > newest.modified)) newest = item;
+    return newest;
+  }
+
+  /** Forgets one entry that is known to be gone. */
+  forget(key: string): void {
+    this.touch();
+    this.byKey?.delete(key);
+  }
+}

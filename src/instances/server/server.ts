@@ -1,0 +1,111 @@
+import type { Clock } from "../../base/clock.ts";
+import { type Problem, problem } from "../../base/problem.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import type { Settings } from "../../settings.ts";
+import type { Listing } from "../../upstream/backups-api.ts";
+import { checkOf } from "../../upstream/check.ts";
+import type { Check } from "../../upstream/check-result.ts";
+import type { Fetch } from "../../upstream/exchange.ts";
+import { inspect } from "../../upstream/inspect.ts";
+import { type UpstreamSession, upstreamSession } from "../../upstream/session.ts";
+import type { Configuration } from "./configuration.ts";
+import { Snapshot } from "./listing-cache.ts";
+
+/** The instance's server as the object holds it: one logged-in session, and what it listed last. */
+export type Connected = { session: UpstreamSession; snapshot: Snapshot };
+
+/** Opens the sealed credential once and keeps the session until the configuration changes. */
+export class Server {
+  private readonly configuration: Configuration;
+  private readonly settings: Settings;
+  private readonly fetch: Fetch;
+  private readonly clock: Clock;
+  private readonly seen: (listing: Listing, began: number) => void;
+  private connected: Promise<Result<Connected, Problem>> | null = null;
+
+  constructor(
+    configuration: Configuration,
+    settings: Settings,
+    fetch: Fetch,
+    clock: Clock,
+    seen: (listing: Listing, began: number) => void,
+  ) {
+    this.configuration = configuration;
+    this.settings = settings;
+    this.fetch = fetch;
+    this.clock = clock;
+    this.seen = seen;
+  }
+
+  connect(): Promise<Result<Connected, Problem>> {
+    this.connected ??= this.open().then((opened) => {
+      if (!opened.ok) this.connected = null;
+      return opened;
+    });
+    return this.connected;
+  }
+
+  /** After a change of address, credential or headers. */
+  reset(): void {
+    this.connected = null;
+  }
+
+  /** Looks at the server and keeps what was found. The problem is the reason against it, null when there is none. */
+  async check(): Promise<Result<{ check: Check; refusal: Problem | null }, Problem>> {
+    const connected = await this.connect();
+    if (!connected.ok) return connected;
+    const credential = await this.configuration.credential(this.settings.environmentInstance?.credential);
+    const headers = await this.configuration.headers();
+    if (!credential.ok) return credential;
+    if (!headers.ok) return headers;
+    const observed = await inspect({
+      baseUrl: this.configuration.own.url,
+      headers: headers.value,
+      fetch: this.fetch,
+      clock: this.clock,
+      credential: credential.value,
+      edge: this.settings.clientAddress.from === "cloudflare",
+      session: connected.value.session,
+    });
+    const found = checkOf(observed);
+    this.configuration.checked(found.check);
+    return ok(found);
+  }
+
+  /**
+   * Tries the credential before the present one, as after a restore that brought its superuser back. True when the
+   * server takes it: then it is the present one from here on.
+   */
+  async tryPrevious(): Promise<boolean> {
+    const previous = await this.configuration.previousCredential();
+    const headers = await this.configuration.headers();
+    if (!previous || !headers.ok) return false;
+    const baseUrl = this.configuration.own.url;
+    const wire = { baseUrl, headers: headers.value, fetch: this.fetch, clock: this.clock };
+    const health = await upstreamSession({ ...wire, credential: previous }).health();
+    if (!health.ok) return false;
+    await this.configuration.swapCredentials();
+    this.reset();
+    return true;
+  }
+
+  private async open(): Promise<Result<Connected, Problem>> {
+    const { own } = this.configuration;
+    const environment = this.settings.environmentInstance;
+    if (own.source === "environment" && !environment)
+      return fail(problem("misconfigured", { message: "POCKETBASE_URL is not set any more." }));
+    const credential = await this.configuration.credential(environment?.credential ?? null);
+    if (!credential.ok) return credential;
+    const headers = await this.configuration.headers();
+    if (!headers.ok) return headers;
+    const session = upstreamSession({
+      baseUrl: own.url,
+      headers: headers.value,
+      fetch: this.fetch,
+      clock: this.clock,
+      credential: credential.value,
+    });
+    const snapshot = new Snapshot(this.clock, () => session.list(), this.seen);
+    return ok({ session, snapshot });
+  }
+}

@@ -1,0 +1,113 @@
+import type { Clock } from "../../base/clock.ts";
+import { type Random, randomBase62 } from "../../base/random.ts";
+
+type Transfer = { key: string; range: string | null; startedAt: number; auditRow: number };
+type Reservation = { name: string; size: number | null; startedAt: number; auditRow: number | null };
+
+/**
+ * Longer than any transfer can take; what is older lost its Worker without a word. A download that is healed takes as long
+ * as its client does, for days when that is slow, and once forgotten could not be healed any more. An upload has
+ * one connection to the server.
+ */
+const FORGOTTEN_MS = { download: 7 * 24 * 3_600_000, upload: 6 * 3_600_000 };
+
+/**
+ * The transfers under way: bytes never come here, only their beginnings and ends. They are rows, because the platform puts
+ * an object that nobody asks anything out of memory (workerd after ten seconds), and most transfers take longer.
+ *
+ * A name is held by an upload that was reserved in this life of the object. One from before may be dead with its Worker:
+ * it may still end, unless another upload has taken the name since.
+ */
+export class Transfers {
+  private readonly sql: SqlStorage;
+  private readonly clock: Clock;
+  private readonly random: Random;
+  private readonly held = new Map<string, string>();
+
+  constructor(sql: SqlStorage, clock: Clock, random: Random) {
+    this.sql = sql;
+    this.clock = clock;
+    this.random = random;
+  }
+
+  begin(key: string, range: string | null, auditRow: number): string {
+    const startedAt = this.clock();
+    return this.insert("download", key, startedAt, { key, range, startedAt, auditRow } satisfies Transfer);
+  }
+
+  startedAt(id: string): number | null {
+    return this.transfer(id)?.startedAt ?? null;
+  }
+
+  transfer(id: string): Transfer | null {
+    return this.read("download", id);
+  }
+
+  end(id: string): Transfer | null {
+    const transfer = this.transfer(id);
+    if (transfer) this.remove(id);
+    return transfer;
+  }
+
+  /** Null when another upload holds the name. */
+  reserve(name: string, size: number | null, auditRow: number | null): string | null {
+    if (this.holds(name)) return null;
+    this.sql.exec("DELETE FROM transfers WHERE kind = 'upload' AND name = ?", name);
+    const startedAt = this.clock();
+    const id = this.insert("upload", name, startedAt, { name, size, startedAt, auditRow } satisfies Reservation);
+    this.held.set(name, id);
+    return id;
+  }
+
+  holds(name: string): boolean {
+    return this.held.has(name);
+  }
+
+  reservation(id: string): Reservation | null {
+    return this.read("upload", id);
+  }
+
+  /** Whether this upload, and no other, may put the name in place. */
+  mayEnd(id: string): boolean {
+    const reservation = this.reservation(id);
+    return reservation !== null && (this.held.get(reservation.name) ?? id) === id;
+  }
+
+  release(id: string): Reservation | null {
+    const reservation = this.reservation(id);
+    if (!reservation) return null;
+    if (this.held.get(reservation.name) === id) this.held.delete(reservation.name);
+    this.remove(id);
+    return reservation;
+  }
+
+  private insert(kind: "download" | "upload", name: string, startedAt: number, record: Transfer | Reservation): string {
+    this.sweep();
+    const id = randomBase62(this.random, 16);
+    this.sql.exec(
+      "INSERT INTO transfers (id, kind, name, started_at, record) VALUES (?, ?, ?, ?, ?)",
+      id,
+      kind,
+      name,
+      startedAt,
+      JSON.stringify(record),
+    );
+    return id;
+  }
+
+  private read<T extends Transfer | Reservation>(kind: "download" | "upload", id: string): T | null {
+    const query = "SELECT record FROM transfers WHERE id = ? AND kind = ?";
+    const row = this.sql.exec<{ record: string }>(query, id, kind).toArray()[0];
+    return row ? JSON.parse(row.record) : null;
+  }
+
+  private remove(id: string): void {
+    this.sql.exec("DELETE FROM transfers WHERE id = ?", id);
+  }
+
+  private sweep(): void {
+    for (const [kind, ms] of Object.entries(FORGOTTEN_MS))
+      this.sql.exec("DELETE FROM transfers WHERE kind = ? AND started_at < ?", kind, this.clock() - ms);
+    for (const [name, id] of this.held) if (!this.reservation(id)) this.held.delete(name);
+  }
+}

@@ -1,0 +1,273 @@
+import { type Clock, isoTime } from "../../base/clock.ts";
+import { type Problem, problem } from "../../base/problem.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import type { Attempted } from "../../endpoints/attempt.ts";
+import type { AttemptView } from "../../endpoints/attempt-log.ts";
+import type { Endpoint } from "../../endpoints/endpoint.ts";
+import type { EndpointSettings } from "../../endpoints/store.ts";
+import type { EventType } from "../../ledger/event-kinds.ts";
+import type { AddressPolicy } from "../../webhooks/address.ts";
+import type { Admitted, Handlers, Page, PageRequest, Policies } from "../caller.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import type { Announcer } from "./announcer.ts";
+import { type EndpointRecord, type Endpoints, named } from "./endpoints.ts";
+import { checkRequest, checkSecret } from "./request.ts";
+import type { EndpointRequest, EndpointView, ReplayFrom, ShownEndpoint } from "./view.ts";
+
+/** Of one instance. */
+export const MOST_ENDPOINTS = 1_000;
+
+/** An endpoint's object as its instance calls it. */
+export type EndpointObject = Pick<
+  Endpoint,
+  "create" | "change" | "rotate" | "poke" | "progress" | "reseal" | "test" | "attempts" | "replay" | "wipe"
+>;
+
+export type WebhookCommands = {
+  "webhooks.create": {
+    /** `id` is made by the Worker, which holds the tag key. */
+    input: { id: string; request: EndpointRequest & { url: string }; secret: string | null };
+    output: ShownEndpoint;
+  };
+  "webhooks.list": { input: PageRequest; output: Page<EndpointView> };
+  "webhooks.read": { input: { id: string }; output: EndpointView };
+  "webhooks.change": { input: { id: string; request: EndpointRequest }; output: ShownEndpoint };
+  "webhooks.delete": { input: { id: string }; output: null };
+  "webhooks.pause": { input: { id: string }; output: EndpointView };
+  "webhooks.resume": { input: { id: string }; output: EndpointView };
+  "webhooks.rotate": {
+    input: { id: string; secret: string | null; overlapSeconds: number };
+    output: ShownEndpoint;
+  };
+  "webhooks.test": { input: { id: string; type: EventType }; output: Attempted };
+  "webhooks.attempts": { input: { id: string } & PageRequest; output: Page<AttemptView> };
+  "webhooks.replay": { input: { id: string; from: ReplayFrom }; output: EndpointView };
+};
+
+export const webhookPolicies: Policies<WebhookCommands> = {
+  // What it is to send may be read by its maker.
+  "webhooks.create": { scope: "webhooks:write", also: () => ["events:read"], audit: true },
+  "webhooks.list": { scope: "webhooks:read", audit: false },
+  "webhooks.read": { scope: "webhooks:read", audit: false },
+  "webhooks.change": { scope: "webhooks:write", audit: true },
+  "webhooks.delete": { scope: "webhooks:write", audit: true },
+  "webhooks.pause": { scope: "webhooks:write", audit: true },
+  "webhooks.resume": { scope: "webhooks:write", audit: true },
+  "webhooks.rotate": { scope: "webhooks:write", audit: true },
+  "webhooks.test": { scope: "webhooks:write", audit: true },
+  "webhooks.attempts": { scope: "webhooks:read", audit: false },
+  "webhooks.replay": { scope: "webhooks:write", audit: true },
+};
+
+type Deps = {
+  storage: DurableObjectStorage;
+  endpoints: Endpoints;
+  announcer: Announcer;
+  ledger: Ledger;
+  endpoint: (id: string) => EndpointObject;
+  policy: AddressPolicy;
+  instanceName: () => string;
+  clock: Clock;
+};
+
+/** Making, changing, trying and ending webhook endpoints. What a key made, it and the keys above it see and change. */
+export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
+  const { storage, endpoints, announcer, ledger, endpoint, policy, instanceName, clock } = deps;
+
+  const visible = ({ lineage, state }: EndpointRecord, admitted: Admitted): boolean =>
+    state !== "deleting" && (admitted.lineage === null || lineage.includes(admitted.lineage[0].id));
+  const find = (id: string, admitted: Admitted): Result<EndpointRecord, Problem> => {
+    const record = endpoints.find(id);
+    return record && visible(record, admitted) ? ok(record) : fail(problem("webhook_not_found"));
+  };
+  const settingsOf = ({ format, signatures, ratePerMinute }: EndpointRecord): EndpointSettings => ({
+    instanceName: instanceName(),
+    format,
+    signatures,
+    ratePerMinute,
+  });
+  const view = (record: EndpointRecord): EndpointView => {
+    const { id, reason, state, headerNames, origin, hasPath, ...more } = record;
+    const { generation: _g, lineage: _l, sealedWith: _s, ...shown } = more;
+    const progress = endpoints.progress(id);
+    const head = ledger.head.seq;
+    const time = (at: number | null | undefined) => (at ? isoTime(at) : null);
+    const said = progress?.locked ? "Its secrets cannot be opened with the configured ENCRYPTION_KEY." : reason;
+    return {
+      ...shown,
+      id,
+      url: hasPath ? `${origin}/…` : origin,
+      state: state === "deleting" ? "disabled" : state,
+      ...(said === null ? {} : { reason: said }),
+      cursor: progress?.cursor ?? null,
+      head,
+      behind: progress ? Math.max(0, head - progress.cursor) + progress.waiting : null,
+      headers: headerNames,
+      created: isoTime(record.created),
+      lastSuccess: time(progress?.lastSuccess),
+      lastFailure: time(progress?.lastFailure),
+    };
+  };
+  /** As it stands now, asked of the endpoint itself, which may be deleted meanwhile. */
+  const read = async (id: string): Promise<Result<EndpointView, Problem>> => {
+    const progress = await endpoint(id).progress();
+    if (progress) endpoints.learn(id, progress);
+    const record = endpoints.find(id);
+    return record && record.state !== "deleting" ? ok(view(endpoints.judged(id))) : fail(problem("webhook_not_found"));
+  };
+
+  return {
+    "webhooks.create": async ({ id, request, secret }, admitted) => {
+      const format = request.format ?? "standard";
+      const checked = checkRequest(request, format, policy);
+      if (!checked.ok) return checked;
+      const own = checkSecret(secret);
+      if (!own.ok) return own;
+      if (endpoints.count >= MOST_ENDPOINTS) return fail(problem("too_many_webhooks"));
+      const address = checked.value.address!;
+      const headers = checked.value.headers ?? {};
+      const record: EndpointRecord = {
+        id,
+        owner: admitted.lineage?.[0].id ?? null,
+        lineage: admitted.lineage?.map((key) => key.id) ?? [],
+        types: checked.value.types ?? ["*"],
+        patterns: checked.value.patterns ?? ["*"],
+        state: "active",
+        reason: null,
+        generation: 1,
+        ...shownAddress(address.url),
+        headerNames: Object.keys(headers),
+        description: request.description ?? "",
+        format,
+        signatures: request.signatures ?? ["v1", "v1a"],
+        ratePerMinute: request.ratePerMinute ?? null,
+        created: clock(),
+      };
+      // The object first: what is listed can be sent to. One that is never listed forgets itself.
+      const cursor = ledger.head.seq;
+      const made = await endpoint(id).create(id, settingsOf(record), { url: address.url, headers }, own.value, cursor);
+      if (!made.ok) return made;
+      endpoints.put(record);
+      if (made.value.sealedWith !== null) endpoints.sealed(id, made.value.sealedWith);
+      announcer.tell(id);
+      endpoints.learn(id, { cursor, waiting: 0, lastSuccess: null, lastFailure: null, locked: false });
+      return ok({ ...view(record), secret: made.value.secret });
+    },
+
+    "webhooks.list": ({ limit, cursor }, admitted) => {
+      const mine = endpoints.all().filter((record) => visible(record, admitted) && record.id > (cursor ?? ""));
+      const shown = mine.slice(0, limit).map(({ id }) => view(endpoints.judged(id)));
+      return ok({ items: shown, nextCursor: mine.length > limit ? shown.at(-1)!.id : null });
+    },
+
+    "webhooks.read": async ({ id }, admitted) => {
+      const record = find(id, admitted);
+      return record.ok ? read(id) : record;
+    },
+
+    "webhooks.change": async ({ id, request }, admitted) => {
+      const found = find(id, admitted);
+      if (!found.ok) return found;
+      const before = found.value;
+      const checked = checkRequest(request, request.format ?? before.format, policy);
+      if (!checked.ok) return checked;
+      const { address, headers, ...rest } = checked.value;
+      const moved = address !== undefined && new URL(address.url).origin !== before.origin;
+      const names = headers ? Object.keys(headers) : moved ? [] : before.headerNames;
+      const after: EndpointRecord = {
+        ...before,
+        ...defined(rest),
+        ...(address ? shownAddress(address.url) : {}),
+        headerNames: names,
+      };
+      const target = { ...(address ? { url: address.url } : {}), ...(headers ? { headers } : {}) };
+      const secret = await endpoint(id).change(settingsOf(after), target);
+      if (!secret.ok) return secret;
+      // The state may have changed meanwhile; it is not ours to put back.
+      const now = endpoints.find(id);
+      if (!now) return fail(problem("webhook_not_found"));
+      const { state, reason, generation, sealedWith } = now;
+      endpoints.put({ ...after, state, reason, generation, sealedWith });
+      announcer.tell(id);
+      const shown = await read(id);
+      return shown.ok && secret.value !== null ? ok({ ...shown.value, secret: secret.value }) : shown;
+    },
+
+    "webhooks.delete": async ({ id }, admitted) => {
+      const found = find(id, admitted);
+      if (!found.ok) return found;
+      // Marked first: from here on it gets nothing, and a kill in between is finished by the watchdog.
+      endpoints.put({ ...found.value, state: "deleting" });
+      await endpoint(id).wipe();
+      endpoints.remove(id);
+      return ok(null);
+    },
+
+    "webhooks.pause": async ({ id }, admitted) => {
+      const found = find(id, admitted);
+      if (!found.ok) return found;
+      if (found.value.state === "active") {
+        endpoints.put({ ...found.value, state: "paused", reason: "Paused on request." });
+        announcer.tell(id);
+      }
+      return read(id);
+    },
+
+    "webhooks.resume": async ({ id }, admitted) => {
+      const found = find(id, admitted);
+      if (!found.ok) return found;
+      const { state, generation } = found.value;
+      if (state !== "active") {
+        storage.transactionSync(() => {
+          endpoints.put({ ...found.value, state: "active", reason: null, generation: generation + 1 });
+          if (state === "disabled")
+            ledger.append([{ type: "webhook.resumed", data: { webhook: named(found.value), actor: admitted.actor } }]);
+        });
+        announcer.tell(id);
+      }
+      return read(id);
+    },
+
+    "webhooks.rotate": async ({ id, secret, overlapSeconds }, admitted) => {
+      const found = find(id, admitted);
+      if (!found.ok) return found;
+      const own = checkSecret(secret);
+      if (!own.ok) return own;
+      const made = await endpoint(id).rotate(own.value, overlapSeconds);
+      if (!made.ok) return made;
+      const shown = await read(id);
+      return shown.ok ? ok({ ...shown.value, secret: made.value }) : shown;
+    },
+
+    "webhooks.test": async ({ id, type }, admitted) => {
+      const found = find(id, admitted);
+      return found.ok ? endpoint(id).test(type) : found;
+    },
+
+    "webhooks.attempts": async ({ id, limit, cursor }, admitted) => {
+      const found = find(id, admitted);
+      return found.ok ? endpoint(id).attempts(limit, cursor) : found;
+    },
+
+    "webhooks.replay": async ({ id, from }, admitted) => {
+      const found = find(id, admitted);
+      if (!found.ok) return found;
+      if (found.value.state !== "active") return fail(problem("webhook_not_active"));
+      const event = "event" in from ? endpoints.event(found.value, { id: from.event }) : null;
+      if ("event" in from && !event) return fail(problem("event_not_found"));
+      const after = "seq" in from ? from.seq - 1 : "time" in from ? ledger.before(from.time) : 0;
+      const replayed = await endpoint(id).replay(event ? { event } : { after });
+      if (!replayed.ok) return replayed;
+      announcer.tell(id);
+      return read(id);
+    },
+  };
+}
+
+const shownAddress = (url: string) => {
+  const { origin, pathname, search } = new URL(url);
+  return { origin, hasPath: pathname !== "/" || search !== "" };
+};
+
+const defined = <T extends object>(given: T): T =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;

@@ -1,0 +1,46 @@
+import { shown } from "../archive/entry-name.ts";
+import type { RestoreVerdict } from "./restore-outcome.ts";
+
+type Unknown = Extract<RestoreVerdict, { state: "unknown" }>["because"];
+
+const found: Record<Unknown, string> = {
+  not_back:
+    "The server has not come back since it took the restore. Look whether its process runs, and at the end of its log.",
+  still_busy: "The server has said for 20 minutes that it is making or restoring a backup. Look at its log.",
+  no_access:
+    "The server answers but accepts none of the relay's credentials, so its data could not be looked at. Log in and look.",
+  no_evidence:
+    "The server answers, but what would prove the outcome cannot be read. Log in and look at the newest records.",
+  bosbase:
+    "BosBase keeps its records in PostgreSQL, which a restore does not touch: look at the server's log and files yourself.",
+};
+
+/**
+ * What a person is told when nothing proves a restore's end: what to look at, where the old data lies on the server,
+ * the commands that put it back, and where the safety backup is. The commands were run against a server that a restore
+ * had ended for good (PocketBase 0.40.6 and 0.39.11).
+ */
+export function wayBack(because: Unknown, safetyKey: string | null): string[] {
+  const steps = [found[because]];
+  if (because !== "bosbase") {
+    steps.push(
+      "If it does not start any more, the data from before lies in its data folder, in pb_data/.pb_temp_to_delete/old_pb_data_* (the newest one; the first start that succeeds deletes it). Copy it away before anything else.",
+      `Stop the server for good, go to the folder that holds pb_data, and run: ${commands.join(" && ")}`,
+      "Start the server again. What the restore had put in place is in pb_data_of_the_restore.",
+    );
+  }
+  steps.push(
+    safetyKey
+      ? `The data from just before the restore is also in the safety backup ${shown(safetyKey)}: in pb_data/backups on the server, or in its S3 bucket. It can be restored like any other backup.`
+      : "There is no safety backup: it was left out on request.",
+  );
+  return steps;
+}
+
+/** POSIX shell, in the folder above `pb_data`: swaps everything a restore moves. */
+export const commands: readonly string[] = [
+  "mkdir pb_data_of_the_restore",
+  "find pb_data -mindepth 1 -maxdepth 1 ! -name backups ! -name .pb_temp_to_delete ! -name .autocert_cache ! -name lost+found -exec mv {} pb_data_of_the_restore/ ';'",
+  "old=$(ls -dt pb_data/.pb_temp_to_delete/old_pb_data_* | head -n 1)",
+  "find \"$old\" -mindepth 1 -maxdepth 1 -exec mv {} pb_data/ ';'",
+];

@@ -1,0 +1,22 @@
+import { createHash } from "node:crypto";
+import type { Problem } from "../base/problem.ts";
+import { ok, type Result } from "../base/result.ts";
+import type { AppContext } from "../edge/context.ts";
+import type { RequestOptions } from "../instances/caller.ts";
+import { readIdempotencyKey } from "../operations/idempotency.ts";
+
+/**
+ * How a `/v1` caller asks for an operation. The fingerprint of an `Idempotency-Key` covers method, path, query and body,
+ * so that the same key for something else is noticed (draft-ietf-httpapi-idempotency-key-header §2.6).
+ */
+export async function askedBy(c: AppContext, waitSeconds: number): Promise<Result<RequestOptions, Problem>> {
+  const header = c.req.header("idempotency-key");
+  if (header === undefined) return ok({ waitSeconds, surface: "v1", idempotency: null });
+  const key = readIdempotencyKey(header);
+  if (!key.ok) return key;
+  const { pathname, search } = new URL(c.req.url);
+  // Already read and kept by the validation of a JSON body; an absent one is empty.
+  const body = await c.req.text().catch(() => "");
+  const fingerprint = createHash("sha256").update(`${c.req.method} ${pathname}${search}\n${body}`).digest("hex");
+  return ok({ waitSeconds, surface: "v1", idempotency: { key: key.value, fingerprint } });
+}
