@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { secureRandom } from "../src/base/random.ts";
 import type { Bindings } from "../src/bindings.ts";
-import { buildParts, type Ground } from "../src/instances/parts.ts";
+import { buildParts, type Platform } from "../src/instances/parts.ts";
+import { instanceSteps } from "../src/instances/schema.ts";
 import { readSettings } from "../src/settings.ts";
-import { instanceSteps, migrate } from "../src/storage/migrate.ts";
+import { migrate } from "../src/storage/migrate.ts";
 import { FakeUpstream } from "../test/harness/fake/upstream.ts";
 
 /** What an instance used, counted as Cloudflare bills it. */
@@ -46,7 +47,7 @@ export async function instanceInMemory(backups: number) {
     },
     wake() {},
     settled() {},
-  } as Ground);
+  } as Platform);
   const place = { id: "abcdefgh", tag: "abcdef" };
   const credential = { kind: "password" as const, email: fake.email, password: fake.password };
   const wishes = { headers: {}, pollSeconds: 120, expect: { everySeconds: 86_400, graceSeconds: 3_600 }, verify: true };

@@ -11,6 +11,6 @@ const app = buildApp();
 export default {
   fetch: app.fetch,
   async scheduled(_controller, env) {
-    await directoryOf(env).patrol();
+    await directoryOf(env).reconcileAll();
   },
 } satisfies ExportedHandler<Bindings>;

@@ -29,7 +29,7 @@ export type ApiKey = {
   /** SHA-256 (hex) of the whole key text. The key itself is kept nowhere. */
   digest: string;
   /** Counts up with every rotation; sessions and tickets carry it and end with it. */
-  generation: number;
+  secretVersion: number;
   /** The secret before the last rotation: valid until its successor is first used or `until` passes. */
   previous: { digest: string; until: number } | null;
   created: number;

@@ -10,7 +10,7 @@ export const MAX_GRACE_SECONDS = 7 * 86_400;
 /** Which of a key's secrets somebody holds: the one in force, or the one before the last rotation. */
 export type SecretMatch = "current" | "previous";
 
-type Secrets = Pick<ApiKey, "digest" | "generation" | "previous">;
+type Secrets = Pick<ApiKey, "digest" | "secretVersion" | "previous">;
 
 const livingPrevious = ({ previous }: Secrets, at: number): ApiKey["previous"] =>
   previous !== null && at < previous.until ? previous : null;
@@ -22,7 +22,7 @@ const livingPrevious = ({ previous }: Secrets, at: number): ApiKey["previous"] =
  * Everything else stays: limits, principal, expiry, `disabled`. An expired key is refused (`key_expired`).
  *
  * A rotation while the old secret is still valid replaces a successor that nobody has used: whoever lost that answer
- * still holds the old secret, so it is the old one that stays, no longer than it was promised, and the generation does
+ * still holds the old secret, so it is the old one that stays, no longer than it was promised, and the version does
  * not rise, because no session of the lost successor exists.
  */
 export function rotate(key: ApiKey, newDigest: string, graceSeconds: number, at: number): Result<ApiKey, Problem> {
@@ -37,7 +37,7 @@ export function rotate(key: ApiKey, newDigest: string, graceSeconds: number, at:
   return ok({
     ...key,
     digest: newDigest,
-    generation: kept ? key.generation : key.generation + 1,
+    secretVersion: kept ? key.secretVersion : key.secretVersion + 1,
     previous:
       graceSeconds === 0 ? null : { digest: kept?.digest ?? key.digest, until: Math.min(kept?.until ?? until, until) },
   });
@@ -50,14 +50,14 @@ export function matchSecret(key: Secrets, digest: string, at: number): SecretMat
   return current ? "current" : previous ? "previous" : null;
 }
 
-/** The generation that a session or ticket made with this secret carries. */
-export const generationOf = (key: Secrets, match: SecretMatch): number =>
-  match === "current" ? key.generation : key.generation - 1;
+/** The secret's version that a session or ticket made with this secret carries. */
+export const secretVersionOf = (key: Secrets, match: SecretMatch): number =>
+  match === "current" ? key.secretVersion : key.secretVersion - 1;
 
 /** As `matchSecret`, for a session or ticket: it lives exactly as long as the secret it was made with. */
-export function matchGeneration(key: Secrets, generation: number, at: number): SecretMatch | null {
-  if (generation === key.generation) return "current";
-  return livingPrevious(key, at) && generation === key.generation - 1 ? "previous" : null;
+export function matchSecretVersion(key: Secrets, secretVersion: number, at: number): SecretMatch | null {
+  if (secretVersion === key.secretVersion) return "current";
+  return livingPrevious(key, at) && secretVersion === key.secretVersion - 1 ? "previous" : null;
 }
 
 /**

@@ -33,7 +33,14 @@ export type SessionClaims = {
   aud: typeof AUDIENCE;
 };
 
-type NewSession = { lineage: Lineage; ins: string; generation: number; at: number; login?: number; seconds?: number };
+type NewSession = {
+  lineage: Lineage;
+  ins: string;
+  secretVersion: number;
+  at: number;
+  login?: number;
+  seconds?: number;
+};
 
 /**
  * A new session, one day long unless said otherwise; never beyond the lineage's expiry or 30 days after the login.
@@ -51,7 +58,7 @@ export async function mintSession(key: CryptoKey, session: NewSession): Promise<
     id: session.lineage[0].id,
     refreshable: exp < end,
     ins: session.ins,
-    gen: session.generation,
+    gen: session.secretVersion,
     login,
     iat,
     exp,
@@ -67,7 +74,7 @@ export async function renewSession(
 ): Promise<Result<string, Problem>> {
   const { claims, jwt, ...rest } = session;
   if (!claims.refreshable) return ok(jwt);
-  return mintSession(key, { ...rest, ins: claims.ins, generation: claims.gen, login: claims.login });
+  return mintSession(key, { ...rest, ins: claims.ins, secretVersion: claims.gen, login: claims.login });
 }
 
 /**

@@ -28,7 +28,7 @@ export type TicketClaims = {
 /** A new ticket, never beyond the lineage's expiry; `unauthenticated` when nothing is left. */
 export async function mintTicket(
   key: CryptoKey,
-  ticket: { lineage: Lineage; ins: string; generation: number; at: number; seconds?: number },
+  ticket: { lineage: Lineage; ins: string; secretVersion: number; at: number; seconds?: number },
 ): Promise<Result<string, Problem>> {
   const iat = Math.floor(ticket.at / 1000);
   const end = Math.floor((effectiveExpiry(ticket.lineage) ?? Infinity) / 1000);
@@ -39,7 +39,7 @@ export async function mintTicket(
     collectionId: SUPERUSERS_ID,
     id: ticket.lineage[0].id,
     ins: ticket.ins,
-    gen: ticket.generation,
+    gen: ticket.secretVersion,
     iat,
     exp,
     aud: AUDIENCE,

@@ -4,7 +4,7 @@ import { isoTime } from "../base/clock.ts";
 import { fromUtf8 } from "../base/encoding.ts";
 import { type FieldProblem, problem } from "../base/problem.ts";
 import { type AppContext, type AppEnv, refuse } from "../edge/context.ts";
-import { ask, perform, visit } from "../edge/door.ts";
+import { ask, perform, resolveCaller } from "../edge/door.ts";
 import { parseJson, readBody } from "../http/body.ts";
 import type { SessionGrant } from "../instances/keys/sessions.ts";
 
@@ -33,8 +33,8 @@ export function mountAuth(app: Hono<AppEnv>): void {
     }
     if (Object.keys(data).length > 0) return refuse(c, problem("invalid_request", { data }));
     const offered = parseCredential(form.password);
-    const visitor = await visit(c, { offered: offered?.kind === "key" ? offered : null });
-    const session = visitor.ok ? await perform(c, visitor.value, { do: "session.create" }) : visitor;
+    const resolved = await resolveCaller(c, { offered: offered?.kind === "key" ? offered : null });
+    const session = resolved.ok ? await perform(c, resolved.value, { do: "session.create" }) : resolved;
     if (session.ok) return c.json(authAnswer(session.value, form.identity));
     return refuse(c, session.error.code === "unauthenticated" ? problem("login_failed") : session.error);
   });

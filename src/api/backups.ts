@@ -2,7 +2,7 @@ import type { Hono } from "hono";
 import { backupKeyIn } from "../access/backup-name.ts";
 import type { AppContext, AppEnv } from "../edge/context.ts";
 import { refuse } from "../edge/context.ts";
-import { ask, perform, visit } from "../edge/door.ts";
+import { ask, perform, resolveCaller } from "../edge/door.ts";
 import { downloadBackup } from "../edge/download.ts";
 import { uploadBackup } from "../edge/upload.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
@@ -22,10 +22,10 @@ export function mountBackups(app: Hono<AppEnv>): void {
   });
 
   app.post("/api/backups", async (c) => {
-    const visitor = await visit(c);
-    if (!visitor.ok) return refuse(c, visitor.error);
+    const resolved = await resolveCaller(c);
+    if (!resolved.ok) return refuse(c, resolved.error);
     const name = await requestedName(c.req.raw);
-    const created = await perform(c, visitor.value, {
+    const created = await perform(c, resolved.value, {
       do: "backups.create",
       name: name.ok ? name.value : null,
       unreadable: name.ok ? null : name.error,
@@ -43,10 +43,10 @@ export function mountBackups(app: Hono<AppEnv>): void {
 
   app.delete("/api/backups/:key", async (c) => {
     const key = backupKeyIn(c.req.url);
-    const visitor = await visit(c);
-    if (!visitor.ok) return refuse(c, visitor.error);
+    const resolved = await resolveCaller(c);
+    if (!resolved.ok) return refuse(c, resolved.error);
     if (!key.ok) return refuse(c, key.error);
-    const deleted = await perform(c, visitor.value, {
+    const deleted = await perform(c, resolved.value, {
       do: "backups.delete",
       key: key.value,
       ...asked(SHORT_WAIT_SECONDS),
@@ -58,10 +58,10 @@ export function mountBackups(app: Hono<AppEnv>): void {
 
   app.post("/api/backups/:key/restore", async (c) => {
     const key = backupKeyIn(c.req.url);
-    const visitor = await visit(c);
-    if (!visitor.ok) return refuse(c, visitor.error);
+    const resolved = await resolveCaller(c);
+    if (!resolved.ok) return refuse(c, resolved.error);
     if (!key.ok) return refuse(c, key.error);
-    const restored = await perform(c, visitor.value, {
+    const restored = await perform(c, resolved.value, {
       do: "backups.restore",
       key: key.value,
       safetyBackup: true,

@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
 import { type AppEnv, refuse } from "../edge/context.ts";
-import { perform, visit } from "../edge/door.ts";
+import { perform, resolveCaller } from "../edge/door.ts";
 
 /**
  * `GET /api/health`: PocketBase's superuser data for a living key; anybody else gets the guest's answer from here, with
@@ -10,9 +10,9 @@ export function mountHealth(app: Hono<AppEnv>): void {
   app.on(["GET", "HEAD"], "/api/health", async (c) => {
     const guest = () => c.json({ message: "API is healthy.", code: 200, data: {} });
     if (!c.req.header("authorization")) return guest();
-    const visitor = await visit(c);
-    if (!visitor.ok) return visitor.error.code === "unauthenticated" ? guest() : refuse(c, visitor.error);
-    const health = await perform(c, visitor.value, { do: "health.read" });
+    const resolved = await resolveCaller(c);
+    if (!resolved.ok) return resolved.error.code === "unauthenticated" ? guest() : refuse(c, resolved.error);
+    const health = await perform(c, resolved.value, { do: "health.read" });
     if (!health.ok) return health.error.code === "unauthenticated" ? guest() : refuse(c, health.error);
     return c.json({
       message: "API is healthy.",

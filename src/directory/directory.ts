@@ -9,8 +9,9 @@ import type { Bindings } from "../bindings.ts";
 import type { Place } from "../instances/server/record.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { readSettings } from "../settings.ts";
-import { directorySteps, migrate } from "../storage/migrate.ts";
+import { migrate } from "../storage/migrate.ts";
 import { slotOf, turnOf } from "./rounds.ts";
+import { directorySteps } from "./schema.ts";
 
 type Row = { name: string; id: string; state: "pending" | "active" | "deleting"; since: number };
 
@@ -127,7 +128,7 @@ export class Directory extends DurableObject<Bindings> {
    * Finishes what was interrupted and wakes the instances whose turn it is, spread by id; the first round after this
    * object woke wakes them all. Called by the cron trigger and by the object's own alarm, whichever a home has.
    */
-  async patrol(): Promise<void> {
+  async reconcileAll(): Promise<void> {
     const settings = readSettings(this.env);
     if (settings.ok && settings.value.environmentInstance) await this.ensureEnvironment();
     await this.watch();
@@ -137,7 +138,7 @@ export class Directory extends DurableObject<Bindings> {
     for (const row of this.sql.exec<Row>("SELECT * FROM instances").toArray()) {
       if (row.state === "active" && !wakes.includes(slotOf(row.id))) continue;
       try {
-        await this.tend(row);
+        await this.reconcile(row);
       } catch {
         // One that fails must not keep the others waiting.
         console.error(`the watchdog could not reach the instance ${row.name}; it tries again within five minutes`);
@@ -145,7 +146,7 @@ export class Directory extends DurableObject<Bindings> {
     }
   }
 
-  private async tend(row: Row): Promise<void> {
+  private async reconcile(row: Row): Promise<void> {
     const object = instanceOf(this.env, row.id);
     if (row.state === "active") return object.poke();
     if (row.since >= systemClock() - STALLED_MS) return;
@@ -164,7 +165,7 @@ export class Directory extends DurableObject<Bindings> {
   override async alarm(): Promise<void> {
     await this.ctx.storage.setAlarm(systemClock() + ROUND_MS);
     try {
-      await this.patrol();
+      await this.reconcileAll();
     } catch {
       console.error("the watchdog could not finish its round; it starts again in a minute");
     }

@@ -19,7 +19,7 @@ import type { AppContext } from "./context.ts";
 import { unanswered } from "./refusal-of.ts";
 
 /** An instance and who asks it: what is left to do is one RPC. */
-export type Visitor = { instanceId: string; caller: Caller };
+export type ResolvedCaller = { instanceId: string; caller: Caller };
 
 const tagKeys = new WeakMap<object, Promise<Uint8Array<ArrayBuffer>>>();
 
@@ -60,7 +60,7 @@ const headerOf = (c: AppContext): Sent => {
  * Tells a credential from something made up without opening an object: shape, checksum and tag, or the administrator's
  * token. A missing one is told the same as a wrong one, but only a wrong one counts against the address.
  */
-async function recognise(c: AppContext, { credential, tried }: Sent): Promise<Result<Recognised, Problem>> {
+async function authenticate(c: AppContext, { credential, tried }: Sent): Promise<Result<Recognised, Problem>> {
   const address = clientAddress(c.req.raw, c.get("settings"));
   if (credential?.kind === "opaque" && isAdmin(c, credential.digest)) return ok({ kind: "admin" });
   if (credential && credential.kind !== "opaque") {
@@ -76,27 +76,30 @@ async function recognise(c: AppContext, { credential, tried }: Sent): Promise<Re
 }
 
 /** Refuses a request whose header holds no credential of ours, before anything else about it is looked at. */
-export async function presented(c: AppContext): Promise<Problem | null> {
-  const known = await recognise(c, headerOf(c));
+export async function requireCredential(c: AppContext): Promise<Problem | null> {
+  const known = await authenticate(c, headerOf(c));
   return known.ok ? null : known.error;
 }
 
 /** The refusal of a credential that is not alive, whatever it asks for; null for a living one and the administrator. */
 export async function refusalOfCredential(c: AppContext): Promise<Problem | null> {
-  const known = await recognise(c, headerOf(c));
+  const known = await authenticate(c, headerOf(c));
   if (!known.ok) return known.error;
   if (known.value.kind === "admin") return null;
-  const visitor = { instanceId: known.value.instance, caller: callerOf(c, credentialOf(known.value)) };
-  const self = await perform(c, visitor, { do: "keys.self" });
+  const resolved = { instanceId: known.value.instance, caller: callerOf(c, credentialOf(known.value)) };
+  const self = await perform(c, resolved, { do: "keys.self" });
   return self.ok ? null : self.error;
 }
 
 /** `offered` is what the call itself holds, when it is not the header; `named` the instance, when no header names it. */
-type Visit = { offered?: Offered | null; named?: string };
+type CallerHints = { offered?: Offered | null; named?: string };
 
 /** Finds out who asks which instance; whether they may is the instance's verdict. */
-export async function visit(c: AppContext, { offered, named }: Visit = {}): Promise<Result<Visitor, Problem>> {
-  const known = await recognise(c, offered === undefined ? headerOf(c) : { credential: offered, tried: true });
+export async function resolveCaller(
+  c: AppContext,
+  { offered, named }: CallerHints = {},
+): Promise<Result<ResolvedCaller, Problem>> {
+  const known = await authenticate(c, offered === undefined ? headerOf(c) : { credential: offered, tried: true });
   if (!known.ok) return known;
   const name = named ?? c.req.header("relay-instance");
   if (known.value.kind === "admin") {
@@ -154,7 +157,7 @@ export const isGenuineEndpoint = async (c: AppContext, id: string): Promise<bool
   isEndpointId(await tagKey(c.env), id);
 
 /** For calls that carry their own proof: the refusal of an address that failed too often, else what `prove` says. */
-export async function braked(c: AppContext, prove: () => Promise<boolean>): Promise<Problem | null> {
+export async function throttled(c: AppContext, prove: () => Promise<boolean>): Promise<Problem | null> {
   const address = clientAddress(c.req.raw, c.get("settings"));
   const refusal = brake.refusal("nudge", address);
   if (refusal) return refusal;
@@ -167,11 +170,11 @@ export async function braked(c: AppContext, prove: () => Promise<boolean>): Prom
  * a dead one is told the same here as everywhere.
  */
 export async function admitAdmin(c: AppContext): Promise<Result<null, Problem>> {
-  const known = await recognise(c, headerOf(c));
+  const known = await authenticate(c, headerOf(c));
   if (!known.ok) return known;
   if (known.value.kind === "admin") return ok(null);
-  const visitor = { instanceId: known.value.instance, caller: callerOf(c, credentialOf(known.value)) };
-  const refused = await perform(c, visitor, { do: "instance.read" });
+  const resolved = { instanceId: known.value.instance, caller: callerOf(c, credentialOf(known.value)) };
+  const refused = await perform(c, resolved, { do: "instance.read" });
   return fail(refused.ok ? problem("admin_only") : refused.error);
 }
 
@@ -181,19 +184,19 @@ const GUESSES: readonly ProblemCode[] = ["unauthenticated", "ticket_refused"];
 /** One command of one visitor: the only way into an instance. */
 export async function perform<N extends CommandName>(
   c: AppContext,
-  visitor: Visitor,
+  resolved: ResolvedCaller,
   command: Command<N>,
 ): Promise<Result<Output<N>, Problem>> {
-  const object = instanceOf(c.env, visitor.instanceId);
+  const object = instanceOf(c.env, resolved.instanceId);
   // The RPC's types cannot carry that the output follows from the command; `Handlers` proves it on the other side.
-  const asked = object.perform(visitor.caller, command as Command) as unknown as Promise<Answer<N>>;
+  const asked = object.perform(resolved.caller, command as Command) as unknown as Promise<Answer<N>>;
   const answer = await asked.catch((error): Answer<N> => {
     console.error(`${command.do}: no answer, ${error instanceof Error ? error.name : "unknown error"}`);
     return { result: fail(unanswered(error)), limits: [] };
   });
   c.set("limits", answer.limits);
   if (!answer.result.ok && GUESSES.includes(answer.result.error.code))
-    await brake.failed("secret", visitor.caller.address, c.env.BRAKE);
+    await brake.failed("secret", resolved.caller.address, c.env.BRAKE);
   return answer.result;
 }
 
@@ -202,6 +205,6 @@ export async function ask<N extends CommandName>(
   c: AppContext,
   command: Command<N>,
 ): Promise<Result<Output<N>, Problem>> {
-  const visitor = await visit(c);
-  return visitor.ok ? perform(c, visitor.value, command) : visitor;
+  const resolved = await resolveCaller(c);
+  return resolved.ok ? perform(c, resolved.value, command) : resolved;
 }

@@ -11,35 +11,36 @@ import { instanceOf } from "../instances/stub.ts";
 import { download } from "../transfers/download.ts";
 import type { UpstreamAccess } from "../upstream/backups-api.ts";
 import { type AppContext, refuse } from "./context.ts";
-import { perform, type Visitor, visit } from "./door.ts";
+import { perform, type ResolvedCaller, resolveCaller } from "./door.ts";
 
 /** `GET|HEAD /api/backups/{key}`: with a ticket in `?token=` as SDKs do, or with a key or session in the header. */
 export async function downloadBackup(c: AppContext): Promise<Response> {
-  const visitor = await visitorOf(c);
-  if (!visitor.ok) return refuse(c, visitor.error);
+  const resolved = await visitorOf(c);
+  if (!resolved.ok) return refuse(c, resolved.error);
   const key = backupKeyIn(c.req.url);
-  return key.ok ? new Transfer(c, visitor.value, key.value).answer() : refuse(c, key.error);
+  return key.ok ? new Transfer(c, resolved.value, key.value).answer() : refuse(c, key.error);
 }
 
 /** The same for a key the relay itself found, as for `/v1/backups/latest/content`. */
 export async function downloadKey(c: AppContext, key: string): Promise<Response> {
-  const visitor = await visit(c);
-  return visitor.ok ? new Transfer(c, visitor.value, key).answer() : refuse(c, visitor.error);
+  const resolved = await resolveCaller(c);
+  return resolved.ok ? new Transfer(c, resolved.value, key).answer() : refuse(c, resolved.error);
 }
 
 /** As in PocketBase a `?token=` alone decides; the header opens what came without one. Else PocketBase's one 403. */
-async function visitorOf(c: AppContext): Promise<Result<Visitor, Problem>> {
-  const asTicket = (visitor: Result<Visitor, Problem>) =>
-    visitor.ok || visitor.error.code !== "unauthenticated" ? visitor : fail(problem("ticket_refused"));
+async function visitorOf(c: AppContext): Promise<Result<ResolvedCaller, Problem>> {
+  const asTicket = (resolved: Result<ResolvedCaller, Problem>) =>
+    resolved.ok || resolved.error.code !== "unauthenticated" ? resolved : fail(problem("ticket_refused"));
   const offered = c.req.query("token");
-  if (!offered) return c.req.header("authorization") ? asTicket(await visit(c)) : fail(problem("ticket_refused"));
+  if (!offered)
+    return c.req.header("authorization") ? asTicket(await resolveCaller(c)) : fail(problem("ticket_refused"));
   const ticket = parseTicketParameter(offered);
   // Anything else typed there is a failed try like any other, and counts as one.
-  return asTicket(await visit(c, { offered: ticket.ok ? ticket.value : null }));
+  return asTicket(await resolveCaller(c, { offered: ticket.ok ? ticket.value : null }));
 }
 
 /** PocketBase has one message for everybody who may not download; code and hint say which it was. */
-const inDownloadWords = (refused: Problem): Problem =>
+const asDownloadError = (refused: Problem): Problem =>
   refused.code === "scope_missing" || refused.code === "network_refused"
     ? { ...refused, message: problems.ticket_refused.message }
     : refused;
@@ -50,16 +51,16 @@ const outdated: readonly ProblemCode[] = ["backup_changed", "backup_not_found", 
 /** One download as the Worker runs it: it passes the door for the first byte and again for every heal and every piece. */
 class Transfer {
   private readonly c: AppContext;
-  private readonly visitor: Visitor;
+  private readonly resolved: ResolvedCaller;
   private readonly key: string;
   private readonly head: boolean;
   /** Names it at the instance once bytes were opened; null for HEAD. */
   private running: string | null = null;
   private token: string | null = null;
 
-  constructor(c: AppContext, visitor: Visitor, key: string) {
+  constructor(c: AppContext, resolved: ResolvedCaller, key: string) {
     this.c = c;
-    this.visitor = visitor;
+    this.resolved = resolved;
     this.key = key;
     this.head = c.req.method === "HEAD";
   }
@@ -69,7 +70,7 @@ class Transfer {
     let answered = await this.attempt(false);
     if (!answered.ok && this.token !== null && outdated.includes(answered.error.code))
       answered = await this.attempt(true);
-    return answered.ok ? answered.value : refuse(this.c, inDownloadWords(answered.error));
+    return answered.ok ? answered.value : refuse(this.c, asDownloadError(answered.error));
   }
 
   private async attempt(anew: boolean): Promise<Result<Response, Problem>> {
@@ -103,7 +104,7 @@ class Transfer {
   }
 
   private async open(refused: boolean, anew: boolean) {
-    const opened = await perform(this.c, this.visitor, {
+    const opened = await perform(this.c, this.resolved, {
       do: "download.open",
       key: this.key,
       head: this.head,
@@ -123,7 +124,7 @@ class Transfer {
     const { running } = this;
     this.running = null;
     if (running === null) return;
-    const instance = instanceOf(this.c.env, this.visitor.instanceId);
+    const instance = instanceOf(this.c.env, this.resolved.instanceId);
     // A lost message costs the audit row its outcome, nothing else.
     this.c.executionCtx.waitUntil(instance.endDownload(running, bytes, outcome).catch(() => undefined));
   }

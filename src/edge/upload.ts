@@ -11,31 +11,31 @@ import { instanceOf } from "../instances/stub.ts";
 import { upload } from "../transfers/upload.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import { type AppContext, refuse } from "./context.ts";
-import { perform, type Visitor, visit } from "./door.ts";
+import { perform, type ResolvedCaller, resolveCaller } from "./door.ts";
 
 /** Whoever may not upload is told so before anything is said about the body. */
-async function uploader(c: AppContext): Promise<Result<Visitor, Problem>> {
-  const visitor = await visit(c);
-  if (!visitor.ok) return visitor;
-  const asked = await perform(c, visitor.value, { do: "upload.ask" });
-  return asked.ok ? visitor : asked;
+async function uploader(c: AppContext): Promise<Result<ResolvedCaller, Problem>> {
+  const resolved = await resolveCaller(c);
+  if (!resolved.ok) return resolved;
+  const asked = await perform(c, resolved.value, { do: "upload.ask" });
+  return asked.ok ? resolved : asked;
 }
 
 /** `POST /api/backups/upload`: the form as PocketBase takes it. */
 export async function uploadBackup(c: AppContext): Promise<Response> {
-  const visitor = await uploader(c);
-  if (!visitor.ok) return refuseUnread(c, visitor.error);
-  const stored = await new Reception(c, visitor.value, false).take({ form: "multipart" });
+  const resolved = await uploader(c);
+  if (!resolved.ok) return refuseUnread(c, resolved.error);
+  const stored = await new UploadSession(c, resolved.value, false).take({ form: "multipart" });
   return stored.ok ? c.body(null, 204) : refuse(c, stored.error);
 }
 
 /** `PUT /v1/backups/{key}`: the bare file, as `curl -T` sends it. */
 export async function uploadRaw(c: AppContext, key: Result<string, Problem>): Promise<Response> {
-  const visitor = await uploader(c);
-  if (!visitor.ok) return refuseUnread(c, visitor.error);
+  const resolved = await uploader(c);
+  if (!resolved.ok) return refuseUnread(c, resolved.error);
   if (!key.ok) return refuseUnread(c, key.error);
-  const stored = await new Reception(c, visitor.value, true).take({ form: "raw", name: key.value });
-  if (!stored.ok) return refuse(c, inOwnWords(stored.error));
+  const stored = await new UploadSession(c, resolved.value, true).take({ form: "raw", name: key.value });
+  if (!stored.ok) return refuse(c, asConflict(stored.error));
   const unseen = { firstSeen: null, actor: null, operation: null, verified: "pending" as const, reason: null };
   return c.json(backupView(stored.value, unseen), 201);
 }
@@ -47,43 +47,43 @@ async function refuseUnread(c: AppContext, problem: Problem): Promise<Response> 
 }
 
 /** A name that was taken while the upload was under way is told as one that was taken before. */
-const inOwnWords = (refused: Problem): Problem =>
+const asConflict = (refused: Problem): Problem =>
   refused.code === "backup_name_exists" ? { ...refused, code: "backup_conflict" } : refused;
 
 /** One upload as the Worker runs it: it passes the door before the first byte and once more before the last. */
-class Reception {
+class UploadSession {
   private readonly c: AppContext;
-  private readonly visitor: Visitor;
+  private readonly resolved: ResolvedCaller;
   /** Names by create's rules and 409 for a taken one; else PocketBase's own. */
   private readonly strict: boolean;
   private held: { reservation: string; name: string } | null = null;
 
-  constructor(c: AppContext, visitor: Visitor, strict: boolean) {
+  constructor(c: AppContext, resolved: ResolvedCaller, strict: boolean) {
     this.c = c;
-    this.visitor = visitor;
+    this.resolved = resolved;
     this.strict = strict;
   }
 
   take(form: { form: "multipart" } | { form: "raw"; name: string }): Promise<Result<ListedBackup, Problem>> {
-    const { c, visitor } = this;
+    const { c, resolved } = this;
     const { headers, body, signal } = c.req.raw;
     const taken = upload<ListedBackup>({
       ...form,
       request: { headers, body, signal },
       check: (name) => (this.strict ? isCreatableName(name) : checkBackupKey(name)),
       reserve: async (name, size) => {
-        const reserved = await perform(c, visitor, { do: "upload.reserve", name, size, strict: this.strict });
+        const reserved = await perform(c, resolved, { do: "upload.reserve", name, size, strict: this.strict });
         if (!reserved.ok) return reserved;
         this.held = { reservation: reserved.value.reservation, name };
         return ok({ access: reserved.value.access });
       },
       confirm: async () => {
         if (this.held === null) return fail(problem("upload_interrupted"));
-        return perform(c, visitor, { do: "upload.confirm", reservation: this.held.reservation });
+        return perform(c, resolved, { do: "upload.confirm", reservation: this.held.reservation });
       },
       settle: async (end, last) => {
         if (this.held === null) return fail(end.problem ?? problem("upload_interrupted"));
-        const instance = instanceOf(c.env, visitor.instanceId);
+        const instance = instanceOf(c.env, resolved.instanceId);
         return (await instance.settleUpload({ ...this.held, ...end, last })) as Result<ListedBackup, Problem>;
       },
       metered: !onPlainWorkerd(c.env),

@@ -32,7 +32,7 @@ export type Target = {
   /** What answers must not give away, as `endpointSecrets` returns it. */
   secrets: readonly string[];
   /** Somebody waits for what the receiver said: the beginning of a success is kept as well. */
-  curious: boolean;
+  captureBody: boolean;
 };
 
 /** One attempt as it ended; `reason` is null when it succeeded. */
@@ -65,7 +65,7 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
     snippet: null,
     ...part,
   });
-  const looked = await whereTo(net, target.address);
+  const looked = await resolveTarget(net, target.address);
   if ("refused" in looked) return ended({ reason: looked.refused });
   const { url, ...init } = request;
   const deadline = net.deadlines.within(ATTEMPT_TIMEOUT_MS);
@@ -76,7 +76,7 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
     const control = headers.get("webhook-delivery");
     const success = succeeded(status);
     if (success && headers.get("content-length") === "0") return ended({ status, ms, control });
-    if (success && !target.curious) {
+    if (success && !target.captureBody) {
       await drain(net.deadlines, response);
       return ended({ status, ms, control });
     }
@@ -102,7 +102,7 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
 }
 
 /** The name's addresses where somebody looks them up; refused when one of them must not be reached. */
-export async function whereTo(
+export async function resolveTarget(
   net: Net,
   address: WebhookAddress,
 ): Promise<{ addresses: string[] | null } | { refused: Reason }> {

@@ -5,14 +5,14 @@ import type { FedEvent, FeedPage, Progress, Pulled, PullRequest } from "../webho
 import { HEALTHY, width } from "../webhooks/retry.ts";
 import type { Attempted } from "./attempt.ts";
 import type { AttemptLog } from "./attempt-log.ts";
-import { type Landing, Landings } from "./completions.ts";
+import { type Completion, Completions } from "./completions.ts";
 import type { Deliveries, Open } from "./deliveries.ts";
 import { WATCH_MS, whenDue } from "./due.ts";
 import { RateBucket } from "./rate-bucket.ts";
 import { Ready } from "./ready.ts";
 import { record } from "./results.ts";
-import { Lock } from "./secret-opener.ts";
-import { Places, WIDTH } from "./slots.ts";
+import { SecretOpener } from "./secret-opener.ts";
+import { Slots, WIDTH } from "./slots.ts";
 import type { EndpointStore } from "./store.ts";
 
 /** Events read at once. */
@@ -51,8 +51,8 @@ type Deps = {
 export class Dispatcher {
   private readonly deps: Deps;
   private readonly ready = new Ready();
-  private readonly places = new Places();
-  private readonly landings: Landings;
+  private readonly slots = new Slots();
+  private readonly completions: Completions;
   private readonly rate = new RateBucket();
   private pulling = false;
   /** A poke came while the instance was asked: its answer may be older than the poke. */
@@ -60,7 +60,7 @@ export class Dispatcher {
   /** Whether the ledger goes on after the cursor, as far as is known; after waking it may. */
   private more = true;
   private silent = false;
-  private readonly lock: Lock;
+  private readonly lock: SecretOpener;
   /** No earlier than this is the instance asked again, after it could not be. */
   private askAt = 0;
   /** The earliest delivery that is not queued yet; 0 when that is to be found out. */
@@ -71,8 +71,8 @@ export class Dispatcher {
 
   constructor(deps: Deps) {
     this.deps = deps;
-    this.lock = new Lock(() => deps.store.unlock(), deps.detach);
-    this.landings = new Landings(deps.sleep, deps.detach, (landings) => this.landed(landings));
+    this.lock = new SecretOpener(() => deps.store.unlock(), deps.detach);
+    this.completions = new Completions(deps.sleep, deps.detach, (completions) => this.completed(completions));
   }
 
   get progress(): Progress {
@@ -82,12 +82,12 @@ export class Dispatcher {
   }
 
   /** The ledger grew, or something about the endpoint changed. A page that begins at the cursor spares a question. */
-  poke(page: FeedPage | null, generation: number, requests: number): void {
+  poke(page: FeedPage | null, activation: number, requests: number): void {
     const { memory } = this.deps.store;
     this.left = requests;
     this.silent = false;
     this.overtaken = this.pulling;
-    const current = generation === memory.generation && !this.pulling && this.room;
+    const current = activation === memory.activation && !this.pulling && this.room;
     if (page && current && page.after === this.deps.deliveries.cursor) this.take(page);
     else this.more = true;
     this.tick();
@@ -99,7 +99,7 @@ export class Dispatcher {
     const { health, disabling } = store.memory;
     return whenDue({
       now: clock(),
-      idle: this.places.flying.size === 0 && !this.pulling && (!disabling || this.silent),
+      idle: this.slots.inFlight.size === 0 && !this.pulling && (!disabling || this.silent),
       silent: this.silent,
       locked: this.lock.locked,
       work: this.ready.size > 0 || (this.more && this.room),
@@ -123,9 +123,9 @@ export class Dispatcher {
   }
 
   /** A request outside of deliveries takes its place among those under way, the next one that is free. */
-  async beside<T>(work: () => Promise<T>): Promise<T> {
+  async runInSlot<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await this.places.test(work);
+      return await this.slots.test(work);
     } finally {
       this.tick();
     }
@@ -161,52 +161,52 @@ export class Dispatcher {
     this.nextDue = null;
     for (const { seq, due } of this.deps.deliveries.open.values()) {
       if (this.busy(seq)) continue;
-      if (due <= now) this.ready.wanting.add(seq);
+      if (due <= now) this.ready.toFetch.add(seq);
       else if (this.nextDue === null || due < this.nextDue) this.nextDue = due;
     }
   }
 
   private busy(seq: number): boolean {
-    return this.places.flying.has(seq) || this.ready.has(seq);
+    return this.slots.inFlight.has(seq) || this.ready.has(seq);
   }
 
   private launch(now: number): void {
     const { deliveries, store } = this.deps;
     const most = width(store.memory.health, WIDTH);
     const perMinute = store.settings?.ratePerMinute ?? null;
-    while (this.places.free(most) && this.left >= this.deps.cost) {
+    while (this.slots.free(most) && this.left >= this.deps.cost) {
       const event = this.ready.first(now);
       if (!event) return;
       const open = deliveries.open.get(event.seq);
       if (open && !this.rate.take(perMinute, now)) return;
       this.ready.shift();
-      if (open) this.fly(open, event, now);
+      if (open) this.start(open, event, now);
     }
   }
 
-  private fly(open: Open, event: FedEvent, now: number): void {
+  private start(open: Open, event: FedEvent, now: number): void {
     const { deliveries, store, send, cost, detach, clock } = this.deps;
     deliveries.lease(open);
     const sent = send(event, now);
     if (!sent) return;
     this.left -= cost;
-    this.places.flying.add(open.seq);
-    const { generation } = store.memory;
+    this.slots.inFlight.add(open.seq);
+    const { activation } = store.memory;
     detach(
       sent.then((attempted) =>
-        this.landings.add({ open, attempted, startedAt: now, at: clock(), generation }, this.places.flying.size),
+        this.completions.add({ open, attempted, startedAt: now, at: clock(), activation }, this.slots.inFlight.size),
       ),
     );
   }
 
   /** No more than `WIDTH` requests are ever without a durable result: places are free only from here on. */
-  private landed(landings: readonly Landing[]): void {
-    this.places.landed(landings.map(({ open }) => open.seq));
+  private completed(completions: readonly Completion[]): void {
+    this.slots.completed(completions.map(({ open }) => open.seq));
     if (this.ended) return;
     const { deliveries } = this.deps;
     const due = record(
       this.deps,
-      landings.filter(({ open }) => deliveries.open.get(open.seq) === open),
+      completions.filter(({ open }) => deliveries.open.get(open.seq) === open),
     );
     if (due !== null && (this.nextDue === null || due < this.nextDue)) this.nextDue = due;
     this.tick();
@@ -218,11 +218,11 @@ export class Dispatcher {
     const now = clock();
     if (this.pulling || this.silent || now < this.askAt || this.left <= 0) return;
     const reading = this.more && this.room && this.ready.size < LOW && !this.lock.locked;
-    const wanted = now >= health.slowUntil && this.ready.length < AGAIN ? this.ready.wanting.size : 0;
+    const wanted = now >= health.slowUntil && this.ready.length < AGAIN ? this.ready.toFetch.size : 0;
     if (!disabling && !reading && wanted === 0) return;
     this.pulling = true;
     this.left--;
-    const again = disabling ? [] : [...this.ready.wanting].slice(0, AGAIN);
+    const again = disabling ? [] : [...this.ready.toFetch].slice(0, AGAIN);
     const limit = reading && !disabling ? PAGE : 0;
     const request = { after: deliveries.cursor, limit, again, progress: this.progress, disabling };
     detach(
@@ -248,7 +248,7 @@ export class Dispatcher {
     }
     const { store, deliveries, clock } = this.deps;
     const { memory } = store;
-    if (pulled.generation !== memory.generation) this.resumed(pulled.generation);
+    if (pulled.activation !== memory.activation) this.resumed(pulled.activation);
     else if (request.disabling && memory.disabling) store.remember({ ...memory, disabling: null });
     this.silent = pulled.state === "silent";
     if (pulled.state === "active") {
@@ -257,10 +257,10 @@ export class Dispatcher {
       for (const event of pulled.again) this.admit(event, now);
       // What was asked for and did not come is not kept any more, or its owner lost the right to it.
       for (const seq of request.again) {
-        const lost = this.ready.wanting.delete(seq) ? deliveries.open.get(seq) : undefined;
+        const lost = this.ready.toFetch.delete(seq) ? deliveries.open.get(seq) : undefined;
         if (lost) deliveries.giveUp(lost, now, null);
       }
-    } else this.ready.doubt();
+    } else this.ready.recheckQueued();
     if (this.overtaken) {
       this.overtaken = false;
       this.silent = false;
@@ -280,7 +280,7 @@ export class Dispatcher {
   /** What was asked for again may be sent. */
   private admit(event: FedEvent, now: number): void {
     const { deliveries } = this.deps;
-    this.ready.wanting.delete(event.seq);
+    this.ready.toFetch.delete(event.seq);
     const open = deliveries.open.get(event.seq);
     if (!open || this.busy(event.seq)) return;
     deliveries.lease(open);
@@ -288,10 +288,10 @@ export class Dispatcher {
   }
 
   /** Resumed since: what waits starts over, and what was held against the receiver is forgotten. */
-  private resumed(generation: number): void {
+  private resumed(activation: number): void {
     const { store, deliveries, clock } = this.deps;
-    const first = store.memory.generation === 0;
-    store.remember({ generation, health: HEALTHY, disabling: null });
+    const first = store.memory.activation === 0;
+    store.remember({ activation, health: HEALTHY, disabling: null });
     if (first) return;
     deliveries.startOver(clock());
     this.more = true;

@@ -52,10 +52,10 @@ export class Endpoint extends DurableObject<Bindings> {
   ): Promise<Result<{ secret: string; sealedWith: string | null }, Problem>> {
     const parts = this.open(id);
     if (!parts) return fail(this.refusal);
-    const leads = await parts.leads(target.url);
-    if (!leads.ok) {
+    const checkTarget = await parts.checkTarget(target.url);
+    if (!checkTarget.ok) {
       await this.wipe();
-      return refusedAddress(leads.error);
+      return refusedAddress(checkTarget.error);
     }
     const made = await parts.store.create(settings, target, secret);
     parts.deliveries.moveTo(cursor);
@@ -80,8 +80,8 @@ export class Endpoint extends DurableObject<Bindings> {
     // The instance does not know the address, so it could not judge a new format by it.
     const missing = settings.format === store.settings?.format ? null : missingInAddress(settings.format, url);
     if (missing !== null) return refusedAddress(missing, "validation_invalid_value");
-    const leads = change.url === undefined ? ok(null) : await this.parts.leads(url);
-    if (!leads.ok) return refusedAddress(leads.error);
+    const checkTarget = change.url === undefined ? ok(null) : await this.parts.checkTarget(url);
+    if (!checkTarget.ok) return refusedAddress(checkTarget.error);
     const secret = await store.change(settings, touched ? { url, headers } : null);
     if (!secret.ok) return fail(locked);
     dispatcher.renew();
@@ -95,9 +95,9 @@ export class Endpoint extends DurableObject<Bindings> {
   }
 
   /** The ledger grew, or the watchdog makes its round. Answers where this endpoint then stands; null when it is none. */
-  async poke(page: FeedPage | null, generation: number): Promise<number | null> {
+  async poke(page: FeedPage | null, activation: number): Promise<number | null> {
     if (!this.parts) return null;
-    this.parts.dispatcher.poke(page, generation, this.requests);
+    this.parts.dispatcher.poke(page, activation, this.requests);
     return this.parts.deliveries.cursor;
   }
 

@@ -31,9 +31,8 @@ export function addressPolicyAt(settings: Settings, url: string): AddressPolicy 
  */
 export function netOf(env: Bindings, settings: Settings, clock: Clock): Net {
   const { PUBLIC } = env;
-  const out = PUBLIC
-    ? (url: string, init: RequestInit) => PUBLIC.fetch(url, init)
-    : (url: string, init: RequestInit) => fetch(url, init);
+  const platform: Pick<Net, "fetch"> = { fetch: (input, init) => fetch(input, init) };
+  const out: Net["fetch"] = PUBLIC ? (url, init) => PUBLIC.fetch(url, init) : platform.fetch;
   return {
     fetch: out,
     reach: PUBLIC ? (host, port) => reach(PUBLIC, host, port) : null,

@@ -10,14 +10,14 @@ import { reasonOfRefusal } from "../webhooks/reason.ts";
 import { endpointSecrets } from "../webhooks/snippet.ts";
 import { testEvent } from "../webhooks/test-event.ts";
 import { type WireEndpoint, wireRequest } from "../webhooks/wire.ts";
-import { type Attempted, attempt, type Net, type Target, whereTo } from "./attempt.ts";
+import { type Attempted, attempt, type Net, resolveTarget, type Target } from "./attempt.ts";
 import { AttemptLog } from "./attempt-log.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { EndpointStore } from "./store.ts";
 
 /** What the platform and the tests give an endpoint: every effect its parts have goes through here. */
-export type EndpointGround = {
+export type EndpointPlatform = {
   id: string;
   sql: SqlStorage;
   encryptionKeys: readonly Uint8Array<ArrayBuffer>[];
@@ -34,20 +34,20 @@ export type EndpointGround = {
 export type EndpointParts = ReturnType<typeof buildEndpoint>;
 
 /** Puts an endpoint together. */
-export function buildEndpoint(ground: EndpointGround) {
-  const { id, sql, encryptionKeys, net, clock, random } = ground;
+export function buildEndpoint(platform: EndpointPlatform) {
+  const { id, sql, encryptionKeys, net, clock, random } = platform;
   const store = new EndpointStore(id, sql, sealer(encryptionKeys, random), clock, random);
   const deliveries = new Deliveries(sql);
   const log = new AttemptLog(sql, deliveries);
   const post = poster(net);
-  const send = (event: { id: string; text: string }, at: number, curious = false): Promise<Attempted> | null =>
-    store.ready && post(store.ready, event, at, curious);
+  const send = (event: { id: string; text: string }, at: number, captureBody = false): Promise<Attempted> | null =>
+    store.ready && post(store.ready, event, at, captureBody);
   const cost = net.resolve === null ? 1 : 3;
-  const dispatcher = new Dispatcher({ ...ground, deliveries, log, store, send, cost });
+  const dispatcher = new Dispatcher({ ...platform, deliveries, log, store, send, cost });
 
   /** Sends an example and says what the receiver said; neither success nor failure counts for the endpoint. */
   const test = (type: EventType): Promise<Attempted | null> =>
-    dispatcher.beside(async () => {
+    dispatcher.runInSlot(async () => {
       if (!(await store.unlock())) return null;
       const event = testEvent(type, { instance: store.settings?.instanceName ?? "", at: clock(), random });
       const attempted = await send(event, clock(), true);
@@ -55,19 +55,19 @@ export function buildEndpoint(ground: EndpointGround) {
       return attempted;
     });
   /** Whether the name of an address that is about to be stored leads where it may; nobody asks without a resolver. */
-  const leads = async (url: string): Promise<Result<null, string>> => {
+  const checkTarget = async (url: string): Promise<Result<null, string>> => {
     const address = readAddress(url, net.policy);
     if (!address.ok) return fail(address.error.message);
-    const found = await whereTo(net, address.value);
+    const found = await resolveTarget(net, address.value);
     return "refused" in found ? fail(found.refused.message) : ok(null);
   };
-  return { store, deliveries, log, dispatcher, test, leads };
+  return { store, deliveries, log, dispatcher, test, checkTarget };
 }
 
 /** Sends events to an endpoint. What follows from its address is worked out once, and anew when it changes. */
 function poster(net: Net) {
-  let known: { endpoint: WireEndpoint; policy: AddressPolicy; target: Omit<Target, "curious"> } | null = null;
-  return (endpoint: WireEndpoint, event: { id: string; text: string }, at: number, curious: boolean) => {
+  let known: { endpoint: WireEndpoint; policy: AddressPolicy; target: Omit<Target, "captureBody"> } | null = null;
+  return (endpoint: WireEndpoint, event: { id: string; text: string }, at: number, captureBody: boolean) => {
     if (known?.endpoint !== endpoint || known.policy !== net.policy) {
       const address = readAddress(endpoint.url, net.policy);
       if (!address.ok) {
@@ -84,6 +84,6 @@ function poster(net: Net) {
       const secrets = endpointSecrets(endpoint.headers, endpoint.url);
       known = { endpoint, policy: net.policy, target: { address: address.value, secrets } };
     }
-    return attempt(net, wireRequest(endpoint, event, at), { ...known.target, curious });
+    return attempt(net, wireRequest(endpoint, event, at), { ...known.target, captureBody });
   };
 }

@@ -5,7 +5,7 @@ const JUDGED_MS = 2_000;
 
 /** Deliveries on their way to be sent: `queue` holds those whose text is at hand, `wanting` those to be asked for. */
 export class Ready {
-  readonly wanting = new Set<number>();
+  readonly toFetch = new Set<number>();
   private readonly queue: number[] = [];
   private readonly texts = new Map<number, { event: FedEvent; judgedAt: number }>();
 
@@ -14,15 +14,15 @@ export class Ready {
   }
 
   get size(): number {
-    return this.queue.length + this.wanting.size;
+    return this.queue.length + this.toFetch.size;
   }
 
   has(seq: number): boolean {
-    return this.wanting.has(seq) || this.texts.has(seq);
+    return this.toFetch.has(seq) || this.texts.has(seq);
   }
 
   add(event: FedEvent, now: number): void {
-    this.wanting.delete(event.seq);
+    this.toFetch.delete(event.seq);
     this.texts.set(event.seq, { event, judgedAt: now });
     this.queue.push(event.seq);
   }
@@ -33,7 +33,7 @@ export class Ready {
     const text = seq === undefined ? undefined : this.texts.get(seq);
     if (!text) return null;
     if (now - text.judgedAt <= JUDGED_MS) return text.event;
-    this.doubt();
+    this.recheckQueued();
     return null;
   }
 
@@ -42,8 +42,8 @@ export class Ready {
   }
 
   /** What waited too long to be sent is asked for once more: its owner may have lost the right to it. */
-  doubt(): void {
-    for (const seq of this.queue) this.wanting.add(seq);
+  recheckQueued(): void {
+    for (const seq of this.queue) this.toFetch.add(seq);
     this.queue.length = 0;
     this.texts.clear();
   }

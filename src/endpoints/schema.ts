@@ -12,6 +12,10 @@ export const endpointSteps: readonly Step[] = [
     "CREATE TABLE deliveries (seq INTEGER PRIMARY KEY, event TEXT NOT NULL, type TEXT NOT NULL, state INTEGER NOT NULL, attempts INTEGER NOT NULL, due INTEGER NOT NULL, at INTEGER NOT NULL, ms INTEGER, status INTEGER, turn INTEGER NOT NULL, upto INTEGER NOT NULL)",
     "CREATE TABLE attempts (n INTEGER PRIMARY KEY, at INTEGER NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, type TEXT NOT NULL, attempt INTEGER NOT NULL, ms INTEGER NOT NULL, status INTEGER, kind TEXT, message TEXT, snippet TEXT, test INTEGER NOT NULL)",
   ],
+  [
+    "UPDATE meta SET value = json_remove(json_set(value, '$.activation', json_extract(value, '$.generation')), '$.generation') WHERE name = 'memory'",
+    "UPDATE meta SET value = json_remove(json_set(value, '$.disabling.activation', json_extract(value, '$.disabling.generation')), '$.disabling.generation') WHERE name = 'memory' AND json_type(value, '$.disabling') = 'object'",
+  ],
 ];
 
 /** The endpoint's own id, written when it is set up. */

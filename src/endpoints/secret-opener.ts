@@ -1,5 +1,5 @@
 /** The endpoint's secrets, opened once; `locked` when no configured ENCRYPTION_KEY opens them. */
-export class Lock {
+export class SecretOpener {
   locked = false;
   private opening = false;
   private readonly unlock: () => Promise<boolean>;

@@ -2,15 +2,15 @@
 export const WIDTH = 6;
 
 /** The places of one endpoint's requests. Deliveries take what is free, tests wait for the next one that is. */
-export class Places {
+export class Slots {
   /** By `seq`: the deliveries whose result is not written yet. */
-  readonly flying = new Set<number>();
+  readonly inFlight = new Set<number>();
   private tests = 0;
   private readonly queued: (() => void)[] = [];
 
   /** Whether one more delivery may start where `most` requests are borne. */
   free(most: number): boolean {
-    return this.flying.size + this.tests < most;
+    return this.inFlight.size + this.tests < most;
   }
 
   async test<T>(work: () => Promise<T>): Promise<T> {
@@ -26,8 +26,8 @@ export class Places {
     }
   }
 
-  landed(seqs: readonly number[]): void {
-    for (const seq of seqs) this.flying.delete(seq);
+  completed(seqs: readonly number[]): void {
+    for (const seq of seqs) this.inFlight.delete(seq);
     this.seat();
   }
 

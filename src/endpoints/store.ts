@@ -28,7 +28,7 @@ type Keys = { current: KeyText; previous: (KeyText & { until: number }) | null }
 type Sealed = { target: EndpointTarget; keys: Keys };
 
 /** What an endpoint remembers of itself between attempts. */
-export type EndpointMemory = { generation: number; health: EndpointHealth; disabling: Disabling | null };
+export type EndpointMemory = { activation: number; health: EndpointHealth; disabling: Disabling | null };
 
 /** The settings, secrets and memory of one endpoint. Opened secrets are kept while the object lives. */
 export class EndpointStore {
@@ -54,7 +54,7 @@ export class EndpointStore {
   }
 
   get memory(): EndpointMemory {
-    this.remembered ??= this.read<EndpointMemory>("memory") ?? { generation: 0, health: HEALTHY, disabling: null };
+    this.remembered ??= this.read<EndpointMemory>("memory") ?? { activation: 0, health: HEALTHY, disabling: null };
     return this.remembered;
   }
 

@@ -40,7 +40,7 @@ export type Admitted = {
   /** Of the session the caller used; null otherwise. */
   claims: SessionClaims | null;
   /** Of the secret the caller holds: what is minted for it carries this and ends with it. */
-  generation: number;
+  secretVersion: number;
   /** The scope is one that another principal has to agree to. */
   needsApproval: boolean;
 };

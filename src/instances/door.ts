@@ -3,7 +3,13 @@ import type { RateState } from "../access/counters.ts";
 import type { Denial, QuotaState } from "../access/decision.ts";
 import type { Lineage } from "../access/key.ts";
 import { quotasLeft, rateLeft } from "../access/limits-left.ts";
-import { afterFirstUse, generationOf, matchGeneration, matchSecret, type SecretMatch } from "../access/rotation.ts";
+import {
+  afterFirstUse,
+  matchSecret,
+  matchSecretVersion,
+  type SecretMatch,
+  secretVersionOf,
+} from "../access/rotation.ts";
 import type { Scope } from "../access/scope.ts";
 import { type SessionClaims, verifySession } from "../access/session.ts";
 import { verifyTicket } from "../access/ticket.ts";
@@ -33,8 +39,8 @@ type Parts = {
 type Known =
   | { by: "admin" }
   | { by: "key"; id: string; digest: string }
-  | { by: "session"; id: string; generation: number; claims: SessionClaims }
-  | { by: "ticket"; id: string; generation: number };
+  | { by: "session"; id: string; secretVersion: number; claims: SessionClaims }
+  | { by: "ticket"; id: string; secretVersion: number };
 
 /**
  * The one way to a command, for every caller and surface: verdict, limits, audit intent, command. From the look-up of the
@@ -80,10 +86,10 @@ export class Door {
     if (credential.kind === "session") {
       const claims = await verifySession(keys.value.session, credential.jwt, { ins, at: this.parts.clock() });
       if (!claims.ok) return claims;
-      return ok({ by: "session", id: claims.value.id, generation: claims.value.gen, claims: claims.value });
+      return ok({ by: "session", id: claims.value.id, secretVersion: claims.value.gen, claims: claims.value });
     }
     const claims = await verifyTicket(keys.value.ticket, credential.jwt, { ins, at: this.ticketJudgedAt(command) });
-    return claims.ok ? ok({ by: "ticket", id: claims.value.id, generation: claims.value.gen }) : claims;
+    return claims.ok ? ok({ by: "ticket", id: claims.value.id, secretVersion: claims.value.gen }) : claims;
   }
 
   /** A running transfer outlives its ticket, but nothing else of it (SECURITY 9). */
@@ -102,7 +108,7 @@ export class Door {
   private match(lineage: Lineage | null, known: Exclude<Known, { by: "admin" }>, at: number): SecretMatch | null {
     if (!lineage) return null;
     if (known.by === "key") return matchSecret(lineage[0], known.digest, at);
-    return matchGeneration(lineage[0], known.generation, at);
+    return matchSecretVersion(lineage[0], known.secretVersion, at);
   }
 
   private admit(
@@ -126,7 +132,7 @@ export class Door {
         at,
         auditRow,
         claims: null,
-        generation: 0,
+        secretVersion: 0,
         needsApproval: false,
         limits: [],
       });
@@ -162,7 +168,7 @@ export class Door {
     if (!attempt.again) keys.noteUse(key.id, caller.address);
     const actor: Actor = { kind: "key", id: key.id, name: key.name };
     const auditRow = policy.audit === true ? audit.admit(actor, command.do, targetText(command), caller) : null;
-    const generation = generationOf(key, judged.value.match);
+    const secretVersion = secretVersionOf(key, judged.value.match);
     return ok({
       caller,
       lineage: judged.value.lineage,
@@ -170,7 +176,7 @@ export class Door {
       at,
       auditRow,
       claims: known.by === "session" ? known.claims : null,
-      generation,
+      secretVersion,
       needsApproval: judged.value.needsApproval,
       limits: limitsOf(rate, quotas),
     });

@@ -5,7 +5,7 @@ import type { KeyStore } from "./keys/store.ts";
 import { FLUSH_MS } from "./keys/store.ts";
 import type { Expiries } from "./observing/expiries.ts";
 import type { Observer } from "./observing/observer.ts";
-import type { Verdicts } from "./observing/verifications.ts";
+import type { Verifications } from "./observing/verifications.ts";
 import type { Verifier } from "./observing/verifier.ts";
 import type { Operations } from "./operations/engine.ts";
 import type { Configuration } from "./server/configuration.ts";
@@ -19,7 +19,7 @@ type Deps = {
   server: Server;
   operations: Operations;
   observer: Observer;
-  verdicts: Verdicts;
+  verifications: Verifications;
   verifier: Verifier;
   expiries: Expiries;
   keys: KeyStore;
@@ -64,17 +64,17 @@ export class Watch {
 
   /** The next moment something is due, ms since the epoch. */
   due(): number {
-    const { operations, verdicts, verifier, expiries, keys, audit, clock } = this.deps;
+    const { operations, verifications, verifier, expiries, keys, audit, clock } = this.deps;
     const now = clock();
     if (keys.unwritten || audit.unwritten) this.flushAt ??= now + FLUSH_MS;
     const never = Number.POSITIVE_INFINITY;
     const soon = now + BUSY_LOOK_MS;
-    const verdict = verdicts.nextAt() ?? never;
+    const verification = verifications.nextAt() ?? never;
     const due = Math.min(
       operations.rows.busy ? soon : never,
-      operations.hushed ? soon : this.nextLook(now),
+      operations.pollingPaused ? soon : this.nextLook(now),
       // One at a time, and none while the server is to be left alone.
-      verifier.busy || operations.hushed ? Math.max(verdict, soon) : verdict,
+      verifier.busy || operations.pollingPaused ? Math.max(verification, soon) : verification,
       operations.rows.nextExpiry() ?? never,
       expiries.due,
       this.flushAt ?? never,
@@ -93,7 +93,7 @@ export class Watch {
 
   /** Starts what is due and returns at once: nothing here waits for the server. */
   run(): void {
-    const { operations, verdicts, verifier, expiries, keys, audit, configuration, clock } = this.deps;
+    const { operations, verifications, verifier, expiries, keys, audit, configuration, clock } = this.deps;
     const now = clock();
     operations.resume();
     if (this.flushAt !== null && now >= this.flushAt) {
@@ -106,13 +106,13 @@ export class Watch {
       this.deps.detach(configuration.reseal());
     }
     const { busy } = operations.rows;
-    if (operations.hushed) return;
+    if (operations.pollingPaused) return;
     if (this.lookingSince === null && (busy || now >= this.nextLook(now))) {
       this.nudgedAt = null;
       this.lookingSince = now;
       this.deps.detach(this.look(busy));
     }
-    if ((verdicts.nextAt() ?? Number.POSITIVE_INFINITY) <= now) this.deps.detach(verifier.run());
+    if ((verifications.nextAt() ?? Number.POSITIVE_INFINITY) <= now) this.deps.detach(verifier.run());
   }
 
   private async look(busy: boolean): Promise<void> {
@@ -120,9 +120,9 @@ export class Watch {
       const { server, observer, operations } = this.deps;
       const connected = await server.connect();
       if (!connected.ok) return observer.failed({ problem: connected.error, unauthorized: false });
-      const { session, snapshot } = connected.value;
+      const { session, listings } = connected.value;
       // The snapshot hands what it got to the observer.
-      const listing = await snapshot.look();
+      const listing = await listings.look();
       if (!listing.ok) {
         if (!busy) observer.failed(listing.error);
         return;

@@ -20,17 +20,17 @@ import { Quotas } from "./keys/quotas.ts";
 import { SessionKeys } from "./keys/session-keys.ts";
 import { sessionHandlers } from "./keys/sessions.ts";
 import { KeyStore } from "./keys/store.ts";
-import { Makers } from "./ledger/backup-origins.ts";
+import { BackupOrigins } from "./ledger/backup-origins.ts";
 import { eventHandlers } from "./ledger/commands.ts";
-import { Attributions } from "./ledger/expected-changes.ts";
+import { ExpectedChanges } from "./ledger/expected-changes.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { Expiries } from "./observing/expiries.ts";
 import { Observer } from "./observing/observer.ts";
-import { Verdicts } from "./observing/verifications.ts";
+import { Verifications } from "./observing/verifications.ts";
 import { Verifier } from "./observing/verifier.ts";
 import { operationHandlers } from "./operations/commands.ts";
-import { type Lent, Operations } from "./operations/engine.ts";
-import { Asking } from "./operations/idempotent-requests.ts";
+import { Operations, type RunDependencies } from "./operations/engine.ts";
+import { IdempotentRequests } from "./operations/idempotent-requests.ts";
 import { OperationStore } from "./operations/store.ts";
 import { administrationHandlers } from "./server/commands.ts";
 import { Configuration } from "./server/configuration.ts";
@@ -42,7 +42,7 @@ import type { EndpointObject } from "./webhooks/commands.ts";
 import { buildWebhooks } from "./webhooks/parts.ts";
 
 /** What the platform and the tests give an instance: every effect its parts have goes through here. */
-export type Ground = {
+export type Platform = {
   storage: DurableObjectStorage;
   settings: Settings;
   clock: Clock;
@@ -62,8 +62,8 @@ export type Ground = {
 export type Parts = ReturnType<typeof buildParts>;
 
 /** Puts an instance together: each part owns its tables and is handed the others it needs. */
-export function buildParts(ground: Ground) {
-  const { storage, settings, clock, random, fetch, sleep, detach, settled } = ground;
+export function buildParts(platform: Platform) {
+  const { storage, settings, clock, random, fetch, sleep, detach, settled } = platform;
   const { sql } = storage;
   const seals = sealer(settings.encryptionKeys, random);
   const configuration = new Configuration(storage, seals, clock, random);
@@ -72,33 +72,33 @@ export function buildParts(ground: Ground) {
   const audit = new Audit(sql, clock);
   const transfers = new Transfers(sql, clock, random);
   const ledger = new Ledger(sql, clock, random, () => configuration.own.name);
-  const makers = new Makers(sql);
-  const attributions = new Attributions(sql, clock);
-  const verdicts = new Verdicts(sql, clock);
+  const origins = new BackupOrigins(sql);
+  const expected = new ExpectedChanges(sql, clock);
+  const verifications = new Verifications(sql, clock);
   const observer = new Observer({
     storage,
     clock,
     ledger,
-    attributions,
-    verdicts,
+    expected,
+    verifications,
     expectation: () => configuration.own.expect,
     verifies: () => configuration.own.verify,
   });
   const server = new Server(configuration, settings, fetch, clock, (listing, began) => observer.take(listing, began));
-  const verifier = new Verifier({ storage, server, verdicts, ledger, fetch, clock });
+  const verifier = new Verifier({ storage, server, verifications, ledger, fetch, clock });
   const expiries = new Expiries({ storage, keys, configuration, ledger, clock });
-  const reach = ({ session, snapshot }: Connected): Reach => ({
+  const reach = ({ session, listings }: Connected): Reach => ({
     api: session,
-    look: () => snapshot.lookAnew(),
+    look: () => listings.lookAnew(),
     reader: (backup) => rangeReader(fetch, (refused) => session.access("download", refused), backup),
   });
   /** What a run may use; the credential's facts are as they are when it begins. */
-  const lent = async (): Promise<Result<Lent, Problem>> => {
+  const runDependencies = async (): Promise<Result<RunDependencies, Problem>> => {
     const connected = await server.connect();
     if (!connected.ok) return connected;
     return ok({
       ...reach(connected.value),
-      madeBy: (backup) => makers.madeBy(backup),
+      madeBy: (backup) => origins.madeBy(backup),
       credential: configuration.credentialFacts(),
       tryPreviousCredential: async () => {
         const anew = (await server.tryPrevious()) ? await server.connect() : null;
@@ -108,8 +108,8 @@ export function buildParts(ground: Ground) {
   };
   const rows = new OperationStore({ storage, ledger, clock, random, sleep });
   const operations = new Operations(rows, {
-    lent,
-    attributions,
+    runDependencies,
+    expected,
     ledger,
     clock,
     random,
@@ -118,19 +118,19 @@ export function buildParts(ground: Ground) {
     changed: async (operation) => {
       const connected = await server.connect();
       if (!connected.ok) return;
-      const { snapshot } = connected.value;
-      if (operation.kind === "delete" && operation.state === "succeeded") snapshot.forget(operation.target.key);
-      else snapshot.touch();
+      const { listings } = connected.value;
+      if (operation.kind === "delete" && operation.state === "succeeded") listings.forget(operation.target.key);
+      else listings.touch();
       watch.nudge();
     },
   });
-  const asking = new Asking(sql, operations, clock);
+  const idempotent = new IdempotentRequests(sql, operations, clock);
   const watch = new Watch({
     configuration,
     server,
     operations,
     observer,
-    verdicts,
+    verifications,
     verifier,
     expiries,
     keys,
@@ -141,7 +141,7 @@ export function buildParts(ground: Ground) {
   });
   const newestBackup = async (): Promise<InstanceView["newestBackup"]> => {
     const connected = await server.connect();
-    const newest = connected.ok ? connected.value.snapshot.newest() : null;
+    const newest = connected.ok ? connected.value.listings.newest() : null;
     if (!newest) return null;
     const { key, modified } = newest;
     return { key, modified, ageSeconds: Math.max(0, Math.round((clock() - modifiedAt(modified)) / 1000)) };
@@ -152,7 +152,7 @@ export function buildParts(ground: Ground) {
     return { ...own, leftToReseal: own.leftToReseal + length };
   };
   const webhooks = buildWebhooks({
-    ...ground,
+    ...platform,
     sealer: seals,
     keys,
     ledger,
@@ -162,9 +162,9 @@ export function buildParts(ground: Ground) {
   const door = new Door(
     { configuration, tokenKeys, keys, counters, audit, transfers, clock },
     {
-      ...backupHandlers({ server, verdicts, observer, makers, clock }),
-      ...operationHandlers({ server, operations, asking, transfers, lent, clock, random }),
-      ...transferHandlers({ server, transfers, operations, attributions, audit }),
+      ...backupHandlers({ server, verifications, observer, origins, clock }),
+      ...operationHandlers({ server, operations, idempotent, transfers, runDependencies, clock, random }),
+      ...transferHandlers({ server, transfers, operations, expected, audit }),
       ...sessionHandlers({ configuration, tokenKeys }),
       ...keyHandlers({ store: keys, counters, ledger, clock, random, place: () => configuration.own }),
       ...administrationHandlers({ configuration, server, observer, tokenKeys, view }),
@@ -180,7 +180,7 @@ export function buildParts(ground: Ground) {
     audit,
     operations,
     transfers,
-    attributions,
+    expected,
     ledger,
     watch,
     webhooks,

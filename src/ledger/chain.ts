@@ -37,7 +37,7 @@ export function chainEvent(
 }
 
 /** A check under way; plain data, so that a long ledger can be read page by page. */
-export type ChainCheck = {
+export type ChainProgress = {
   from: number | null;
   /** What the next event must name. */
   head: Head;
@@ -47,14 +47,15 @@ export type ChainCheck = {
   told: boolean;
 };
 
-export type ChainVerdict =
+/** Whether the chain holds, and if not, the `seq` at which it breaks. */
+export type ChainCheck =
   | { ok: true; from: number; to: number; head: string }
   | { ok: false; from: number; to: number; brokenAt: number };
 
-export const startCheck = (): ChainCheck => ({ from: null, head: EMPTY_LEDGER, removed: null, told: true });
+export const startCheck = (): ChainProgress => ({ from: null, head: EMPTY_LEDGER, removed: null, told: true });
 
 /** Takes the next stored text, oldest first. A number is the `seq` at which the chain is broken. */
-export function checkNext(check: ChainCheck, text: string): ChainCheck | number {
+export function checkNext(check: ChainProgress, text: string): ChainProgress | number {
   const event = parsed(text);
   const due = check.head.seq + 1;
   const digest = digestOf(text);
@@ -72,10 +73,10 @@ export function checkNext(check: ChainCheck, text: string): ChainCheck | number 
 }
 
 /**
- * The verdict when every event was taken. `head` is what the ledger believes its end to be: a missing tail breaks the
+ * The result when every event was taken. `head` is what the ledger believes its end to be: a missing tail breaks the
  * chain too. A missing beginning is sound only when a later `ledger.cut` names the last event removed and its digest.
  */
-export function endCheck(check: ChainCheck, head: Head): ChainVerdict {
+export function endCheck(check: ChainProgress, head: Head): ChainCheck {
   const from = check.from ?? 1;
   const to = check.head.seq;
   if (!check.told) return { ok: false, from, to, brokenAt: from };
@@ -85,7 +86,7 @@ export function endCheck(check: ChainCheck, head: Head): ChainVerdict {
 }
 
 /** The whole check at once, for ledgers that fit in memory. */
-export function verifyChain(texts: Iterable<string>, head: Head): ChainVerdict {
+export function verifyChain(texts: Iterable<string>, head: Head): ChainCheck {
   let check = startCheck();
   for (const text of texts) {
     const next = checkNext(check, text);

@@ -4,10 +4,10 @@ import { CRON_PREFIX, isBackupKey } from "./backup-key.ts";
 import {
   type Diff,
   type Fact,
-  type Generation,
-  type Sighting,
-  type Snapshot,
+  type FileVersion,
+  type ObservedState,
   sameGeneration,
+  type TrackedBackup,
 } from "./tracked-backup.ts";
 
 /** A file whose time is further back than this, by the server's clock, is announced at first sight. */
@@ -29,41 +29,41 @@ const nothing = (): Diff => ({ facts: [], upserts: [], removed: [], lookAgain: f
  * is the relay's clock; the age of a file is judged by the server's own (`serverTime`), and without one every new file
  * waits for a second look.
  */
-export function diff(snapshot: Snapshot, listing: Listing, at: number): Diff {
-  const listed = new Map<string, Generation>();
+export function diff(observed: ObservedState, listing: Listing, at: number): Diff {
+  const listed = new Map<string, FileVersion>();
   for (const { key, size, modified } of listing.items)
     if (isBackupKey(key)) listed.set(key, { size, modified: readServerTime(modified) });
-  if (snapshot.lookedAt === null)
-    return { ...nothing(), upserts: [...listed].map(([key, generation]) => settled(key, generation, at)) };
+  if (observed.lookedAt === null)
+    return { ...nothing(), upserts: [...listed].map(([key, version]) => settled(key, version, at)) };
 
-  const known = [...snapshot.sightings.values()].filter((sighting) => sighting.said !== null);
+  const known = [...observed.tracked.values()].filter((tracked) => tracked.said !== null);
   const missing = known.filter(({ key }) => !listed.has(key));
-  const look: Look = { snapshot, listed, serverTime: listing.serverTime, at, holding: false };
+  const look: Look = { observed, listed, serverTime: listing.serverTime, at, holding: false };
   // A lowered `cronMaxKeep` removes many at once from a store that is still the same.
   const kept = known.some(({ key }) => key.startsWith(CRON_PREFIX) && listed.has(key));
-  const unexplained = missing.filter((sighting) => !(kept && pruned(look, sighting)));
+  const unexplained = missing.filter((tracked) => !(kept && pruned(look, tracked)));
   const most = (count: number) => count >= STORE_MINIMUM && count * 2 > known.length;
-  if (most(unexplained.filter((sighting) => missedLong(sighting, at)).length))
-    return anotherStore(snapshot, listed, known, missing.length, at);
+  if (most(unexplained.filter((tracked) => missedLong(tracked, at)).length))
+    return anotherStore(observed, listed, known, missing.length, at);
 
   look.holding = most(unexplained.length);
   const result = nothing();
-  for (const [key, generation] of listed) present(look, key, generation, result);
-  for (const sighting of snapshot.sightings.values()) if (!listed.has(sighting.key)) absent(look, sighting, result);
+  for (const [key, version] of listed) present(look, key, version, result);
+  for (const tracked of observed.tracked.values()) if (!listed.has(tracked.key)) absent(look, tracked, result);
   result.facts.sort(inOrder);
   return result;
 }
 
 /** `holding`: most keys are missing, so nothing is announced until it is clear whether this is still the same store. */
 type Look = {
-  snapshot: Snapshot;
-  listed: ReadonlyMap<string, Generation>;
+  observed: ObservedState;
+  listed: ReadonlyMap<string, FileVersion>;
   serverTime: number | null;
   at: number;
   holding: boolean;
 };
 
-const settled = (key: string, said: Generation, at: number): Sighting => ({
+const settled = (key: string, said: FileVersion, at: number): TrackedBackup => ({
   key,
   firstSeen: at,
   said,
@@ -72,71 +72,71 @@ const settled = (key: string, said: Generation, at: number): Sighting => ({
   gone: [],
 });
 
-const missedLong = ({ missing }: Sighting, at: number) => missing !== null && at - missing.since >= CONFIRM_MS;
-const echoes = ({ gone }: Sighting, at: number) => gone.filter((generation) => at - generation.at < ECHO_MS);
+const missedLong = ({ missing }: TrackedBackup, at: number) => missing !== null && at - missing.since >= CONFIRM_MS;
+const echoes = ({ gone }: TrackedBackup, at: number) => gone.filter((version) => at - version.at < ECHO_MS);
 
-function present(look: Look, key: string, generation: Generation, result: Diff): void {
+function present(look: Look, key: string, version: FileVersion, result: Diff): void {
   const { at } = look;
-  const known = look.snapshot.sightings.get(key);
+  const known = look.observed.tracked.get(key);
   const remains = known !== undefined && (known.said !== null || known.seen !== null);
-  const sighting = remains ? known : { ...settled(key, generation, at), said: null, gone: known?.gone ?? [] };
-  const { said, seen } = sighting;
-  const before = [...echoes(sighting, at), ...(said === null ? [] : [said])];
-  if (before.some((other) => sameGeneration(other, generation))) {
+  const tracked = remains ? known : { ...settled(key, version, at), said: null, gone: known?.gone ?? [] };
+  const { said, seen } = tracked;
+  const before = [...echoes(tracked, at), ...(said === null ? [] : [said])];
+  if (before.some((other) => sameGeneration(other, version))) {
     const doubtful = seen !== null && said !== null;
-    if (doubtful || sighting.missing !== null)
-      result.upserts.push({ ...sighting, seen: doubtful ? null : seen, missing: null });
+    if (doubtful || tracked.missing !== null)
+      result.upserts.push({ ...tracked, seen: doubtful ? null : seen, missing: null });
     return;
   }
-  const again = sameGeneration(seen, generation);
-  const older = before.some((other) => (other.modified ?? 0) > (generation.modified ?? Number.MAX_SAFE_INTEGER));
-  const enough = older ? again && at - seen!.since >= CONFIRM_MS : again || isOld(look, generation);
+  const again = sameGeneration(seen, version);
+  const older = before.some((other) => (other.modified ?? 0) > (version.modified ?? Number.MAX_SAFE_INTEGER));
+  const enough = older ? again && at - seen!.since >= CONFIRM_MS : again || isOld(look, version);
   if (look.holding || !enough) {
     result.lookAgain = true;
-    if (!again || sighting.missing !== null)
-      result.upserts.push({ ...sighting, seen: again ? seen : { ...generation, since: at }, missing: null });
+    if (!again || tracked.missing !== null)
+      result.upserts.push({ ...tracked, seen: again ? seen : { ...version, since: at }, missing: null });
     return;
   }
   result.facts.push(
-    said === null ? { kind: "created", key, generation } : { kind: "changed", key, generation, previous: said },
+    said === null ? { kind: "created", key, version } : { kind: "changed", key, version, previous: said },
   );
-  result.upserts.push({ ...sighting, said: generation, seen: null, missing: null, gone: remembered(sighting, at) });
+  result.upserts.push({ ...tracked, said: version, seen: null, missing: null, gone: remembered(tracked, at) });
 }
 
-const isOld = ({ serverTime }: Look, { modified }: Generation) =>
+const isOld = ({ serverTime }: Look, { modified }: FileVersion) =>
   modified !== null && serverTime !== null && serverTime - modified > SETTLED_MS;
 
-function absent(look: Look, sighting: Sighting, result: Diff): void {
+function absent(look: Look, tracked: TrackedBackup, result: Diff): void {
   const { at } = look;
-  const { key, said, seen, missing } = sighting;
+  const { key, said, seen, missing } = tracked;
   if (said === null && seen === null) {
-    if (echoes(sighting, at).length === 0) result.removed.push(key);
+    if (echoes(tracked, at).length === 0) result.removed.push(key);
     return;
   }
-  if (look.holding || !missedLong(sighting, at)) {
+  if (look.holding || !missedLong(tracked, at)) {
     result.lookAgain = true;
     if (missing === null)
-      result.upserts.push({ ...sighting, missing: { since: at, lastListed: look.snapshot.lookedAt ?? at } });
+      result.upserts.push({ ...tracked, missing: { since: at, lastListed: look.observed.lookedAt ?? at } });
     return;
   }
-  if (said !== null) result.facts.push({ kind: "deleted", key, generation: said, pruned: pruned(look, sighting) });
-  const gone = remembered(sighting, at);
+  if (said !== null) result.facts.push({ kind: "deleted", key, version: said, pruned: pruned(look, tracked) });
+  const gone = remembered(tracked, at);
   if (gone.length === 0) result.removed.push(key);
-  else result.upserts.push({ ...sighting, said: null, seen: null, missing: null, gone });
+  else result.upserts.push({ ...tracked, said: null, seen: null, missing: null, gone });
 }
 
 /** What a lagging list may still show, with what the ledger has just stopped to say. */
-const remembered = (sighting: Sighting, at: number) => [
-  ...echoes(sighting, at),
-  ...(sighting.said === null ? [] : [{ ...sighting.said, at }]),
+const remembered = (tracked: TrackedBackup, at: number) => [
+  ...echoes(tracked, at),
+  ...(tracked.said === null ? [] : [{ ...tracked.said, at }]),
 ];
 
 /** The server's cron adds a file and then removes its oldest ones: all that are left are newer, and one of them is new. */
-function pruned({ snapshot, listed, at }: Look, { key, said, missing }: Sighting): boolean {
+function pruned({ observed, listed, at }: Look, { key, said, missing }: TrackedBackup): boolean {
   if (!key.startsWith(CRON_PREFIX) || said === null) return false;
-  const lastListed = missing?.lastListed ?? snapshot.lookedAt ?? at;
+  const lastListed = missing?.lastListed ?? observed.lookedAt ?? at;
   const left = [...listed].filter(([other]) => other.startsWith(CRON_PREFIX));
-  const firstSeen = (other: string) => snapshot.sightings.get(other)?.firstSeen ?? at;
+  const firstSeen = (other: string) => observed.tracked.get(other)?.firstSeen ?? at;
   return (
     left.every(([, { modified }]) => (modified ?? 0) >= (said.modified ?? 0)) &&
     left.some(([other]) => firstSeen(other) >= lastListed)
@@ -145,20 +145,20 @@ function pruned({ snapshot, listed, at }: Look, { key, said, missing }: Sighting
 
 /** Everything is remembered anew: the old store's keys say nothing about this one's. */
 function anotherStore(
-  snapshot: Snapshot,
-  listed: ReadonlyMap<string, Generation>,
-  known: readonly Sighting[],
+  observed: ObservedState,
+  listed: ReadonlyMap<string, FileVersion>,
+  known: readonly TrackedBackup[],
   gone: number,
   at: number,
 ): Diff {
   const kept = known.length - gone;
   return {
     facts: [{ kind: "store_changed", before: known.length, after: listed.size, gone, kept, added: listed.size - kept }],
-    upserts: [...listed].map(([key, generation]) => ({
-      ...settled(key, generation, at),
-      firstSeen: snapshot.sightings.get(key)?.firstSeen ?? at,
+    upserts: [...listed].map(([key, version]) => ({
+      ...settled(key, version, at),
+      firstSeen: observed.tracked.get(key)?.firstSeen ?? at,
     })),
-    removed: [...snapshot.sightings.keys()].filter((key) => !listed.has(key)),
+    removed: [...observed.tracked.keys()].filter((key) => !listed.has(key)),
     lookAgain: false,
   };
 }
@@ -169,6 +169,6 @@ const RANK = { store_changed: 0, created: 1, changed: 1, deleted: 2 };
 function inOrder(a: Fact, b: Fact): number {
   const rank = RANK[a.kind] - RANK[b.kind];
   if (rank !== 0 || a.kind === "store_changed" || b.kind === "store_changed") return rank;
-  const time = (a.generation.modified ?? Number.MAX_SAFE_INTEGER) - (b.generation.modified ?? Number.MAX_SAFE_INTEGER);
+  const time = (a.version.modified ?? Number.MAX_SAFE_INTEGER) - (b.version.modified ?? Number.MAX_SAFE_INTEGER);
   return time !== 0 ? time : a.key < b.key ? -1 : 1;
 }

@@ -1,7 +1,7 @@
 import type { Stats } from "../ledger/catalogue/shapes.ts";
-import type { Generation } from "./tracked-backup.ts";
+import type { FileVersion } from "./tracked-backup.ts";
 
-type Listed = Generation & { key: string };
+type Listed = FileVersion & { key: string };
 
 /** How many backups before it a new one's size is compared with. */
 const WINDOW = 10;

@@ -51,7 +51,7 @@ export async function makeBackup(work: Work, key: string, notes: Notes): Promise
 
 /** The server said that it failed; why stands in its log alone. */
 async function explained(work: Work, failed: Problem, since: number): Promise<Problem> {
-  work.hush();
+  work.pausePolling();
   const until = work.clock() + REASON_MS;
   while (work.clock() < until) {
     await work.sleep(1_000);

@@ -1,7 +1,7 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Preview } from "./preview.ts";
-import type { RestoreVerdict } from "./restore-outcome.ts";
+import type { RestoreOutcome } from "./restore-outcome.ts";
 
 export type OperationKind = "create" | "restore" | "delete";
 
@@ -73,14 +73,14 @@ export type RestoreData = {
   /** Why it goes no further, once that is known; the clean-up comes after it. */
   refusal?: Problem | null;
   /** How it ended, once that is known; the clean-up comes after it. */
-  outcome: RestoreOutcome | null;
+  end: RestoreEnd | null;
   /** True once nothing of the canary is left on the server. */
   tidied?: boolean;
   /** The operation it takes back. */
   undoes: string | null;
 };
 
-export type RestoreOutcome = { verdict: Exclude<RestoreVerdict, { state: "watching" }>; downtimeMs: number | null };
+export type RestoreEnd = { outcome: Exclude<RestoreOutcome, { state: "watching" }>; downtimeMs: number | null };
 
 const FINAL: readonly OperationState[] = ["succeeded", "failed", "unknown", "canceled", "denied", "expired"];
 

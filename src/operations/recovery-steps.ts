@@ -1,7 +1,7 @@
 import { shown } from "../archive/entry-name.ts";
-import type { RestoreVerdict } from "./restore-outcome.ts";
+import type { RestoreOutcome } from "./restore-outcome.ts";
 
-type Unknown = Extract<RestoreVerdict, { state: "unknown" }>["because"];
+type Unknown = Extract<RestoreOutcome, { state: "unknown" }>["because"];
 
 const found: Record<Unknown, string> = {
   not_back:
@@ -20,7 +20,7 @@ const found: Record<Unknown, string> = {
  * the commands that put it back, and where the safety backup is. The commands were run against a server that a restore
  * had ended for good (PocketBase 0.40.6 and 0.39.11).
  */
-export function wayBack(because: Unknown, safetyKey: string | null): string[] {
+export function recoverySteps(because: Unknown, safetyKey: string | null): string[] {
   const steps = [found[because]];
   if (because !== "bosbase") {
     steps.push(

@@ -1,7 +1,7 @@
 import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
 
 /** One look at the server after it accepted a restore. Times are ms since the epoch on the relay's own clock. */
-export type Sighting = {
+export type Probe = {
   at: number;
   /**
    * Asked after everything else of this look. `guest`: it answered and took none of our credentials (the token, then
@@ -28,7 +28,7 @@ export type Watched = {
   tokenWouldLive: boolean;
 };
 
-export type RestoreVerdict =
+export type RestoreOutcome =
   | { state: "watching" }
   | { state: "succeeded"; evidence: "canary" | "log_row" | "dead_token" }
   | { state: "failed"; evidence: "canary" | "log_row" | "failure_row"; reason: RestoreFailureReason | null }
@@ -54,32 +54,32 @@ const EVIDENCE_MS = 60_000;
  * canary record, the canary log row, the death of a token that lived, a row about the failure. Outages, `canBackup` and
  * elapsed time prove nothing; they only say how long to go on. `sightings` are in order of time; `now` is the last look.
  */
-export function restoreVerdict(watched: Watched, sightings: readonly Sighting[], now: number): RestoreVerdict {
-  const readable = sightings.filter(({ server, idle }) => server === "superuser" && idle === true);
+export function restoreOutcome(watched: Watched, probes: readonly Probe[], now: number): RestoreOutcome {
+  const readable = probes.filter(({ server, idle }) => server === "superuser" && idle === true);
   if (!watched.bosbase) {
     for (const [sign, evidence] of [
       ["canary", "canary"],
       ["logRow", "log_row"],
     ] as const) {
-      const gone = readable.find((sighting) => sighting[sign] === false);
+      const gone = readable.find((probe) => probe[sign] === false);
       if (gone && gone.at < watched.sentAt + EARLIEST_MS) continue;
       if (gone) return { state: "succeeded", evidence };
-      const there = readable.filter((sighting) => sighting[sign] === true);
-      if (seenTwice(there, watched)) return { state: "failed", evidence, reason: reasonIn(sightings) };
+      const there = readable.filter((probe) => probe[sign] === true);
+      if (seenTwice(there, watched)) return { state: "failed", evidence, reason: reasonIn(probes) };
     }
-    const guests = sightings.filter(({ server }) => server === "guest");
+    const guests = probes.filter(({ server }) => server === "guest");
     if (watched.tokenWouldLive && seenTwice(guests, watched)) return { state: "succeeded", evidence: "dead_token" };
   }
-  const reason = reasonIn(sightings);
+  const reason = reasonIn(probes);
   if (reason !== null) return { state: "failed", evidence: "failure_row", reason };
-  return undecided(watched, sightings, now);
+  return undecided(watched, probes, now);
 }
 
 /** Goes on watching, or gives up with the reason. */
-function undecided(watched: Watched, sightings: readonly Sighting[], now: number): RestoreVerdict {
-  const last = sightings.at(-1);
+function undecided(watched: Watched, probes: readonly Probe[], now: number): RestoreOutcome {
+  const last = probes.at(-1);
   const over = now - watched.sentAt >= LIMIT_MS;
-  const lasts = over ? LIMIT_MS : now - stateSince(sightings, watched.sentAt);
+  const lasts = over ? LIMIT_MS : now - stateSince(probes, watched.sentAt);
   if (!last || last.server === "down" || last.server === "refused") {
     if (lasts < BACK_MS) return { state: "watching" };
     return { state: "unknown", because: last?.server === "refused" ? "no_access" : "not_back" };
@@ -91,35 +91,35 @@ function undecided(watched: Watched, sightings: readonly Sighting[], now: number
 }
 
 /** How the server presents itself, as far as waiting is concerned. */
-const presence = ({ server, idle }: Sighting): string =>
+const presence = ({ server, idle }: Probe): string =>
   server === "down" || server === "refused" ? "away" : server === "superuser" && idle === false ? "busy" : server;
 
 /** When it began to present itself the way it does now. */
-function stateSince(sightings: readonly Sighting[], sentAt: number): number {
-  let since = sightings.at(-1)?.at ?? sentAt;
-  for (const sighting of sightings.toReversed()) {
-    if (presence(sighting) !== presence(sightings.at(-1)!)) break;
-    since = sighting.at;
+function stateSince(probes: readonly Probe[], sentAt: number): number {
+  let since = probes.at(-1)?.at ?? sentAt;
+  for (const probe of probes.toReversed()) {
+    if (presence(probe) !== presence(probes.at(-1)!)) break;
+    since = probe.at;
   }
   return since;
 }
 
 /** Seen at least twice, apart, after the restore had time to happen. */
-function seenTwice(signs: readonly Sighting[], { sentAt }: Watched): boolean {
+function seenTwice(signs: readonly Probe[], { sentAt }: Watched): boolean {
   const late = signs.filter(({ at }) => at >= sentAt + SETTLED_MS);
   return late.length >= 2 && late.at(-1)!.at - late[0]!.at >= TWICE_MS;
 }
 
-const reasonIn = (sightings: readonly Sighting[]): RestoreFailureReason | null =>
-  sightings.findLast(({ failure }) => failure !== null)?.failure ?? null;
+const reasonIn = (probes: readonly Probe[]): RestoreFailureReason | null =>
+  probes.findLast(({ failure }) => failure !== null)?.failure ?? null;
 
 /**
  * How long the server was seen away, in ms: from the first look that missed it to the next that did not. Outages are
  * 20 to 2,500 ms, so most fall between two looks: then null. A server still away has been away until `now`.
  */
-export function downtime(sightings: readonly Sighting[], now: number): number | null {
-  const away = sightings.findIndex(({ server }) => server === "down");
+export function downtime(probes: readonly Probe[], now: number): number | null {
+  const away = probes.findIndex(({ server }) => server === "down");
   if (away < 0) return null;
-  const back = sightings.slice(away).find(({ server }) => server !== "down");
-  return (back?.at ?? now) - sightings[away]!.at;
+  const back = probes.slice(away).find(({ server }) => server !== "down");
+  return (back?.at ?? now) - probes[away]!.at;
 }

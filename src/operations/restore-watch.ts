@@ -1,6 +1,6 @@
 import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
-import type { RestoreData, RestoreOutcome } from "./operation.ts";
-import { downtime, restoreVerdict, type Sighting } from "./restore-outcome.ts";
+import type { RestoreData, RestoreEnd } from "./operation.ts";
+import { downtime, type Probe, restoreOutcome } from "./restore-outcome.ts";
 import type { Work } from "./work.ts";
 
 /** Outages are 20 to 2,500 ms: looking more often would only disturb the server. */
@@ -9,20 +9,20 @@ const LOOKS_MS = 1_000;
 const QUICK_UNTIL_MS = 6_000;
 /** How long the server's log is asked for the reason of a failure that is already certain. */
 const REASON_MS = 10_000;
-/** Sightings kept for the verdict: it needs the newest, and when the present state began. */
+/** Probes kept for judging the outcome: it needs the newest, and when the present state began. */
 const KEPT = 2_000;
 
 /** Watches the server from the request on until evidence decides what became of the restore. */
-export async function watchRestore(work: Work, data: RestoreData): Promise<RestoreOutcome> {
+export async function watchRestore(work: Work, data: RestoreData): Promise<RestoreEnd> {
   const sentAt = data.sentAt ?? work.clock();
   const watched = { sentAt, bosbase: data.bosbase, tokenWouldLive: work.credential.lasts };
-  const sightings: Sighting[] = [];
+  const probes: Probe[] = [];
   let triedPrevious = false;
   for (;;) {
-    const sighting = await look(work, data);
-    sightings.push(sighting);
-    if (sightings.length > KEPT) sightings.splice(1, 1);
-    if (sighting.server === "guest" && !triedPrevious) {
+    const probe = await look(work, data);
+    probes.push(probe);
+    if (probes.length > KEPT) probes.splice(1, 1);
+    if (probe.server === "guest" && !triedPrevious) {
       triedPrevious = true;
       const reach = await work.tryPreviousCredential();
       if (reach) {
@@ -30,18 +30,18 @@ export async function watchRestore(work: Work, data: RestoreData): Promise<Resto
         continue;
       }
     }
-    const verdict = restoreVerdict(watched, sightings, work.clock());
-    if (verdict.state !== "watching") {
-      const downtimeMs = downtime(sightings, work.clock());
-      if (verdict.state !== "failed" || verdict.reason !== null) return { verdict, downtimeMs };
-      return { verdict: { ...verdict, reason: await reasonOf(work, data) }, downtimeMs };
+    const outcome = restoreOutcome(watched, probes, work.clock());
+    if (outcome.state !== "watching") {
+      const downtimeMs = downtime(probes, work.clock());
+      if (outcome.state !== "failed" || outcome.reason !== null) return { outcome, downtimeMs };
+      return { outcome: { ...outcome, reason: await reasonOf(work, data) }, downtimeMs };
     }
     await work.sleep(work.clock() - sentAt < QUICK_UNTIL_MS ? FIRST_LOOKS_MS : LOOKS_MS);
   }
 }
 
 /** Health is asked last: only while it shows a superuser does a missing canary mean anything. */
-async function look(work: Work, data: RestoreData): Promise<Sighting> {
+async function look(work: Work, data: RestoreData): Promise<Probe> {
   const { canary, bosbase } = data;
   const { api } = work;
   const record = canary?.kind === "record" ? await api.canaryPresent(canary.id) : null;

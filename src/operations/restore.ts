@@ -8,7 +8,7 @@ import { stillBound } from "./approval.ts";
 import { makeBackup } from "./make-backup.ts";
 import type { Ending, Operation, RestoreData } from "./operation.ts";
 import { restorePreview } from "./preview.ts";
-import { wayBack } from "./recovery-steps.ts";
+import { recoverySteps } from "./recovery-steps.ts";
 import { bindingOf, lookBeforeRestore, refusalOf } from "./restore-preflight.ts";
 import { watchRestore } from "./restore-watch.ts";
 import { nextStep, planned } from "./steps.ts";
@@ -75,7 +75,7 @@ const steps: { [name: string]: StepRun } = {
     const made = await makeBackup(work, data.safetyKey, {
       alreadySent: how === "look",
       sending: () => {
-        work.intend(data.safetyKey);
+        work.expect(data.safetyKey);
         work.step("safety", "running");
       },
       sent: () => {},
@@ -112,7 +112,7 @@ const steps: { [name: string]: StepRun } = {
   },
 
   async canary(work, data, how) {
-    work.hush();
+    work.pausePolling();
     work.step("canary", "running");
     // On BosBase neither records nor logs vanish with a restore: a canary would prove nothing and stay behind.
     if (!data.bosbase) work.keep({ canary: await plant(work, data, how) });
@@ -134,16 +134,16 @@ const steps: { [name: string]: StepRun } = {
   },
 
   async watch(work, data) {
-    work.hush();
+    work.pausePolling();
     work.step("watch", "running");
-    const outcome = await watchRestore(work, data);
-    work.keep({ outcome });
-    work.step("watch", "done", outcome.verdict.state);
+    const end = await watchRestore(work, data);
+    work.keep({ end });
+    work.step("watch", "done", end.outcome.state);
     return null;
   },
 
   async cleanup(work, data) {
-    if (data.outcome?.verdict.state === "succeeded") work.keep({ tidied: true });
+    if (data.end?.outcome.state === "succeeded") work.keep({ tidied: true });
     else await removeCanary(work, data);
     work.step("cleanup", "done");
     return null;
@@ -211,22 +211,22 @@ const REASONS: { [reason in RestoreFailureReason]: string } = {
   unknown: "The cause stands in the server's log.",
 };
 
-function ending({ outcome, safety, sentAt, safetyKey, safetyBackup }: RestoreData): Ending {
-  const { verdict, downtimeMs } = outcome!;
+function ending({ end, safety, sentAt, safetyKey, safetyBackup }: RestoreData): Ending {
+  const { outcome, downtimeMs } = end!;
   const shared = {
-    evidence: "evidence" in verdict ? verdict.evidence : null,
+    evidence: "evidence" in outcome ? outcome.evidence : null,
     downtimeMs,
     safetyBackup: safety?.key ?? null,
   };
-  if (verdict.state === "succeeded") {
+  if (outcome.state === "succeeded") {
     const undoUntil = safety && sentAt !== null ? isoTime(sentAt + UNDO_MS) : null;
     return { state: "succeeded", result: { ...shared, undoUntil } };
   }
-  if (verdict.state === "failed") {
-    const message = `The restore failed; the server kept its data. ${REASONS[verdict.reason ?? "unknown"]}`;
+  if (outcome.state === "failed") {
+    const message = `The restore failed; the server kept its data. ${REASONS[outcome.reason ?? "unknown"]}`;
     return { state: "failed", error: problem("restore_failed", { message }), result: shared };
   }
-  const way = wayBack(verdict.because, safetyBackup ? safetyKey : null);
+  const way = recoverySteps(outcome.because, safetyBackup ? safetyKey : null);
   return {
     state: "unknown",
     error: problem("restore_unknown", { message: way[0] }),

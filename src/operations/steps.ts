@@ -17,7 +17,7 @@ const step = (name: string, afterKill: AfterKill): Step => ({ name, afterKill })
  * is written as running before it is sent; `sent` is the one the operation is about.
  *
  * restore: `preflight`, `safety` (the safety backup, itself inspected), `confirm` (the file is still the one the
- * preflight and the approval saw), `canary`, `sent`, `watch` (until the verdict), `cleanup` (the canary, if still there).
+ * preflight and the approval saw), `canary`, `sent`, `watch` (until the outcome is known), `cleanup` (the canary, if still there).
  * create: `sent`, `listed`. delete: `confirm` where it was approved, `sent`.
  */
 export function planned(kind: Operation["kind"], { approved, safetyBackup }: Plan): readonly Step[] {

@@ -35,7 +35,7 @@ export function undoable(
 }
 
 /** Whether the relay must not delete or overwrite this key: it is the way back from a restore less than 24 hours old. */
-export const isWayBack = (restores: readonly Restore[], key: string, now: number): boolean =>
+export const isUndoBackup = (restores: readonly Restore[], key: string, now: number): boolean =>
   restores.some((restore) => {
     const since = sentAt(restore) ?? restore.started;
     return restore.safety?.key === key && since !== null && now - since < UNDO_MS;

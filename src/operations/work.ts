@@ -24,7 +24,7 @@ export type Work = {
   /** The server took the request to restore: said at once, the outcome follows. */
   accepted: () => void;
   /** Says whose backup it is going to be, before it is asked for. */
-  intend: (key: string) => void;
+  expect: (key: string) => void;
   /** Who made a backup, as far as the ledger knows. */
   madeBy: (backup: ListedBackup) => MadeBy;
   /** What is known of the credential the relay uses. */
@@ -32,7 +32,7 @@ export type Work = {
   /** What the server is reached by with the credential before the present one; null when there is none it takes. */
   tryPreviousCredential: () => Promise<Reach | null>;
   /** From here to the run's end nothing else asks the server: its log shows no row while it is asked for other things. */
-  hush: () => void;
+  pausePolling: () => void;
   clock: Clock;
   /** Milliseconds. */
   sleep: (ms: number) => Promise<void>;

@@ -4,32 +4,9 @@ import { fail, ok, type Result } from "../base/result.ts";
 /** One version step of an object's tables: statements that take version n to n + 1. */
 export type Step = readonly string[];
 
-/** Tables keyed by text are WITHOUT ROWID: a write then costs one row instead of two. */
-export const instanceSteps: readonly Step[] = [
-  [
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE sealed (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE keys (id TEXT PRIMARY KEY, parent TEXT, record TEXT NOT NULL, uses INTEGER NOT NULL DEFAULT 0, used_at INTEGER, used_from TEXT) WITHOUT ROWID",
-    "CREATE TABLE quotas (key TEXT NOT NULL, scope TEXT NOT NULL, day TEXT NOT NULL, used INTEGER NOT NULL, PRIMARY KEY (key, scope)) WITHOUT ROWID",
-    "CREATE TABLE audit (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, code TEXT, detail TEXT, address TEXT, user_agent TEXT NOT NULL, request_id TEXT NOT NULL)",
-    "CREATE TABLE denials (minute INTEGER NOT NULL, actor TEXT NOT NULL, code TEXT NOT NULL, detail TEXT NOT NULL, action TEXT NOT NULL, times INTEGER NOT NULL, address TEXT, user_agent TEXT NOT NULL, request_id TEXT NOT NULL, PRIMARY KEY (minute, actor, code, detail)) WITHOUT ROWID",
-    "CREATE TABLE events (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL)",
-    "CREATE TABLE sightings (key TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE attributions (key TEXT NOT NULL, deed TEXT NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, operation TEXT, PRIMARY KEY (key, deed)) WITHOUT ROWID",
-    "CREATE TABLE verdicts (key TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE idempotency (name TEXT PRIMARY KEY, at INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE operations (id TEXT PRIMARY KEY, active INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE transfers (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, started_at INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE endpoints (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
-  ],
-];
-
-export const directorySteps: readonly Step[] = [
-  [
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE instances (name TEXT PRIMARY KEY, id TEXT NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
-  ],
-];
+/** A field of a table's JSON `record` that is called otherwise from here on. */
+export const renamed = (table: string, from: string, to: string): string =>
+  `UPDATE ${table} SET record = json_remove(json_set(record, '$.${to}', json_extract(record, '$.${from}')), '$.${from}')`;
 
 /** The version the tables are at; null for an object that never made any. */
 export function storedVersion(sql: SqlStorage): number | null {
@@ -66,9 +43,4 @@ export function migrate(storage: DurableObjectStorage, steps: readonly Step[]): 
     );
   }
   return ok(null);
-}
-
-/** First step of a removal, that no kill takes back: no key, no credential and no configuration are left to act with. */
-export function forgetRights(sql: SqlStorage): void {
-  for (const table of ["keys", "sealed", "meta"]) sql.exec(`DELETE FROM ${table}`);
 }

@@ -7,13 +7,13 @@ import { pieceLength, pipeSegments } from "./download-segments.ts";
 const brokenOff = () => new Error("transfer broken off");
 
 /** What nobody foresaw ends a transfer like anything else that does: visibly, and told. */
-const stumbled = (bytes: number): TransferEnd => ({ bytes, outcome: "failed", reason: "internal" });
+const internalFailure = (bytes: number): TransferEnd => ({ bytes, outcome: "failed", reason: "internal" });
 
 /** Pieces piped by the runtime into a stream that knows its length. */
 function pipedBody(call: DownloadCall, { piece, window, date }: Begun, gone: AbortController): ReadableStream {
   const { readable, writable } = new FixedLengthStream(lengthOf(window));
   const work = async () => {
-    const end = await pipeSegments(call, piece, window, date, writable, gone.signal).catch(() => stumbled(0));
+    const end = await pipeSegments(call, piece, window, date, writable, gone.signal).catch(() => internalFailure(0));
     if (end.outcome === "complete") await writable.close().catch(() => {});
     else await writable.abort(brokenOff()).catch(() => {});
     gone.abort();
@@ -60,7 +60,7 @@ function pumpedBody(call: DownloadCall, begun: Begun, gone: AbortController): Re
       async pull(controller) {
         // The runtime has what it was given. Freed here, for until V8 collects it a large file's chunks would pile up.
         lent?.buffer.transfer(0);
-        const next = await chunks.next().catch(() => stumbled(chunks.given()));
+        const next = await chunks.next().catch(() => internalFailure(chunks.given()));
         if (gone.signal.aborted) return controller.error(brokenOff());
         if (next instanceof Uint8Array) {
           lent = next;

@@ -11,7 +11,7 @@ export async function conclude<Stored>(
   sending: Sending,
   sent: number,
 ): Promise<Result<Stored, Problem>> {
-  const confirmed = await heard(() => call.confirm());
+  const confirmed = await askObject(() => call.confirm());
   if (!confirmed.ok) return giveUp(call, sending, confirmed.error);
   if (!sending.open()) return giveUp(call, sending, broken());
   return settle(call, { sent, ...(await sending.finish()) });
@@ -29,7 +29,7 @@ export async function giveUp<Stored>(
 }
 
 /** What was asked of an object that was reset or overloaded is refused: the last boundary is not out yet. */
-export async function heard<T>(ask: () => Promise<Result<T, Problem>>): Promise<Result<T, Problem>> {
+export async function askObject<T>(ask: () => Promise<Result<T, Problem>>): Promise<Result<T, Problem>> {
   try {
     return await ask();
   } catch {

@@ -4,7 +4,7 @@ import { chunksOf } from "../http/chunks.ts";
 import { formPart, parseMediaType } from "../http/content-disposition.ts";
 import { type FormEvent, formParser } from "../http/multipart.ts";
 import type { UploadCall } from "./upload-call.ts";
-import { conclude, giveUp, heard } from "./upload-end.ts";
+import { askObject, conclude, giveUp } from "./upload-end.ts";
 import { broken, checkName, fileMissing, isZip, notZip, secondFile } from "./upload-refusal.ts";
 import { type Sending, startSending } from "./upload-sending.ts";
 
@@ -44,7 +44,7 @@ export async function uploadForm<Stored>(call: UploadCall<Stored>): Promise<Resu
     into.start = joined(into.start, bytes);
     if (into.start.length < 4) return null;
     if (!isZip(into.start)) return notZip(into.name);
-    const reserved = await heard(() => call.reserve(into.name, null));
+    const reserved = await askObject(() => call.reserve(into.name, null));
     if (!reserved.ok) return reserved.error;
     into.sending = startSending(call, reserved.value.access, into.name, null);
     return (await into.sending.send(into.start)) ? null : broken();

@@ -3,7 +3,7 @@ import { fail, type Result } from "../base/result.ts";
 import { chunksOf } from "../http/chunks.ts";
 import { contentLength } from "../http/range.ts";
 import type { UploadCall } from "./upload-call.ts";
-import { conclude, giveUp, heard } from "./upload-end.ts";
+import { askObject, conclude, giveUp } from "./upload-end.ts";
 import { broken, checkName, isZip, notZip } from "./upload-refusal.ts";
 import { type Sending, startSending } from "./upload-sending.ts";
 
@@ -34,7 +34,7 @@ export async function uploadRaw<Stored>(call: UploadCall<Stored>, name: string):
   if (start === null) return fail(broken());
   if (!isZip(start)) return fail(notZip(name));
 
-  const reserved = await heard(() => call.reserve(name, size));
+  const reserved = await askObject(() => call.reserve(name, size));
   if (!reserved.ok) return reserved;
   const sending = startSending(call, reserved.value.access, name, size);
   const refused = await (call.metered ? pipe(body, sending, start) : pump(call, body, sending, start, size)).catch(() =>

@@ -62,7 +62,7 @@ function frame(name: string, random: Random): { type: string; head: Uint8Array; 
  * end, if it says anything; an answer before the end that is none of its own, or was reset on the way, and a connection
  * that took the beginning and then closed, tell just that it read no further.
  */
-function meant(answer: UpstreamResult<null>, { begun, whole }: { begun: boolean; whole: boolean }): Answered {
+function classifyAnswer(answer: UpstreamResult<null>, { begun, whole }: { begun: boolean; whole: boolean }): Answered {
   if (answer.ok) return { problem: whole ? null : problem("upload_cut"), lost: false };
   const said = answer.error.problem;
   const blank = said.data?.file?.code === "validation_required";
@@ -101,7 +101,7 @@ export function startSending(
   let early: Problem | null = null;
   const request = { contentType: type, body: body.readable, signal: connection.signal };
   const answered = sendUpload(call.fetch, access, request).then((answer): Answered => {
-    const said = meant(answer, { begun, whole });
+    const said = classifyAnswer(answer, { begun, whole });
     if (whole) return said;
     if (!connection.signal.aborted) early = said.problem;
     stop.abort();

@@ -6,7 +6,7 @@ import { downloadKey } from "../edge/download.ts";
 import { uploadRaw } from "../edge/upload.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
 import { accepted, OperationSchema } from "./operations.ts";
-import { askedBy } from "./request-options.ts";
+import { requestOptions } from "./request-options.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
 const BackupSchema = z
@@ -154,7 +154,7 @@ export function mountBackupViews(app: Relay): void {
   serve(app, put, async (c) => uploadRaw(c, backupKeyIn(c.req.url)));
   serve(app, create, async (c, input) => {
     const name = input.body?.name ?? null;
-    const asked = await askedBy(c, 0);
+    const asked = await requestOptions(c, 0);
     if (!asked.ok) return refuse(c, asked.error);
     const created = await ask(c, { do: "backups.create", ...asked.value, name, unreadable: null });
     return created.ok ? accepted(c, created.value) : refuse(c, created.error);
@@ -168,7 +168,7 @@ export function mountBackupViews(app: Relay): void {
       const looked = await ask(c, { do: "backups.preflight", key: key.value });
       return looked.ok ? c.json(looked.value, 200) : refuse(c, looked.error);
     }
-    const asked = await askedBy(c, 0);
+    const asked = await requestOptions(c, 0);
     if (!asked.ok) return refuse(c, asked.error);
     const restored = await ask(c, { do: "backups.restore", ...asked.value, key: key.value, safetyBackup });
     return restored.ok ? accepted(c, restored.value) : refuse(c, restored.error);
@@ -176,7 +176,7 @@ export function mountBackupViews(app: Relay): void {
   serve(app, remove, async (c) => {
     const key = backupKeyIn(c.req.url);
     if (!key.ok) return refuse(c, key.error);
-    const asked = await askedBy(c, DELETE_WAIT_SECONDS);
+    const asked = await requestOptions(c, DELETE_WAIT_SECONDS);
     if (!asked.ok) return refuse(c, asked.error);
     const deleted = await ask(c, { do: "backups.delete", ...asked.value, key: key.value });
     if (!deleted.ok) return refuse(c, deleted.error);

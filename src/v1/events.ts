@@ -3,7 +3,7 @@ import type { Problem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
-import { ask, perform, visit } from "../edge/door.ts";
+import { ask, perform, resolveCaller } from "../edge/door.ts";
 import { parseTypePatterns } from "../ledger/type-pattern.ts";
 import { eventStream } from "./event-stream.ts";
 import { type Relay, route, serve } from "./route.ts";
@@ -85,11 +85,11 @@ export function mountEvents(app: Relay): void {
   serve(app, stream, async (c, input) => {
     const types = typesOf(input.query.type);
     if (!types.ok) return refuse(c, types.error);
-    const visitor = await visit(c);
-    if (!visitor.ok) return refuse(c, visitor.error);
+    const resolved = await resolveCaller(c);
+    if (!resolved.ok) return refuse(c, resolved.error);
     const read = (from: number, limit: number) =>
-      perform(c, visitor.value, { do: "events.follow", after: from, limit, types: types.value });
-    const counted = await perform(c, visitor.value, { do: "events.list", after: 0, limit: 1, types: types.value });
+      perform(c, resolved.value, { do: "events.follow", after: from, limit, types: types.value });
+    const counted = await perform(c, resolved.value, { do: "events.list", after: 0, limit: 1, types: types.value });
     if (!counted.ok) return refuse(c, counted.error);
     const from = await start(c, input.query.after, read);
     return from.ok ? eventStream(from.value, read, c.req.raw.signal) : refuse(c, from.error);

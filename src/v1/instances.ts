@@ -3,7 +3,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import { directoryOf } from "../directory/stub.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
-import { admitAdmin, perform, visit } from "../edge/door.ts";
+import { admitAdmin, perform, resolveCaller } from "../edge/door.ts";
 import type { InstanceView, Place } from "../instances/server/record.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { baseUrl } from "../upstream/address.ts";
@@ -203,20 +203,20 @@ export function mountInstances(app: Relay): void {
   });
 
   serve(app, read, async (c) => {
-    const visitor = await ofPath(c);
-    const answer = visitor.ok ? await perform(c, visitor.value, { do: "instance.read" }) : visitor;
+    const resolved = await ofPath(c);
+    const answer = resolved.ok ? await perform(c, resolved.value, { do: "instance.read" }) : resolved;
     return answer.ok ? c.json(answer.value, 200) : refuse(c, answer.error);
   });
 
   serve(app, change, async (c, input) => {
-    const visitor = await ofPath(c);
-    if (!visitor.ok) return refuse(c, visitor.error);
+    const resolved = await ofPath(c);
+    if (!resolved.ok) return refuse(c, resolved.error);
     const body = input.body;
     const url = body.url === undefined ? null : baseUrl(body.url, c.get("settings").privateNetwork);
     if (url && !url.ok) return refuse(c, url.error);
     const headers = body.headers === undefined ? null : extraHeaders(body.headers ?? {});
     if (headers && !headers.ok) return refuse(c, headers.error);
-    const answer = await perform(c, visitor.value, {
+    const answer = await perform(c, resolved.value, {
       do: "instance.change",
       ...(url ? { url: url.value } : {}),
       ...(body.credential ? { credential: asCredential(body.credential) } : {}),
@@ -241,14 +241,14 @@ export function mountInstances(app: Relay): void {
   });
 
   serve(app, check, async (c) => {
-    const visitor = await ofPath(c);
-    const answer = visitor.ok ? await perform(c, visitor.value, { do: "instance.check" }) : visitor;
+    const resolved = await ofPath(c);
+    const answer = resolved.ok ? await perform(c, resolved.value, { do: "instance.check" }) : resolved;
     return answer.ok ? c.json(answer.value, 200) : refuse(c, answer.error);
   });
 
   serve(app, rotateNudge, async (c) => {
-    const visitor = await ofPath(c);
-    const answer = visitor.ok ? await perform(c, visitor.value, { do: "instance.rotateNudge" }) : visitor;
+    const resolved = await ofPath(c);
+    const answer = resolved.ok ? await perform(c, resolved.value, { do: "instance.rotateNudge" }) : resolved;
     if (!answer.ok) return refuse(c, answer.error);
     return c.json({ url: nudgeUrl(c, answer.value.place), secret: answer.value.secret }, 200);
   });
@@ -257,7 +257,7 @@ export function mountInstances(app: Relay): void {
 /** The administrator asking the instance that the path names. */
 async function ofPath(c: AppContext) {
   const admitted = await admitAdmin(c);
-  return admitted.ok ? visit(c, { named: c.req.param("name") ?? "" }) : admitted;
+  return admitted.ok ? resolveCaller(c, { named: c.req.param("name") ?? "" }) : admitted;
 }
 
 /** Only PUBLIC_URL is put into what people store: the Host header is the caller's own text (SECURITY 26). */

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { fromUtf8 } from "../base/encoding.ts";
 import { refuse } from "../edge/context.ts";
-import { braked, genuinePlace } from "../edge/door.ts";
+import { genuinePlace, throttled } from "../edge/door.ts";
 import { readBody } from "../http/body.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { type Relay, route, serve } from "./route.ts";
@@ -21,7 +21,7 @@ const nudge = route({
 /** Unknown instance, wrong signature, old or repeated nudge: all the same 401 (SECURITY 25). */
 export function mountNudge(app: Relay): void {
   serve(app, nudge, async (c, input) => {
-    const refusal = await braked(c, async () => {
+    const refusal = await throttled(c, async () => {
       const place = await genuinePlace(c, input.params.id);
       const body = place ? await readBody(c.req.raw, BODY_LIMIT) : null;
       if (!place || !body) return false;

@@ -4,7 +4,7 @@ import { problems } from "../base/problems.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
 import { ask } from "../edge/door.ts";
 import { isFinal, type Operation } from "../operations/operation.ts";
-import { askedBy } from "./request-options.ts";
+import { requestOptions } from "./request-options.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
 const states = [
@@ -185,7 +185,7 @@ export function mountOperations(app: Relay): void {
     });
   }
   serve(app, undo, async (c, input) => {
-    const asked = await askedBy(c, 0);
+    const asked = await requestOptions(c, 0);
     if (!asked.ok) return refuse(c, asked.error);
     const undone = await ask(c, { do: "operations.undo", ...asked.value, id: input.params.id });
     return undone.ok ? accepted(c, undone.value) : refuse(c, undone.error);

@@ -9,7 +9,7 @@ import { readIdempotencyKey } from "../operations/idempotency.ts";
  * How a `/v1` caller asks for an operation. The fingerprint of an `Idempotency-Key` covers method, path, query and body,
  * so that the same key for something else is noticed (draft-ietf-httpapi-idempotency-key-header §2.6).
  */
-export async function askedBy(c: AppContext, waitSeconds: number): Promise<Result<RequestOptions, Problem>> {
+export async function requestOptions(c: AppContext, waitSeconds: number): Promise<Result<RequestOptions, Problem>> {
   const header = c.req.header("idempotency-key");
   if (header === undefined) return ok({ waitSeconds, surface: "v1", idempotency: null });
   const key = readIdempotencyKey(header);

@@ -4,7 +4,7 @@ import type { Scope } from "../access/scope.ts";
 import type { FieldProblem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
 import { type AppContext, type AppEnv, refuse } from "../edge/context.ts";
-import { presented, refusalOfCredential } from "../edge/door.ts";
+import { refusalOfCredential, requireCredential } from "../edge/door.ts";
 import { ProblemSchema } from "../edge/problem-schema.ts";
 import { jsonBody } from "./json-body.ts";
 
@@ -99,7 +99,7 @@ export function serve<P extends z.ZodObject, Q extends z.ZodObject, B extends z.
 }
 
 const credential = createMiddleware<AppEnv>(async (c, next) => {
-  const refusal = await presented(c);
+  const refusal = await requireCredential(c);
   if (refusal) return refuse(c, refusal);
   await next();
 });

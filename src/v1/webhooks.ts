@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { type Problem, problem } from "../base/problem.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
-import { ask, isGenuineEndpoint, newEndpoint, perform, visit } from "../edge/door.ts";
+import { ask, isGenuineEndpoint, newEndpoint, perform, resolveCaller } from "../edge/door.ts";
 import { addressPolicyAt } from "../endpoints/net.ts";
 import { endpointOf } from "../endpoints/stub.ts";
 import type { ReplayFrom } from "../instances/webhooks/view.ts";
@@ -154,13 +154,13 @@ export function mountWebhooks(app: Relay): void {
   });
   serve(app, keys, async (c, input) => publicKeys(c, input.params.id));
   serve(app, create, async (c, input) => {
-    const visitor = await visit(c);
-    if (!visitor.ok) return refuse(c, visitor.error);
-    const back = leadsBack(c, input.body.url);
+    const resolved = await resolveCaller(c);
+    if (!resolved.ok) return refuse(c, resolved.error);
+    const back = pointsToSelf(c, input.body.url);
     if (back) return refuse(c, back);
-    const id = await newEndpoint(c, visitor.value.instanceId);
+    const id = await newEndpoint(c, resolved.value.instanceId);
     const { secret, ...request } = input.body;
-    const made = await perform(c, visitor.value, { do: "webhooks.create", id, request, secret: secret ?? null });
+    const made = await perform(c, resolved.value, { do: "webhooks.create", id, request, secret: secret ?? null });
     return made.ok ? c.json(made.value, 201) : refuse(c, made.error);
   });
   serve(app, list, async (c, input) => {
@@ -173,12 +173,12 @@ export function mountWebhooks(app: Relay): void {
     return found.ok ? c.json(found.value, 200) : refuse(c, found.error);
   });
   serve(app, change, async (c, input) => {
-    const visitor = await visit(c);
-    if (!visitor.ok) return refuse(c, visitor.error);
-    const back = input.body.url === undefined ? null : leadsBack(c, input.body.url);
+    const resolved = await resolveCaller(c);
+    if (!resolved.ok) return refuse(c, resolved.error);
+    const back = input.body.url === undefined ? null : pointsToSelf(c, input.body.url);
     if (back) return refuse(c, back);
     const command = { do: "webhooks.change", id: input.params.id, request: input.body } as const;
-    const changed = await perform(c, visitor.value, command);
+    const changed = await perform(c, resolved.value, command);
     return changed.ok ? c.json(changed.value, 200) : refuse(c, changed.error);
   });
   serve(app, remove, async (c, input) => {
@@ -224,7 +224,7 @@ const unknownType = problem("invalid_request", {
 });
 
 /** The refusal of an address that is the relay's own as its callers see it; the instance cannot know that. */
-function leadsBack(c: AppContext, url: string): Problem | null {
+function pointsToSelf(c: AppContext, url: string): Problem | null {
   const address = readAddress(url, addressPolicyAt(c.get("settings"), c.req.url));
   // Whatever else is wrong with it is told behind the door.
   if (address.ok || address.error.rule !== "own") return null;

@@ -21,7 +21,7 @@ export type Progress = {
 /** An endpoint has reason to be disabled. It says so until the instance has put it into the ledger. */
 export type Disabling = {
   /** Of the activation that it concerns: what was resumed since is not disabled again. */
-  generation: number;
+  activation: number;
   cause: "gone" | "receiver" | "failing";
   message: string;
   failingSince: number | null;
@@ -39,8 +39,8 @@ export type PullRequest = {
 /** `unknown`: there is no such endpoint (any more). `silent`: nothing may be sent now. */
 export type Pulled =
   | { state: "unknown" }
-  | { state: "silent"; generation: number }
-  | { state: "active"; generation: number; page: FeedPage; again: FedEvent[] };
+  | { state: "silent"; activation: number }
+  | { state: "active"; activation: number; page: FeedPage; again: FedEvent[] };
 
 /** The instance as its endpoints see it. */
 export type InstanceFeed = { pull(endpoint: string, request: PullRequest): Promise<Pulled> };

@@ -24,7 +24,7 @@ export const aKey = (differences: Partial<ApiKey> = {}): ApiKey => ({
   disabled: false,
   note: "",
   digest: digestOf(randomBase62(secureRandom, 32)),
-  generation: 1,
+  secretVersion: 1,
   previous: null,
   created: NOW,
   createdBy: "administrator",

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import type { ApiKey } from "../../src/access/key.ts";
 import {
   afterFirstUse,
-  generationOf,
   MAX_GRACE_SECONDS,
-  matchGeneration,
   matchSecret,
+  matchSecretVersion,
   rotate,
+  secretVersionOf,
 } from "../../src/access/rotation.ts";
 import { digestOf } from "../../src/access/token.ts";
 import { aKey, NOW } from "./a-key.ts";
@@ -42,47 +42,47 @@ describe("a rotated key", () => {
   });
 
   it("without grace ends the old secret and its sessions at once", () => {
-    const key = rotated(aKey({ digest: first, generation: 4 }), second, 0);
+    const key = rotated(aKey({ digest: first, secretVersion: 4 }), second, 0);
     expect(key.previous).toBeNull();
     expect(matchSecret(key, first, NOW)).toBeNull();
-    expect(matchGeneration(key, 4, NOW)).toBeNull();
-    expect(matchGeneration(key, 5, NOW)).toBe("current");
+    expect(matchSecretVersion(key, 4, NOW)).toBeNull();
+    expect(matchSecretVersion(key, 5, NOW)).toBe("current");
   });
 
   it("lets sessions live exactly as long as the secret they were made with", () => {
-    const before = aKey({ digest: first, generation: 4 });
-    const session = generationOf(before, "current");
+    const before = aKey({ digest: first, secretVersion: 4 });
+    const session = secretVersionOf(before, "current");
     const key = rotated(before, second, HOUR);
-    expect(matchGeneration(key, session, NOW)).toBe("previous");
-    expect(generationOf(key, "previous")).toBe(session);
-    expect(matchGeneration(key, session, NOW + HOUR * 1000)).toBeNull();
-    expect(matchGeneration({ ...key, previous: null }, session, NOW)).toBeNull();
-    expect(matchGeneration(key, generationOf(key, "current"), NOW)).toBe("current");
-    for (const forged of [3, 6, -1, Number.NaN]) expect(matchGeneration(key, forged, NOW)).toBeNull();
+    expect(matchSecretVersion(key, session, NOW)).toBe("previous");
+    expect(secretVersionOf(key, "previous")).toBe(session);
+    expect(matchSecretVersion(key, session, NOW + HOUR * 1000)).toBeNull();
+    expect(matchSecretVersion({ ...key, previous: null }, session, NOW)).toBeNull();
+    expect(matchSecretVersion(key, secretVersionOf(key, "current"), NOW)).toBe("current");
+    for (const forged of [3, 6, -1, Number.NaN]) expect(matchSecretVersion(key, forged, NOW)).toBeNull();
   });
 
   it("rotated again before the new secret was used keeps the old one, no longer than promised, and drops the lost one", () => {
-    const once = rotated(aKey({ digest: first, generation: 4 }), second, HOUR);
+    const once = rotated(aKey({ digest: first, secretVersion: 4 }), second, HOUR);
     const twice = rotated(once, third, MAX_GRACE_SECONDS, NOW + 1000);
     expect(matchSecret(twice, second, NOW + 1000)).toBeNull();
     expect(matchSecret(twice, third, NOW + 1000)).toBe("current");
     expect(twice.previous).toEqual({ digest: first, until: NOW + HOUR * 1000 });
-    expect(matchGeneration(twice, 4, NOW + 1000)).toBe("previous");
+    expect(matchSecretVersion(twice, 4, NOW + 1000)).toBe("previous");
     expect(rotated(once, third, 10, NOW + 1000).previous).toEqual({ digest: first, until: NOW + 11_000 });
     expect(rotated(once, third, 0, NOW + 1000).previous).toBeNull();
   });
 
   it("rotated again after the grace or the first use keeps the secret in force", () => {
-    const once = rotated(aKey({ digest: first, generation: 4 }), second, HOUR);
+    const once = rotated(aKey({ digest: first, secretVersion: 4 }), second, HOUR);
     const late = rotated(once, third, HOUR, NOW + HOUR * 1000);
-    expect(late).toMatchObject({ generation: 6, previous: { digest: second } });
+    expect(late).toMatchObject({ secretVersion: 6, previous: { digest: second } });
     const used = rotated({ ...once, previous: null }, third, HOUR);
-    expect(used).toMatchObject({ generation: 6, previous: { digest: second } });
+    expect(used).toMatchObject({ secretVersion: 6, previous: { digest: second } });
   });
 
   it("keeps everything else: limits, principal, expiry, disabled", () => {
     const key = aKey({ disabled: true, expires: NOW + 1, approval: ["backups:restore"], principal: "Ada" });
-    const { digest, generation, previous, ...rest } = rotated(key, second, HOUR);
+    const { digest, secretVersion, previous, ...rest } = rotated(key, second, HOUR);
     expect(key).toMatchObject(rest);
     expect(Object.keys(rest)).toHaveLength(Object.keys(key).length - 3);
   });
@@ -108,7 +108,7 @@ it("never has more than two living secrets, and no dead secret or session comes 
       let key = aKey({ digest: digests[0] });
       let at = NOW;
       const dead = new Set<string>();
-      const sessions: { digest: string; generation: number }[] = [];
+      const sessions: { digest: string; secretVersion: number }[] = [];
       for (const next of steps) {
         if (next.do === "wait") at += next.seconds * 1000;
         if (next.do === "rotate") {
@@ -120,7 +120,7 @@ it("never has more than two living secrets, and no dead secret or session comes 
           const match = matchSecret(key, digest, at);
           if (match) {
             key = { ...key, ...afterFirstUse(key, match) };
-            sessions.push({ digest, generation: generationOf(key, match) });
+            sessions.push({ digest, secretVersion: secretVersionOf(key, match) });
           }
         }
         const alive = digests.filter((digest) => matchSecret(key, digest, at) !== null);
@@ -128,8 +128,8 @@ it("never has more than two living secrets, and no dead secret or session comes 
         expect(alive.length).toBeLessThanOrEqual(2);
         for (const digest of alive) expect(dead.has(digest)).toBe(false);
         for (const digest of digests) if (!alive.includes(digest)) dead.add(digest);
-        for (const { digest, generation } of sessions) {
-          expect(matchGeneration(key, generation, at) !== null).toBe(alive.includes(digest));
+        for (const { digest, secretVersion } of sessions) {
+          expect(matchSecretVersion(key, secretVersion, at) !== null).toBe(alive.includes(digest));
         }
       }
     }),

@@ -35,16 +35,16 @@ beforeAll(async () => {
 });
 const lineage = (...expiries: (number | null)[]) => expiries.map((expires) => aKey({ expires })) as unknown as Lineage;
 const session = async (at = NOW, of = lineage(null), more = {}) =>
-  value(await mintSession(keys.session, { lineage: of, ins, generation: 1, at, ...more }));
+  value(await mintSession(keys.session, { lineage: of, ins, secretVersion: 1, at, ...more }));
 const ticket = async (at = NOW, of = lineage(null)) =>
-  value(await mintTicket(keys.ticket, { lineage: of, ins, generation: 1, at }));
+  value(await mintTicket(keys.ticket, { lineage: of, ins, secretVersion: 1, at }));
 const verified = async (jwt: string, at = NOW) => value(await verifySession(keys.session, jwt, { ins, at }));
 
 describe("the frozen vectors", () => {
   it("still hold for a session and a ticket", async () => {
     const frozen = await deriveTokenKeys(fromHex(vectors.sessionKey)!);
-    const { at, generation } = vectors;
-    const inputs = { lineage: [aKey({ id: vectors.keyId })] as Lineage, ins, generation, at };
+    const { at, generation: secretVersion } = vectors;
+    const inputs = { lineage: [aKey({ id: vectors.keyId })] as Lineage, ins, secretVersion, at };
     expect(await mintSession(frozen.session, inputs)).toEqual({ ok: true, value: vectors.session.jwt });
     expect(await mintTicket(frozen.ticket, inputs)).toEqual({ ok: true, value: vectors.ticket.jwt });
     expect(await verifySession(frozen.session, vectors.session.jwt, { ins, at })).toEqual({
@@ -103,15 +103,15 @@ describe("PocketBase's SDKs", () => {
 
   it("that decode with plain atob can read every session there may be", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 0, max: 8e12 }), fc.nat(), fc.boolean(), async (at, generation, ends) => {
+      fc.asyncProperty(fc.integer({ min: 0, max: 8e12 }), fc.nat(), fc.boolean(), async (at, secretVersion, ends) => {
         const of = [aKey({ expires: ends ? at + 5000 : null })] as Lineage;
-        const made = { lineage: of, ins: randomBase62(secureRandom, 14), generation, at };
+        const made = { lineage: of, ins: randomBase62(secureRandom, 14), secretVersion, at };
         const jwt = value(await mintSession(keys.session, made));
         const part = jwt.split(".")[1]!;
         expect(part).toMatch(/^[A-Za-z0-9]+$/);
         expect(JSON.parse(atob(part))).toMatchObject({
           id: of[0].id,
-          gen: generation,
+          gen: secretVersion,
           type: "auth",
           collectionId: "pbc_3142635823",
         });
@@ -129,7 +129,7 @@ describe("a session", () => {
     expect(await verifySession(keys.session, jwt, { ins, at: NOW + DAY * 1000 })).toEqual(refused);
     const short = claimsIn(await session(NOW, lineage(NOW + 90_000, null, NOW + 60_999)));
     expect(short.exp).toBe(NOW / 1000 + 60);
-    expect(await mintSession(keys.session, { lineage: lineage(NOW + 999), ins, generation: 1, at: NOW })).toEqual(
+    expect(await mintSession(keys.session, { lineage: lineage(NOW + 999), ins, secretVersion: 1, at: NOW })).toEqual(
       refused,
     );
   });
@@ -153,7 +153,7 @@ describe("a session", () => {
   });
 
   it("renewed keeps the secret it was made with, and obeys an expiry that came later", async () => {
-    const jwt = await session(NOW, lineage(null), { generation: 7 });
+    const jwt = await session(NOW, lineage(null), { secretVersion: 7 });
     const renewed = claimsIn(
       value(
         await renewSession(keys.session, {
@@ -185,7 +185,7 @@ describe("a ticket", () => {
     });
     expect(await verifyTicket(keys.ticket, jwt, { ins, at })).toEqual(ticketRefused);
     expect(claimsIn(await ticket(NOW, lineage(null, NOW + 9_999))).exp).toBe(NOW / 1000 + 9);
-    expect(await mintTicket(keys.ticket, { lineage: lineage(NOW), ins, generation: 1, at: NOW })).toEqual(refused);
+    expect(await mintTicket(keys.ticket, { lineage: lineage(NOW), ins, secretVersion: 1, at: NOW })).toEqual(refused);
   });
 });
 

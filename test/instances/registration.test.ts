@@ -1,8 +1,9 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { Instance } from "../../src/instances/instance.ts";
+import { instanceSteps } from "../../src/instances/schema.ts";
 import { instanceOf } from "../../src/instances/stub.ts";
-import { instanceSteps, migrate, storedVersion } from "../../src/storage/migrate.ts";
+import { migrate, storedVersion } from "../../src/storage/migrate.ts";
 import { anInstance, aServer, bindings, call, directory, rows, type TestServer } from "../support/worker.ts";
 
 const STALLED = 130_000;
@@ -318,7 +319,7 @@ describe("the watchdog", () => {
     const { name } = await anInstance();
     await backdate(name, "pending");
     expect((await call(`/v1/instances/${name}`)).json.code).toBe("instance_not_found");
-    await directory().patrol();
+    await directory().reconcileAll();
     expect(await state(name)).toBe("active");
     expect((await call(`/v1/instances/${name}`)).status).toBe(200);
   });
@@ -329,7 +330,7 @@ describe("the watchdog", () => {
       "INSERT INTO instances (name, id, state, since) VALUES ('never', 'aaaaaaaa', 'pending', ?) RETURNING name",
       Date.now() - STALLED,
     );
-    await directory().patrol();
+    await directory().reconcileAll();
     expect(await state("never")).toBeUndefined();
     expect((await register(aServer(), { name: "never" })).status).toBe(201);
   });
@@ -343,10 +344,10 @@ describe("the watchdog", () => {
       Date.now(),
       name,
     );
-    await directory().patrol();
+    await directory().reconcileAll();
     expect(await state(name)).toBe("deleting");
     await backdate(name, "deleting");
-    await directory().patrol();
+    await directory().reconcileAll();
     expect(await state(name)).toBeUndefined();
     expect(await tables(id)).toEqual([]);
     expect((await call("/api/backups", { as: key, address: "198.51.100.9" })).status).toBe(401);
@@ -358,7 +359,7 @@ describe("the watchdog", () => {
     await evictDurableObject(stub);
     // The first round after it woke is everybody's turn.
     await evictDurableObject(directory());
-    await directory().patrol();
+    await directory().reconcileAll();
     await runInDurableObject(stub, async (_object, { storage }) => expect(await storage.getAlarm()).not.toBeNull());
   });
 

@@ -1,8 +1,9 @@
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, it, vi } from "vitest";
 import { secureRandom } from "../../src/base/random.ts";
+import { instanceSteps } from "../../src/instances/schema.ts";
 import { Transfers } from "../../src/instances/transfers/store.ts";
-import { instanceSteps, migrate } from "../../src/storage/migrate.ts";
+import { migrate } from "../../src/storage/migrate.ts";
 import { generated } from "../harness/fake/content.ts";
 import {
   anInstance,

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { isBackupKey } from "../../src/observing/backup-key.ts";
 import { CONFIRM_MS, ECHO_MS } from "../../src/observing/diff.ts";
 import { median, statsOf } from "../../src/observing/stats.ts";
-import type { Fact, Generation } from "../../src/observing/tracked-backup.ts";
+import type { Fact, FileVersion } from "../../src/observing/tracked-backup.ts";
 import { type Files, START, Watcher } from "./watcher.ts";
 
 const told = (facts: Fact[]) =>
@@ -21,7 +21,7 @@ it("announces a settled file at first sight and a young one at the second", () =
   const young = { modified: START + 57_000 };
   const at = START + 60_000;
   expect(watcher.look({ "a.zip": {}, "b.zip": old, "c.zip": young }, at)).toEqual([
-    { kind: "created", key: "b.zip", generation: { size: 7, modified: START + 54_000 } },
+    { kind: "created", key: "b.zip", version: { size: 7, modified: START + 54_000 } },
   ]);
   expect(watcher.last).toMatchObject({ lookAgain: true });
   expect(told(watcher.look({ "a.zip": {}, "b.zip": old, "c.zip": young }, at + 2_000))).toEqual(["created c.zip"]);
@@ -40,7 +40,7 @@ it("judges the age of a file by the server's clock alone", () => {
   const undated = { ...files, "c.zip": { text: "" } };
   expect(watcher.look(undated, START + 5_000), "a file without a time").toEqual([]);
   expect(watcher.look(undated, START + 7_000)).toEqual([
-    { kind: "created", key: "c.zip", generation: { size: 1, modified: null } },
+    { kind: "created", key: "c.zip", version: { size: 1, modified: null } },
   ]);
 });
 
@@ -51,7 +51,7 @@ it("waits until a growing file has stopped to grow", () => {
     expect(watcher.look({ "a.zip": { size, modified: at } }, at)).toEqual([]);
   }
   expect(watcher.look({ "a.zip": { size: 5, modified: START + 10_000 } }, START + 12_000)).toMatchObject([
-    { kind: "created", generation: { size: 5 } },
+    { kind: "created", version: { size: 5 } },
   ]);
 });
 
@@ -62,7 +62,7 @@ it("tells a replaced file as a change, with what was there before", () => {
     {
       kind: "changed",
       key: "a.zip",
-      generation: { size: 2, modified: START },
+      version: { size: 2, modified: START },
       previous: { size: 1, modified: 0 },
     },
   ]);
@@ -81,19 +81,19 @@ it("tells a deletion once, after looks that all missed the file for a while", ()
   expect(watcher.look({ "a.zip": {}, "b.zip": {} }, START + 14_000), "it was only a lagging list").toEqual([]);
   expect(watcher.look({ "b.zip": {} }, START + 20_000)).toEqual([]);
   expect(watcher.look({ "b.zip": {} }, START + 20_000 + CONFIRM_MS)).toEqual([
-    { kind: "deleted", key: "a.zip", generation: { size: 1, modified: 0 }, pruned: false },
+    { kind: "deleted", key: "a.zip", version: { size: 1, modified: 0 }, pruned: false },
   ]);
   for (const later of [30_000, 40_000]) expect(watcher.look({ "b.zip": {} }, START + later)).toEqual([]);
   expect(watcher.look({ "a.zip": {}, "b.zip": {} }, START + 41_000), "an old list once more").toEqual([]);
   expect(watcher.look({ "b.zip": {} }, START + 41_000 + ECHO_MS)).toEqual([]);
-  expect([...watcher.sightings.keys()], "nothing is remembered for ever").toEqual(["b.zip"]);
+  expect([...watcher.tracked.keys()], "nothing is remembered for ever").toEqual(["b.zip"]);
 });
 
 it("never heard of a file that came and went between two looks, nor of one that left before it settled", () => {
   const watcher = watching({});
   expect(watcher.look({ "a.zip": { modified: START } }, START + 1_000)).toEqual([]);
   for (const later of [2_000, 9_000, 20_000]) expect(watcher.look({}, START + later)).toEqual([]);
-  expect(watcher.sightings.size).toBe(0);
+  expect(watcher.tracked.size).toBe(0);
 });
 
 it("tells the server's own pruning from somebody's deletion", () => {
@@ -140,7 +140,7 @@ it("tells another store behind the instance as one fact with counts", () => {
     { kind: "store_changed", before: 5, after: 3, gone: 4, kept: 1, added: 2 },
   ]);
   expect(watcher.look(after, START + 68_000)).toEqual([]);
-  expect([...watcher.sightings.keys()].sort()).toEqual(["e.zip", "x.zip", "y.zip"]);
+  expect([...watcher.tracked.keys()].sort()).toEqual(["e.zip", "x.zip", "y.zip"]);
 });
 
 it("holds news back while most files are missing, and tells it when they are back", () => {
@@ -167,7 +167,7 @@ it("takes only backups for backups", () => {
     expect(isBackupKey(key), key).toBe(false);
   const watcher = watching({});
   expect(watcher.look({ "a.zip.1.tmp": {}, "col/rec/file.png": {}, ".relay_restore": {} }, START + 60_000)).toEqual([]);
-  expect(watcher.sightings.size).toBe(0);
+  expect(watcher.tracked.size).toBe(0);
 });
 
 it("compares a new backup with the ten before it", () => {
@@ -210,15 +210,15 @@ const step = fc.record({
 });
 
 class Store {
-  readonly history: { at: number; generation: Generation | null }[][] = [[], [], [], []];
+  readonly history: { at: number; version: FileVersion | null }[][] = [[], [], [], []];
 
-  set(which: number, at: number, generation: Generation | null) {
-    this.history[which]!.push({ at, generation });
+  set(which: number, at: number, version: FileVersion | null) {
+    this.history[which]!.push({ at, version });
   }
 
-  state(which: number, at: number): { since: number; generation: Generation | null } {
+  state(which: number, at: number): { since: number; version: FileVersion | null } {
     const found = this.history[which]!.findLast((entry) => entry.at <= at);
-    return { since: found?.at ?? 0, generation: found?.generation ?? null };
+    return { since: found?.at ?? 0, version: found?.version ?? null };
   }
 }
 
@@ -231,7 +231,7 @@ it("yields each fact exactly once from any sequence of lists, however late and h
         const store = new Store();
         const steady: Files = Object.fromEntries(Array.from({ length: 9 }, (_, place) => [`steady${place}.zip`, {}]));
         const watcher = watching(steady);
-        const said = new Map<string, Generation>();
+        const said = new Map<string, FileVersion>();
         const announced = new Set<string>();
         const looks: number[] = [];
         let now = START + 1;
@@ -239,33 +239,32 @@ it("yields each fact exactly once from any sequence of lists, however late and h
         const look = (lags: number[], tmp: boolean) => {
           const files: Files = { ...steady };
           lags.forEach((lag, which) => {
-            const { generation } = store.state(which, now - lag);
-            if (generation) files[`${which}.zip`] = { size: generation.size, modified: generation.modified! };
+            const { version } = store.state(which, now - lag);
+            if (version) files[`${which}.zip`] = { size: version.size, modified: version.modified! };
             else if (tmp) files[`${which}.zip.18ea85040c3adb89.tmp`] = { size: now };
           });
           for (const fact of watcher.look(files, now, now + skew)) {
             expect(fact.kind).not.toBe("store_changed");
             if (fact.kind === "store_changed") continue;
             expect(said.get(fact.key) ?? null, "each fact follows from the one before").toEqual(
-              fact.kind === "created" ? null : fact.kind === "changed" ? fact.previous : fact.generation,
+              fact.kind === "created" ? null : fact.kind === "changed" ? fact.previous : fact.version,
             );
             if (fact.kind === "deleted") said.delete(fact.key);
-            else said.set(fact.key, fact.generation);
-            const identity = `${fact.kind === "deleted"} ${fact.key} ${fact.generation.modified}`;
+            else said.set(fact.key, fact.version);
+            const identity = `${fact.kind === "deleted"} ${fact.key} ${fact.version.modified}`;
             expect(announced.has(identity), `${identity} twice`).toBe(false);
             announced.add(identity);
             const real = store.history[Number.parseInt(fact.key, 10)]!.some(
-              ({ generation }) =>
-                generation?.modified === fact.generation.modified && generation.size === fact.generation.size,
+              ({ version }) => version?.modified === fact.version.modified && version.size === fact.version.size,
             );
             expect(real, "only what was there").toBe(true);
           }
           looks.push(now);
           for (const which of [0, 1, 2, 3]) {
-            const { since, generation } = store.state(which, now);
+            const { since, version } = store.state(which, now);
             const clear = looks.filter((at) => at >= since + LAG);
             if (clear.length >= 2 && clear.at(-1)! - clear[0]! >= CONFIRM_MS)
-              expect(said.get(`${which}.zip`) ?? null, "told by then").toEqual(generation);
+              expect(said.get(`${which}.zip`) ?? null, "told by then").toEqual(version);
           }
         };
 

@@ -1,5 +1,5 @@
 import { diff } from "../../src/observing/diff.ts";
-import type { Diff, Fact, Sighting, Snapshot } from "../../src/observing/tracked-backup.ts";
+import type { Diff, Fact, ObservedState, TrackedBackup } from "../../src/observing/tracked-backup.ts";
 
 export const START = Date.parse("2026-11-22T10:00:00.000Z");
 const serverText = (at: number) => new Date(at).toISOString().replace("T", " ");
@@ -8,7 +8,7 @@ export type Files = Record<string, { size?: number; modified?: number; text?: st
 /** Keeps the rows as the observer does and remembers what was told. */
 export class Watcher {
   lookedAt: number | null = null;
-  sightings = new Map<string, Sighting>();
+  tracked = new Map<string, TrackedBackup>();
   facts: Fact[] = [];
   last: Diff | null = null;
 
@@ -18,10 +18,10 @@ export class Watcher {
       size,
       modified: text ?? serverText(modified),
     }));
-    const snapshot: Snapshot = { lookedAt: this.lookedAt, sightings: this.sightings };
-    const result = diff(snapshot, { items, serverTime }, at);
-    for (const sighting of result.upserts) this.sightings.set(sighting.key, sighting);
-    for (const key of result.removed) this.sightings.delete(key);
+    const observed: ObservedState = { lookedAt: this.lookedAt, tracked: this.tracked };
+    const result = diff(observed, { items, serverTime }, at);
+    for (const backup_ of result.upserts) this.tracked.set(backup_.key, backup_);
+    for (const key of result.removed) this.tracked.delete(key);
     this.lookedAt = at;
     this.facts.push(...result.facts);
     this.last = result;

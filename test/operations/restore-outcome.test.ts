@@ -1,27 +1,27 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { wayBack } from "../../src/operations/recovery-steps.ts";
+import { recoverySteps } from "../../src/operations/recovery-steps.ts";
 import {
   BACK_MS,
   downtime,
-  restoreVerdict,
+  type Probe,
+  restoreOutcome,
   SETTLED_MS,
-  type Sighting,
   type Watched,
 } from "../../src/operations/restore-outcome.ts";
 
 const T0 = 1_000_000;
 const watched: Watched = { sentAt: T0, bosbase: false, tokenWouldLive: true };
-const quiet: Omit<Sighting, "at"> = { server: "superuser", idle: true, canary: null, logRow: null, failure: null };
-const down: Partial<Sighting> = { server: "down", idle: null };
-const guest: Partial<Sighting> = { server: "guest", idle: null };
+const quiet: Omit<Probe, "at"> = { server: "superuser", idle: true, canary: null, logRow: null, failure: null };
+const down: Partial<Probe> = { server: "down", idle: null };
+const guest: Partial<Probe> = { server: "guest", idle: null };
 
 /** One look per entry: seconds after the request, and what differs from a quiet, idle server. */
-const looks = (...seen: [seconds: number, Partial<Sighting>][]): Sighting[] =>
+const looks = (...seen: [seconds: number, Partial<Probe>][]): Probe[] =>
   seen.map(([seconds, changes]) => ({ ...quiet, at: T0 + seconds * 1000, ...changes }));
 
-function verdict(sightings: Sighting[], changes: Partial<Watched> = {}) {
-  return restoreVerdict({ ...watched, ...changes }, sightings, sightings.at(-1)?.at ?? T0);
+function verdict(probes: Probe[], changes: Partial<Watched> = {}) {
+  return restoreOutcome({ ...watched, ...changes }, probes, probes.at(-1)?.at ?? T0);
 }
 
 describe("a restore has succeeded", () => {
@@ -67,7 +67,7 @@ describe("a restore has failed", () => {
 });
 
 describe("a restore is watched on", () => {
-  it.each<[string, Sighting[]]>([
+  it.each<[string, Probe[]]>([
     ["nothing was seen", []],
     [
       "the canary is there in the first seconds, when the server has not begun",
@@ -82,8 +82,8 @@ describe("a restore is watched on", () => {
     ["the server answers as a proxy does", looks([2, { server: "refused" }], [300, { server: "refused" }])],
     ["it takes us for a guest for the first time", looks([5, guest])],
     ["a guest saw no canary, which a guest never does", looks([5, { ...guest, canary: false }])],
-  ])("while %s", (_, sightings) => {
-    expect(verdict(sightings)).toEqual({ state: "watching" });
+  ])("while %s", (_, probes) => {
+    expect(verdict(probes)).toEqual({ state: "watching" });
   });
 
   it("when the canary vanished before the server can have begun: something else removed it", () => {
@@ -129,31 +129,31 @@ describe("a restore's outcome is unknown", () => {
 });
 
 describe("whatever is seen", () => {
-  const sighting = fc.record({
+  const probe = fc.record({
     server: fc.constantFrom("down", "refused", "guest", "superuser" as const),
     idle: fc.constantFrom(true, false, null),
     canary: fc.constantFrom(true, false, null),
     logRow: fc.constantFrom(true, false, null),
     failure: fc.constantFrom("damaged", null),
   });
-  const history = fc.array(fc.tuple(fc.integer({ min: 100, max: 30_000 }), sighting), { maxLength: 30 });
-  const sightingsOf = (steps: [number, unknown][]): Sighting[] => {
+  const history = fc.array(fc.tuple(fc.integer({ min: 100, max: 30_000 }), probe), { maxLength: 30 });
+  const probesOf = (steps: [number, unknown][]): Probe[] => {
     let at = T0;
     return steps.map(([pause, seen]) => {
       at += pause;
-      return { ...(seen as Omit<Sighting, "at">), at };
+      return { ...(seen as Omit<Probe, "at">), at };
     });
   };
 
   it("no success is announced without something gone or dead, and no failure without something there or told", () => {
     fc.assert(
       fc.property(history, (steps) => {
-        const sightings = sightingsOf(steps);
-        const decided = verdict(sightings);
-        const superuser = sightings.filter(({ server, idle }) => server === "superuser" && idle === true);
+        const probes = probesOf(steps);
+        const decided = verdict(probes);
+        const superuser = probes.filter(({ server, idle }) => server === "superuser" && idle === true);
         if (decided.state === "succeeded") {
           const gone = superuser.some(({ canary, logRow }) => canary === false || logRow === false);
-          expect(gone || sightings.some(({ server }) => server === "guest")).toBe(true);
+          expect(gone || probes.some(({ server }) => server === "guest")).toBe(true);
         }
         if (decided.state === "failed" && decided.evidence !== "failure_row") {
           const there = superuser.filter(({ at, canary, logRow }) => at >= T0 + SETTLED_MS && (canary || logRow));
@@ -165,10 +165,10 @@ describe("whatever is seen", () => {
 
   it("watching ends within an hour", () => {
     fc.assert(
-      fc.property(history, sighting, (steps, last) => {
-        const sightings = sightingsOf(steps);
-        const end = { ...(last as Omit<Sighting, "at">), at: T0 + 3_600_000 };
-        expect(verdict([...sightings, end]).state).not.toBe("watching");
+      fc.property(history, probe, (steps, last) => {
+        const probes = probesOf(steps);
+        const end = { ...(last as Omit<Probe, "at">), at: T0 + 3_600_000 };
+        expect(verdict([...probes, end]).state).not.toBe("watching");
       }),
     );
   });
@@ -187,7 +187,7 @@ describe("the downtime", () => {
 
 describe("the way back", () => {
   it("names what to look at, where the old data lies, the commands, and the safety backup", () => {
-    const steps = wayBack("not_back", "pre_restore_1.zip");
+    const steps = recoverySteps("not_back", "pre_restore_1.zip");
     const text = steps.join("\n");
     expect(steps[0]).toContain("has not come back");
     expect(text).toContain("pb_data/.pb_temp_to_delete/old_pb_data_*");
@@ -196,7 +196,7 @@ describe("the way back", () => {
   });
 
   it("says when there is no safety backup, and promises nothing on BosBase", () => {
-    expect(wayBack("no_access", null).at(-1)).toContain("There is no safety backup");
-    expect(wayBack("bosbase", "pre_restore_1.zip").join("\n")).not.toContain("old_pb_data");
+    expect(recoverySteps("no_access", null).at(-1)).toContain("There is no safety backup");
+    expect(recoverySteps("bosbase", "pre_restore_1.zip").join("\n")).not.toContain("old_pb_data");
   });
 });

@@ -6,11 +6,12 @@ import type { Bindings } from "../../src/bindings.ts";
 import type { Caller } from "../../src/instances/caller.ts";
 import type { Command, CommandName, Output } from "../../src/instances/commands.ts";
 import type { Operation } from "../../src/instances/operations/engine.ts";
-import { buildParts, type Ground, type Parts } from "../../src/instances/parts.ts";
+import { buildParts, type Parts, type Platform } from "../../src/instances/parts.ts";
+import { instanceSteps } from "../../src/instances/schema.ts";
 import type { InstanceRequest } from "../../src/instances/server/record.ts";
 import { isFinal } from "../../src/operations/operation.ts";
 import { readSettings } from "../../src/settings.ts";
-import { instanceSteps, migrate } from "../../src/storage/migrate.ts";
+import { migrate } from "../../src/storage/migrate.ts";
 import { aKey } from "../access/a-key.ts";
 import { type CallName, callOf } from "../harness/fake/calls.ts";
 import { type FakeOptions, FakeUpstream } from "../harness/fake/upstream.ts";
@@ -120,7 +121,7 @@ async function build(
     wake() {},
     settled() {},
   };
-  const parts = buildParts(ground as unknown as Ground);
+  const parts = buildParts(ground as unknown as Platform);
   await parts.configuration.register(
     { id: "abcdefgh", tag: "abcdef" },
     {

@@ -21,7 +21,7 @@ import {
 } from "../../src/operations/queue.ts";
 import { applied, firstState, type OperationEvent, transitions } from "../../src/operations/states.ts";
 import { nextStep, type Plan, planned } from "../../src/operations/steps.ts";
-import { isWayBack, type Restore, undoable } from "../../src/operations/undo.ts";
+import { isUndoBackup, type Restore, undoable } from "../../src/operations/undo.ts";
 
 const NOW = Date.parse("2026-11-22T10:00:00Z");
 const HOUR = 3_600_000;
@@ -389,9 +389,9 @@ describe("an undo", () => {
   });
 
   it("keeps its safety copy from being deleted for those 24 hours, from the moment it is made", () => {
-    expect(isWayBack([restore], safety.key, NOW + 24 * HOUR - 1)).toBe(true);
-    expect(isWayBack([restore], safety.key, NOW + 24 * HOUR)).toBe(false);
-    expect(isWayBack([restore], "daily.zip", NOW)).toBe(false);
-    expect(isWayBack([{ ...restore, state: "running", steps: [] }], safety.key, NOW)).toBe(true);
+    expect(isUndoBackup([restore], safety.key, NOW + 24 * HOUR - 1)).toBe(true);
+    expect(isUndoBackup([restore], safety.key, NOW + 24 * HOUR)).toBe(false);
+    expect(isUndoBackup([restore], "daily.zip", NOW)).toBe(false);
+    expect(isUndoBackup([{ ...restore, state: "running", steps: [] }], safety.key, NOW)).toBe(true);
   });
 });

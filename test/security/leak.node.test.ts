@@ -197,7 +197,7 @@ it("there was something to leak, and somewhere to", () => {
   for (const table of ["meta", "sealed", "keys", "quotas", "audit", "denials", "events", "operations", "idempotency"])
     expect(filled).toContain(table);
   expect(cells.some(({ table, bytes }) => table === "events" && bytes.includes('"code":"cron_failed"'))).toBe(true);
-  for (const table of ["endpoints", "deliveries", "attempts", "sightings", "instances"])
+  for (const table of ["endpoints", "deliveries", "attempts", "tracked_backups", "instances"])
     expect(filled).toContain(table);
 });
 

@@ -5,7 +5,7 @@ import { generated, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import { startPocketBase } from "../harness/pocketbase.ts";
 import { mintKey, registerInstance } from "../support/relay-client.ts";
-import { type Deed, KEPT } from "../weather/front.ts";
+import { type ChangeKind, KEPT } from "../weather/front.ts";
 import { weatherStage } from "../weather/stage.ts";
 import { expectTold } from "../weather/told.ts";
 
@@ -13,7 +13,7 @@ const weather = weatherStage();
 const { front } = weather;
 
 /** What each call is told by a server that takes every connection and says nothing, each asked of one of its own. */
-const told: { [D in Deed]?: ProblemCode } = {
+const told: { [D in ChangeKind]?: ProblemCode } = {
   list: "upstream_timeout",
   page: "upstream_timeout",
   create: "upstream_timeout",
@@ -28,7 +28,7 @@ const told: { [D in Deed]?: ProblemCode } = {
 describe.concurrent("a server that says nothing", () => {
   const silent: Fault = { kind: "slow", ms: 600_000 };
 
-  for (const [deed, code] of Object.entries(told) as [Deed, ProblemCode][]) {
+  for (const [deed, code] of Object.entries(told) as [ChangeKind, ProblemCode][]) {
     it(`${deed} is told ${code}`, async () => {
       const it = await front(`silent-${deed.toLowerCase()}`);
       it.server.fake.faults.add(silent);

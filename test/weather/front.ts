@@ -18,7 +18,7 @@ export type Outcome = {
 };
 
 /** The calls of a caller, by what they are about. */
-export type Deed =
+export type ChangeKind =
   | "list"
   | "page"
   | "create"
@@ -38,7 +38,7 @@ export type Front = {
   name: string;
   server: FakeServer;
   key: MintedKey;
-  act(deed: Deed, backup?: string): Promise<Outcome>;
+  act(deed: ChangeKind, backup?: string): Promise<Outcome>;
   /** What the server was asked since the front was opened. */
   asked(call: CallName): number;
   /** The operations of this instance, newest first, once none of them runs any more. */
@@ -74,7 +74,7 @@ const json = (body: unknown): RequestInit => ({
 
 type Asked = RequestInit & { path: string };
 
-const deeds: { [D in Exclude<Deed, "check">]: (backup: string) => Asked } = {
+const deeds: { [D in Exclude<ChangeKind, "check">]: (backup: string) => Asked } = {
   list: () => ({ path: "/api/backups" }),
   page: () => ({ path: "/v1/backups" }),
   create: (backup) => ({ path: "/api/backups", method: "POST", ...json({ name: backup }) }),
@@ -95,7 +95,7 @@ const deeds: { [D in Exclude<Deed, "check">]: (backup: string) => Asked } = {
 };
 
 /** Which of them name a backup that is to be new. */
-const makes: readonly Deed[] = ["create", "upload", "put"];
+const makes: readonly ChangeKind[] = ["create", "upload", "put"];
 
 async function outcome(response: Response): Promise<Outcome> {
   const seen = { status: response.status, headers: response.headers };
@@ -125,7 +125,7 @@ export async function openFront(relay: TestRelay, name: string, options: FakeOpt
     const [first] = (JSON.parse(seen.text) as { warnings?: { code: string; hint: string }[] }).warnings ?? [];
     return { ...seen, code: first?.code ?? seen.code, hint: first?.hint ?? seen.hint };
   };
-  const act = async (deed: Deed, backup = makes.includes(deed) ? `new-${deed}.zip` : KEPT): Promise<Outcome> => {
+  const act = async (deed: ChangeKind, backup = makes.includes(deed) ? `new-${deed}.zip` : KEPT): Promise<Outcome> => {
     if (deed === "check") return check();
     const { path, headers, ...init } = deeds[deed](backup);
     return outcome(

@@ -8,7 +8,7 @@ import { generated, sha256Of, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
 import { type MintedKey, mintKey, registerInstance } from "../support/relay-client.ts";
-import { type Deed, type Front, KEPT, until, uploaded } from "./front.ts";
+import { type ChangeKind, type Front, KEPT, until, uploaded } from "./front.ts";
 import { weatherStage } from "./stage.ts";
 import { expectTold } from "./told.ts";
 
@@ -153,7 +153,7 @@ describe.concurrent("an answer that is lost or untrue", () => {
     for (const s3 of [false, true]) {
       const it = await front(`went-${s3 ? "s3" : "disk"}`, { s3 });
       const { fake } = it.server;
-      for (const deed of ["download", "head", "delete", "restore", "dryRun"] as Deed[]) {
+      for (const deed of ["download", "head", "delete", "restore", "dryRun"] as ChangeKind[]) {
         await fake.make(KEPT, Date.now() - 50_000);
         await it.act("list");
         fake.remove(KEPT);

@@ -5,7 +5,7 @@ import { type ProblemCode, problems } from "../../src/base/problems.ts";
 import type { CallName } from "../harness/fake/calls.ts";
 import type { Fault, FaultKind } from "../harness/fake/faults.ts";
 import { admin } from "../support/relay-client.ts";
-import { type Deed, type Front, KEPT, kept, until } from "./front.ts";
+import { type ChangeKind, type Front, KEPT, kept, until } from "./front.ts";
 import { weatherStage } from "./stage.ts";
 import { expectNothingRaw, expectTold } from "./told.ts";
 
@@ -38,7 +38,7 @@ type Trouble = {
   /** What the relay cannot know the end of: a deletion is then looked for, in vain. */
   unclear?: true;
   /** Calls that do not touch what is in trouble. */
-  fine?: Deed[];
+  fine?: ChangeKind[];
 };
 
 const troubles: Record<string, Trouble> = {
@@ -57,10 +57,10 @@ const troubles: Record<string, Trouble> = {
 };
 
 /** The deletion first: later nobody knows any more what there is to delete. */
-const everyDeed: Deed[] = [
+const everyDeed: ChangeKind[] = [
   ...["delete", "list", "page", "create", "generate", "upload", "put", "download", "head"],
   ...["restore", "dryRun", "health", "check"],
-] as Deed[];
+] as ChangeKind[];
 
 /** The server is fine again: everything is as it was, and nothing is under way. */
 async function expectUntouched(it: Front, before: Record<string, string>): Promise<void> {
@@ -104,7 +104,7 @@ describe.concurrent("a server in trouble", () => {
 });
 
 /** What each call is told when it alone is struck, and everything around it works. */
-const struck: Record<string, [fault: () => FaultKind, told: { [D in Deed]?: ProblemCode | ProblemCode[] }]> = {
+const struck: Record<string, [fault: () => FaultKind, told: { [D in ChangeKind]?: ProblemCode | ProblemCode[] }]> = {
   cut: [
     () => ({ kind: "reset" }),
     {
@@ -165,14 +165,14 @@ const struck: Record<string, [fault: () => FaultKind, told: { [D in Deed]?: Prob
   "restore-busy": [() => ({ kind: "rateLimited" }), { restore: "upstream_rate_limited" }],
 };
 
-const callOf = (deed: Deed): CallName => (deed === "put" ? "upload" : (deed as CallName));
+const callOf = (deed: ChangeKind): CallName => (deed === "put" ? "upload" : (deed as CallName));
 
 describe.concurrent("a call that is struck alone", () => {
   for (const [name, [fault, told]] of Object.entries(struck)) {
     it(`${name}: is told what became of it, and nothing is half done`, async () => {
       const it = await front(name);
       const before = kept(it);
-      for (const [deed, codes] of Object.entries(told) as [Deed, ProblemCode | ProblemCode[]][]) {
+      for (const [deed, codes] of Object.entries(told) as [ChangeKind, ProblemCode | ProblemCode[]][]) {
         it.server.fake.faults.add({ ...fault(), on: callOf(deed) } as Fault);
         const outcome = await it.act(deed);
         const code = [codes].flat().find((each) => each === outcome.code) ?? [codes].flat()[0]!;
@@ -195,7 +195,7 @@ describe.concurrent("a call that is struck alone", () => {
 describe.concurrent("a credential that ends", () => {
   it("a dead token is replaced by one login, unseen by whoever calls", async () => {
     const it = await front("revoked");
-    for (const deed of ["list", "health", "upload", "put", "download", "create", "dryRun", "delete"] as Deed[]) {
+    for (const deed of ["list", "health", "upload", "put", "download", "create", "dryRun", "delete"] as ChangeKind[]) {
       const before = it.asked("login");
       it.server.fake.revokeTokens();
       expect((await it.act(deed)).status).toBeLessThan(300);
@@ -208,7 +208,7 @@ describe.concurrent("a credential that ends", () => {
     it.server.fake.world.superuser.password = "another one";
     it.server.fake.revokeTokens();
     const before = it.asked("login");
-    for (const deed of ["list", "health", "upload", "put", "download", "create", "dryRun"] as Deed[])
+    for (const deed of ["list", "health", "upload", "put", "download", "create", "dryRun"] as ChangeKind[])
       expectTold(it, await it.act(deed), "upstream_unauthorized");
     expect(it.asked("login") - before).toBe(1);
   });
@@ -217,7 +217,7 @@ describe.concurrent("a credential that ends", () => {
     const it = await front("redirected-login");
     it.server.fake.revokeTokens();
     it.server.fake.faults.add({ ...redirect(), on: ["login", "refresh", "fileToken"] } as Fault);
-    for (const deed of ["list", "upload", "download", "create"] as Deed[])
+    for (const deed of ["list", "upload", "download", "create"] as ChangeKind[])
       expectTold(it, await it.act(deed), "upstream_redirected");
     expect(visitors).toEqual([]);
   });

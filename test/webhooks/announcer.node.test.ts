@@ -1,10 +1,11 @@
 import { expect, it } from "vitest";
 import { secureRandom } from "../../src/base/random.ts";
 import { Ledger } from "../../src/instances/ledger/ledger.ts";
+import { instanceSteps } from "../../src/instances/schema.ts";
 import { Announcer } from "../../src/instances/webhooks/announcer.ts";
 import { Endpoints } from "../../src/instances/webhooks/endpoints.ts";
 import type { EventDraft } from "../../src/ledger/event.ts";
-import { instanceSteps, migrate } from "../../src/storage/migrate.ts";
+import { migrate } from "../../src/storage/migrate.ts";
 import { anEndpoint } from "./support/an-endpoint.ts";
 import { Turns } from "./support/turns.ts";
 

@@ -117,7 +117,7 @@ it.each([
 
   one.reply = () => answers(200);
   one.state = "active";
-  one.generation++;
+  one.activation++;
   one.poke();
   await one.pass(10_000);
   expect(one.lost).toEqual([]);
@@ -145,7 +145,7 @@ it("a disabling told late does not undo a resume", async () => {
   expect(one.dead).toBe(true);
   expect(one.disabled).toHaveLength(1);
   one.state = "active";
-  one.generation++;
+  one.activation++;
   one.reply = () => answers(200);
   one.restart();
   one.poke();
@@ -201,7 +201,7 @@ it("keeps to its rate", async () => {
   expect(one.lost).toEqual([]);
 });
 
-it("a receiver that never answers holds its six places for 15 s and loses nothing", async () => {
+it("a receiver that never answers holds its six slots for 15 s and loses nothing", async () => {
   const one = await world();
   one.reply = (_, count) => (count === 1 ? null : answers(200));
   one.append(8);

@@ -4,9 +4,10 @@ import { ok } from "../../src/base/result.ts";
 import type { Admitted } from "../../src/instances/caller.ts";
 import { KeyStore } from "../../src/instances/keys/store.ts";
 import { Ledger } from "../../src/instances/ledger/ledger.ts";
+import { instanceSteps } from "../../src/instances/schema.ts";
 import { type EndpointObject, webhookHandlers } from "../../src/instances/webhooks/commands.ts";
 import { Endpoints } from "../../src/instances/webhooks/endpoints.ts";
-import { instanceSteps, migrate } from "../../src/storage/migrate.ts";
+import { migrate } from "../../src/storage/migrate.ts";
 import type { Progress, PullRequest } from "../../src/webhooks/feed.ts";
 import { aKey, NOW } from "../access/a-key.ts";
 import { anEndpoint } from "./support/an-endpoint.ts";
@@ -47,7 +48,7 @@ describe("an owner who may not read events any more pauses the endpoint, and a p
 
   it("while nothing is against it the pull brings the event", () => {
     const pulled = endpoints.pull("wh_test", request);
-    expect(pulled).toMatchObject({ state: "active", generation: 1, page: { nextAfter: 1, events: [{ seq: 1 }] } });
+    expect(pulled).toMatchObject({ state: "active", activation: 1, page: { nextAfter: 1, events: [{ seq: 1 }] } });
   });
 
   const lost = owner.scopes.filter((scope) => scope !== "events:read");
@@ -83,7 +84,7 @@ describe("an owner who may not read events any more pauses the endpoint, and a p
     ],
   ])("%s", (_, happens, reason) => {
     happens();
-    expect(endpoints.pull("wh_test", request)).toEqual({ state: "silent", generation: 1 });
+    expect(endpoints.pull("wh_test", request)).toEqual({ state: "silent", activation: 1 });
     expect(endpoints.find("wh_test")).toMatchObject({ state: "paused", reason });
     expect(endpoints.next("wh_test", 0, 10)).toBeNull();
     // As an instance that woke reads it.
@@ -94,7 +95,7 @@ describe("an owner who may not read events any more pauses the endpoint, and a p
     keys.update({ ...owner, disabled: true });
     endpoints.pull("wh_test", request);
     keys.update(owner);
-    expect(endpoints.pull("wh_test", request)).toEqual({ state: "silent", generation: 1 });
+    expect(endpoints.pull("wh_test", request)).toEqual({ state: "silent", activation: 1 });
   });
 });
 

@@ -56,7 +56,7 @@ it("an old 410 does not disable an endpoint that was resumed since", async () =>
   await one.pass(1_000);
   expect(one.disabled).toHaveLength(1);
   one.state = "active";
-  one.generation++;
+  one.activation++;
   one.reply = () => answers(200);
   one.poke();
   await one.calm();
@@ -82,7 +82,7 @@ it("a retry comes at its time though another request hangs", async () => {
   expect(tries.map(({ at }) => at - failedAt)).toEqual([0, LADDER_MS[1]]);
 });
 
-it("tests take places among the six, and wait for one", async () => {
+it("tests take slots among the six, and wait for one", async () => {
   const one = await world(40);
   const { waiting } = held(one);
   one.poke();
@@ -143,7 +143,7 @@ it("news that comes while the instance is asked is not overtaken by the older an
   one.onAnswer = () => {
     one.onAnswer = () => undefined;
     one.state = "active";
-    one.generation++;
+    one.activation++;
     one.poke();
   };
   await one.pass(0);

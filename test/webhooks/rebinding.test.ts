@@ -42,7 +42,7 @@ function network(answers: { A: string[]; AAAA: string[] }[], ttl = 0) {
     return attempt(
       net,
       { url, method: "POST", headers: {}, body: "{}" },
-      { address: address.value, secrets: [], curious: false },
+      { address: address.value, secrets: [], captureBody: false },
     );
   };
   return { send, sent };

@@ -54,7 +54,7 @@ it.each([
 it("what a name leads to is asked before it is stored, where there is a resolver", async () => {
   const world = new EndpointWorld();
   const url = "https://hooks.example.com/in";
-  expect(await world.parts.leads(url)).toEqual(ok(null));
+  expect(await world.parts.checkTarget(url)).toEqual(ok(null));
   const cases: [EndpointWorld["resolve"], string | null][] = [
     [resolvesTo("93.184.215.14", "2606:2800:21f::1"), null],
     [resolvesTo("93.184.215.14", "10.0.0.7"), "private network"],
@@ -65,13 +65,15 @@ it("what a name leads to is asked before it is stored, where there is a resolver
   ];
   for (const [resolve, words] of cases) {
     await under(world, { resolve });
-    const leads = await world.parts.leads(url);
+    const leads = await world.parts.checkTarget(url);
     expect(leads).toEqual(words === null ? ok(null) : fail(expect.stringContaining(words)));
   }
   // An address in digits has nothing to be looked up.
   await under(world, { resolve: async () => fail("asked") });
-  expect(await world.parts.leads("https://93.184.215.14/in")).toEqual(ok(null));
-  expect(await world.parts.leads("https://10.0.0.7/in")).toEqual(fail(expect.stringContaining("private network")));
+  expect(await world.parts.checkTarget("https://93.184.215.14/in")).toEqual(ok(null));
+  expect(await world.parts.checkTarget("https://10.0.0.7/in")).toEqual(
+    fail(expect.stringContaining("private network")),
+  );
   expect(world.received).toEqual([]);
 });
 

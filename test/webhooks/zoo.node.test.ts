@@ -81,7 +81,7 @@ describe.concurrent("a receiver", () => {
     ["never", "never answers", () => undefined],
     ["slow-head", "sends headers that never end", forever("HTTP/1.1 200 OK\r\nX-Slow: ", letter, 500)],
   ] as [string, string, RawManner][])(
-    "%s: one that %s times out, and its places are free again",
+    "%s: one that %s times out, and its slots are free again",
     async (name, _, manner) => {
       const hook = await hooked(name, manner);
       await happen(name, WIDTH + 1);

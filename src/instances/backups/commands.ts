@@ -5,18 +5,18 @@ import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import type { Health, ListedBackup } from "../../upstream/backups-api.ts";
 import type { Admitted, Handlers, Page, PageRequest, Policies } from "../caller.ts";
-import type { Makers } from "../ledger/backup-origins.ts";
+import type { BackupOrigins } from "../ledger/backup-origins.ts";
 import type { Observer } from "../observing/observer.ts";
-import type { Verdicts } from "../observing/verifications.ts";
+import type { Verifications } from "../observing/verifications.ts";
 import type { Server } from "../server/server.ts";
 import type { BackupOrder } from "./view.ts";
 import { type BackupView, backupView, modifiedAt, pageOf } from "./view.ts";
 
 type Deps = {
   server: Server;
-  verdicts: Verdicts;
+  verifications: Verifications;
   observer: Observer;
-  makers: Makers;
+  origins: BackupOrigins;
   clock: Clock;
 };
 
@@ -45,20 +45,21 @@ export const seenBy = (admitted: Admitted): ((key: string) => boolean) =>
   admitted.lineage ? visibility(admitted.lineage) : () => true;
 
 /** Looking at the server and at its backups. */
-export function backupHandlers({ server, verdicts, observer, makers, clock }: Deps): Handlers<BackupCommands> {
+export function backupHandlers({ server, verifications, observer, origins, clock }: Deps): Handlers<BackupCommands> {
   const list = async (admitted: Admitted): Promise<Result<ListedBackup[], Problem>> => {
     const connected = await server.connect();
     if (!connected.ok) return connected;
-    const listing = await connected.value.snapshot.look();
+    const listing = await connected.value.listings.look();
     if (!listing.ok) return fail(listing.error.problem);
     const visible = seenBy(admitted);
     return ok(listing.value.items.filter(({ key }) => visible(key)));
   };
 
   const shown = (backup: ListedBackup): BackupView => {
-    const verdict = verdicts.read(backup.key);
-    const { verified, reason } = verdict?.size === backup.size ? verdict : { verified: "no" as const, reason: null };
-    const { actor, operation } = makers.of(backup) ?? { actor: null, operation: null };
+    const verification = verifications.read(backup.key);
+    const { verified, reason } =
+      verification?.size === backup.size ? verification : { verified: "no" as const, reason: null };
+    const { actor, operation } = origins.of(backup) ?? { actor: null, operation: null };
     return backupView(backup, { firstSeen: observer.firstSeen(backup.key), actor, operation, verified, reason });
   };
 
@@ -112,7 +113,7 @@ export async function find(
 ): Promise<Result<ListedBackup, Problem>> {
   const connected = await server.connect();
   if (!connected.ok) return connected;
-  const found = await connected.value.snapshot.find(key);
+  const found = await connected.value.listings.find(key);
   if (!found.ok) return fail(found.error.problem);
   return found.value ? ok(found.value) : fail(problem(missing));
 }

@@ -56,7 +56,7 @@ export type KeyChange = Partial<
 >;
 
 /** API.md "Keys". Never the digest. */
-export type KeyView = Omit<ApiKey, "digest" | "generation" | "previous" | "notBefore" | "expires" | "created"> & {
+export type KeyView = Omit<ApiKey, "digest" | "secretVersion" | "previous" | "notBefore" | "expires" | "created"> & {
   notBefore: string | null;
   expires: string | null;
   created: string;
@@ -115,7 +115,7 @@ const minter = (admitted: Admitted): Minter => admitted.lineage ?? "administrato
 /** Minting, changing, rotating and ending keys, as far as the caller's own rights reach. */
 export function keyHandlers({ store, counters, ledger, clock, random, place }: Deps): Handlers<KeyCommands> {
   const view = (key: ApiKey): KeyView => {
-    const { digest: _digest, generation: _generation, previous, ...shown } = key;
+    const { digest: _digest, secretVersion: _version, previous, ...shown } = key;
     const use = store.use(key.id);
     const living = previous && previous.until > clock() ? previous : null;
     return {
@@ -181,7 +181,7 @@ export function keyHandlers({ store, counters, ledger, clock, random, place }: D
         disabled: false,
         note: request.note ?? "",
         digest: digestOf(text),
-        generation: 1,
+        secretVersion: 1,
         previous: null,
         created: clock(),
         createdBy: actorText(admitted.actor),

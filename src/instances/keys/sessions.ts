@@ -36,30 +36,30 @@ export function sessionHandlers({ configuration, tokenKeys }: Deps): Handlers<Se
   });
 
   return {
-    "session.create": async (_input, { lineage, at, generation }) => {
+    "session.create": async (_input, { lineage, at, secretVersion }) => {
       if (!lineage) return fail(problem("login_failed"));
       const keys = await tokenKeys.get();
       if (!keys.ok) return keys;
-      const token = await mintSession(keys.value.session, { lineage, ins: ins(), generation, at });
+      const token = await mintSession(keys.value.session, { lineage, ins: ins(), secretVersion, at });
       return token.ok ? ok(grant(token.value, lineage)) : token;
     },
 
-    "session.refresh": async (_input, { lineage, at, generation, claims, caller }) => {
+    "session.refresh": async (_input, { lineage, at, secretVersion, claims, caller }) => {
       if (!lineage) return fail(problem("unauthenticated"));
       const keys = await tokenKeys.get();
       if (!keys.ok) return keys;
       const token =
         claims && caller.credential.kind === "session"
           ? await renewSession(keys.value.session, { jwt: caller.credential.jwt, claims, lineage, at })
-          : await mintSession(keys.value.session, { lineage, ins: ins(), generation, at });
+          : await mintSession(keys.value.session, { lineage, ins: ins(), secretVersion, at });
       return token.ok ? ok(grant(token.value, lineage)) : token;
     },
 
-    "ticket.create": async (_input, { lineage, at, generation }) => {
+    "ticket.create": async (_input, { lineage, at, secretVersion }) => {
       if (!lineage) return fail(problem("credential_refused"));
       const keys = await tokenKeys.get();
       if (!keys.ok) return keys;
-      const token = await mintTicket(keys.value.ticket, { lineage, ins: ins(), generation, at });
+      const token = await mintTicket(keys.value.ticket, { lineage, ins: ins(), secretVersion, at });
       return token.ok ? ok({ token: token.value, expires: tokenExpiry(token.value) ?? 0 }) : token;
     },
   };

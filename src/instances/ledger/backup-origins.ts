@@ -6,12 +6,12 @@ import type { EventOf } from "../../ledger/event.ts";
 import type { ListedBackup } from "../../upstream/backups-api.ts";
 
 /** Whose doing a backup was. */
-export type Maker = { actor: Actor; operation: string | null };
+export type Origin = { actor: Actor; operation: string | null };
 
-type Known = Maker & { size: number; modified: string | null };
+type Known = Origin & { size: number; modified: string | null };
 
 /** Who made the backups that are there, as the ledger told it. Reads each event once. */
-export class Makers {
+export class BackupOrigins {
   private readonly sql: SqlStorage;
   private readonly known = new Map<string, Known>();
   private through = 0;
@@ -21,7 +21,7 @@ export class Makers {
   }
 
   /** Null when the ledger does not speak of this very file: not announced yet, older than the ledger, or replaced. */
-  of({ key, size, modified }: ListedBackup): Maker | null {
+  of({ key, size, modified }: ListedBackup): Origin | null {
     this.catchUp();
     const known = this.known.get(key);
     const at = readServerTime(modified);

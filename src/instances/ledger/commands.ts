@@ -1,6 +1,6 @@
 import { visibility } from "../../access/lineage.ts";
 import { ok } from "../../base/result.ts";
-import type { ChainVerdict } from "../../ledger/chain.ts";
+import type { ChainCheck } from "../../ledger/chain.ts";
 import type { EventReader } from "../../ledger/reader.ts";
 import type { Admitted, Handlers, Policies } from "../caller.ts";
 import type { EventPage, Ledger } from "./ledger.ts";
@@ -9,7 +9,7 @@ export type EventCommands = {
   "events.list": { input: { after: number; limit: number; types: string[] }; output: EventPage };
   /** The further pages of a stream: judged anew each time, counted once. */
   "events.follow": { input: { after: number; limit: number; types: string[] }; output: EventPage };
-  "events.verify": { input: object; output: ChainVerdict };
+  "events.verify": { input: object; output: ChainCheck };
 };
 
 export const eventPolicies: Policies<EventCommands> = {

@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
 import {
-  type ChainVerdict,
+  type ChainCheck,
   chainEvent,
   checkNext,
   digestOf,
@@ -125,7 +125,7 @@ export class Ledger {
     return row ? row.seq - 1 : this.head.seq;
   }
 
-  verify(): ChainVerdict {
+  verify(): ChainCheck {
     let check = startCheck();
     for (const row of this.sql.exec<Row>("SELECT seq, type, text FROM events ORDER BY seq")) {
       const next = checkNext(check, row.text);

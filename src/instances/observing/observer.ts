@@ -7,11 +7,11 @@ import { diff } from "../../observing/diff.ts";
 import { dueAt, type Expectation, type Overdue, overdue, recovered } from "../../observing/overdue.ts";
 import { lookFailed, lookSucceeded, REACHABLE, type Reachability } from "../../observing/reachability.ts";
 import { statsOf } from "../../observing/stats.ts";
-import type { Fact, Generation, Sighting } from "../../observing/tracked-backup.ts";
+import type { Fact, FileVersion, TrackedBackup } from "../../observing/tracked-backup.ts";
 import type { Listing } from "../../upstream/backups-api.ts";
-import type { Attributions } from "../ledger/expected-changes.ts";
+import type { ExpectedChanges } from "../ledger/expected-changes.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import type { Verdicts } from "./verifications.ts";
+import type { Verifications } from "./verifications.ts";
 
 /** A look that left something open is repeated after this. */
 const AGAIN_MS = 5_000;
@@ -20,7 +20,7 @@ const AGAIN_MS = 5_000;
 const IDLE_WRITE_MS = 15 * 60_000;
 
 /** One row: what the observer remembers besides the sightings. */
-type Watch = {
+type ObserverState = {
   lookedAt: number | null;
   reach: Reachability;
   overdue: Overdue;
@@ -36,8 +36,8 @@ type Deps = {
   storage: DurableObjectStorage;
   clock: Clock;
   ledger: Ledger;
-  attributions: Attributions;
-  verdicts: Verdicts;
+  expected: ExpectedChanges;
+  verifications: Verifications;
   expectation: () => Expectation | null;
   verifies: () => boolean;
 };
@@ -48,8 +48,8 @@ type Deps = {
  */
 export class Observer {
   private readonly deps: Deps;
-  private readonly sightings = new Map<string, Sighting>();
-  private watch: Watch;
+  private readonly tracked = new Map<string, TrackedBackup>();
+  private state: ObserverState;
   private again = false;
   /** When a look failed last. */
   private failedAt = 0;
@@ -58,61 +58,61 @@ export class Observer {
 
   constructor(deps: Deps) {
     this.deps = deps;
-    this.watch = this.load();
+    this.state = this.load();
   }
 
   get lookedAt(): number | null {
-    return this.watch.lookedAt;
+    return this.state.lookedAt;
   }
 
   /** When the next look is due, `pollMs` being the usual distance. */
   nextLook(pollMs: number): number {
-    const last = Math.max(this.watch.lookedAt ?? 0, this.failedAt);
+    const last = Math.max(this.state.lookedAt ?? 0, this.failedAt);
     const usual = last + (this.again ? Math.min(AGAIN_MS, pollMs) : pollMs);
     const expect = this.deps.expectation();
-    if (!expect || this.watch.overdue) return usual;
+    if (!expect || this.state.overdue) return usual;
     // A backup that does not come is missed when it is due, not a long poll later.
-    const due = dueAt(expect, this.newestAt() ?? this.watch.expectedSince ?? last);
+    const due = dueAt(expect, this.newestAt() ?? this.state.expectedSince ?? last);
     return due > last ? Math.min(usual, due) : usual;
   }
 
   firstSeen(key: string): number | null {
-    return this.sightings.get(key)?.firstSeen ?? null;
+    return this.tracked.get(key)?.firstSeen ?? null;
   }
 
   /** Null: not known from when on the server's log is news. */
   get cronFailuresUntil(): number | null {
-    return this.watch.cronFailuresUntil;
+    return this.state.cronFailuresUntil;
   }
 
   /** A list that began at `began`. One that began before the last one taken is older news and is left out. */
   take(listing: Listing, began: number): void {
-    if (began < (this.watch.lookedAt ?? 0)) return;
+    if (began < (this.state.lookedAt ?? 0)) return;
     const { clock, ledger } = this.deps;
-    const found = diff({ lookedAt: this.watch.lookedAt, sightings: this.sightings }, listing, began);
-    const { reach, lookedAt } = this.watch;
-    this.watch = { ...this.watch, skewMs: listing.serverTime === null ? 0 : listing.serverTime - began };
+    const found = diff({ lookedAt: this.state.lookedAt, tracked: this.tracked }, listing, began);
+    const { reach, lookedAt } = this.state;
+    this.state = { ...this.state, skewMs: listing.serverTime === null ? 0 : listing.serverTime - began };
     const idle = found.upserts.length === 0 && found.removed.length === 0;
     const news = lookedAt === null || reach.failingSince !== null || reach.said !== "reachable";
     this.again = found.lookAgain;
     if (idle && !news && clock() - this.writtenAt < IDLE_WRITE_MS && this.judgeOverdue().drafts.length === 0) {
-      this.watch = { ...this.watch, lookedAt: began };
+      this.state = { ...this.state, lookedAt: began };
       return;
     }
     this.commit(() => {
-      for (const sighting of found.upserts) this.remember(sighting);
+      for (const backup_ of found.upserts) this.remember(backup_);
       for (const key of found.removed) this.forget(key);
-      const reached = lookSucceeded(this.watch.reach, clock());
+      const reached = lookSucceeded(this.state.reach, clock());
       ledger.append([...reached.drafts, ...this.told(found.facts)]);
       const due = this.judgeOverdue();
       ledger.append(due.drafts);
       return {
-        ...this.watch,
+        ...this.state,
         lookedAt: Math.max(began, lookedAt ?? 0),
         reach: reached.after,
         overdue: due.said,
         expectedSince: this.expectedSince(),
-        cronFailuresUntil: this.watch.cronFailuresUntil ?? listing.serverTime,
+        cronFailuresUntil: this.state.cronFailuresUntil ?? listing.serverTime,
       };
     });
   }
@@ -122,16 +122,16 @@ export class Observer {
     const { clock, ledger } = this.deps;
     this.failedAt = clock();
     this.commit(() => {
-      const { after, drafts } = lookFailed(this.watch.reach, failure, clock());
+      const { after, drafts } = lookFailed(this.state.reach, failure, clock());
       const due = this.judgeOverdue();
       ledger.append([...drafts, ...due.drafts]);
-      return { ...this.watch, reach: after, overdue: due.said, expectedSince: this.expectedSince() };
+      return { ...this.state, reach: after, overdue: due.said, expectedSince: this.expectedSince() };
     });
   }
 
   /** Failures of the server's own cron, oldest first, as its log tells them. */
   cronFailed(failures: { name: string; at: number; message: string }[]): void {
-    const news = failures.filter(({ at }) => at > (this.watch.cronFailuresUntil ?? Number.POSITIVE_INFINITY));
+    const news = failures.filter(({ at }) => at > (this.state.cronFailuresUntil ?? Number.POSITIVE_INFINITY));
     if (news.length === 0) return;
     this.commit(() => {
       this.deps.ledger.append(
@@ -140,13 +140,13 @@ export class Observer {
           data: { name, cause: "cron", error: { code: "cron_failed", message }, actor: { kind: "upstream" } },
         })),
       );
-      return { ...this.watch, cronFailuresUntil: Math.max(...news.map(({ at }) => at)) };
+      return { ...this.state, cronFailuresUntil: Math.max(...news.map(({ at }) => at)) };
     });
   }
 
   /** The expectation was stated, changed or taken back. */
   expect(expectation: Expectation | null): void {
-    this.commit(() => ({ ...this.watch, overdue: null, expectedSince: expectation ? this.deps.clock() : null }));
+    this.commit(() => ({ ...this.state, overdue: null, expectedSince: expectation ? this.deps.clock() : null }));
   }
 
   private told(facts: Fact[]): EventDraft[] {
@@ -158,31 +158,31 @@ export class Observer {
   private draft(fact: Fact, stats: ReturnType<typeof statsOf>): EventDraft {
     if (fact.kind === "store_changed") {
       const { kind: _kind, ...counts } = fact;
-      this.deps.verdicts.forgetAllBut((key) => this.sightings.has(key));
+      this.deps.verifications.forgetAllBut((key) => this.tracked.has(key));
       return { type: "instance.store_changed", data: { ...counts, actor: { kind: "upstream" } } };
     }
-    const { key, generation } = fact;
-    const deed = this.deps.attributions.claim(key, fact.kind === "deleted" ? "deleted" : "made");
-    const actor: Actor = deed?.actor ?? { kind: "upstream" };
+    const { key, version } = fact;
+    const change = this.deps.expected.consume(key, fact.kind === "deleted" ? "deleted" : "made");
+    const actor: Actor = change?.actor ?? { kind: "upstream" };
     const data = {
-      backup: backupFact(key, generation),
+      backup: backupFact(key, version),
       actor,
-      ...(deed?.operation ? { operation: deed.operation } : {}),
-      stats: stats({ key, ...generation }),
+      ...(change?.operation ? { operation: change.operation } : {}),
+      stats: stats({ key, ...version }),
     };
     if (fact.kind === "deleted") {
-      this.deps.verdicts.forget(key);
-      const reason = deed ? "request" : fact.pruned ? "pruned_upstream" : "unknown";
+      this.deps.verifications.forget(key);
+      const reason = change ? "request" : fact.pruned ? "pruned_upstream" : "unknown";
       return { type: "backup.deleted", data: { ...data, reason } };
     }
-    if (this.deps.verifies()) this.deps.verdicts.await(key, generation, data.stats.medianSize);
+    if (this.deps.verifies()) this.deps.verifications.await(key, version, data.stats.medianSize);
     if (fact.kind === "created") return { type: "backup.created", data };
     return { type: "backup.changed", data: { ...data, previous: backupFact(key, fact.previous) } };
   }
 
   /** An expectation that came with the registration counts from the first look. */
   private expectedSince(): number | null {
-    return this.deps.expectation() ? (this.watch.expectedSince ?? this.deps.clock()) : null;
+    return this.deps.expectation() ? (this.state.expectedSince ?? this.deps.clock()) : null;
   }
 
   /** By the relay's clock: a server whose own runs ahead or behind makes its backups no later. */
@@ -192,7 +192,7 @@ export class Observer {
     const at = this.deps.clock();
     const newest = this.newest();
     const made = newest && { backup: backupFact(newest.key, newest), at: this.newestAt()! };
-    const { overdue: said } = this.watch;
+    const { overdue: said } = this.state;
     // A backup that came after it was said, or one that makes the next due later than now, ends it.
     if (said && made && (made.at > said.saidAt || dueAt(expect, made.at) > at)) return recovered(said, made.backup, at);
     return overdue(expect, said, made, this.expectedSince() ?? at, at);
@@ -202,11 +202,11 @@ export class Observer {
   private newestAt(): number | null {
     const newest = this.newest();
     if (!newest) return null;
-    return newest.modified === null ? newest.firstSeen : newest.modified - (this.watch.skewMs ?? 0);
+    return newest.modified === null ? newest.firstSeen : newest.modified - (this.state.skewMs ?? 0);
   }
 
-  private listed(): (Generation & { key: string; firstSeen: number })[] {
-    return [...this.sightings.values()].flatMap(({ key, firstSeen, said }) =>
+  private listed(): (FileVersion & { key: string; firstSeen: number })[] {
+    return [...this.tracked.values()].flatMap(({ key, firstSeen, said }) =>
       said ? [{ key, firstSeen, ...said }] : [],
     );
   }
@@ -219,50 +219,50 @@ export class Observer {
   }
 
   /** All or nothing: after a failure memory is read anew from what is stored. */
-  private commit(change: () => Watch): void {
+  private commit(change: () => ObserverState): void {
     const { storage, ledger, clock } = this.deps;
     try {
-      this.watch = storage.transactionSync(() => {
-        const watch = change();
-        storage.sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('watch', ?)", JSON.stringify(watch));
-        return watch;
+      this.state = storage.transactionSync(() => {
+        const state = change();
+        storage.sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('observer', ?)", JSON.stringify(state));
+        return state;
       });
       this.writtenAt = clock();
     } catch (error) {
       ledger.forget();
-      this.watch = this.load();
+      this.state = this.load();
       throw error;
     }
   }
 
-  private load(): Watch {
+  private load(): ObserverState {
     const { sql } = this.deps.storage;
-    this.sightings.clear();
-    for (const row of sql.exec<{ record: string }>("SELECT record FROM sightings")) {
-      const sighting: Sighting = JSON.parse(row.record);
-      this.sightings.set(sighting.key, sighting);
+    this.tracked.clear();
+    for (const row of sql.exec<{ record: string }>("SELECT record FROM tracked_backups")) {
+      const backup_: TrackedBackup = JSON.parse(row.record);
+      this.tracked.set(backup_.key, backup_);
     }
-    const [row] = sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'watch'").toArray();
+    const [row] = sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'observer'").toArray();
     if (row) return JSON.parse(row.value);
     return { lookedAt: null, reach: REACHABLE, overdue: null, expectedSince: null, cronFailuresUntil: null };
   }
 
-  private remember(sighting: Sighting): void {
-    this.sightings.set(sighting.key, sighting);
+  private remember(backup_: TrackedBackup): void {
+    this.tracked.set(backup_.key, backup_);
     this.deps.storage.sql.exec(
-      "INSERT OR REPLACE INTO sightings (key, record) VALUES (?, ?)",
-      sighting.key,
-      JSON.stringify(sighting),
+      "INSERT OR REPLACE INTO tracked_backups (key, record) VALUES (?, ?)",
+      backup_.key,
+      JSON.stringify(backup_),
     );
   }
 
   private forget(key: string): void {
-    this.sightings.delete(key);
-    this.deps.storage.sql.exec("DELETE FROM sightings WHERE key = ?", key);
+    this.tracked.delete(key);
+    this.deps.storage.sql.exec("DELETE FROM tracked_backups WHERE key = ?", key);
   }
 }
 
-const backupFact = (key: string, { size, modified }: Generation): BackupFact => ({
+const backupFact = (key: string, { size, modified }: FileVersion): BackupFact => ({
   key,
   size,
   modified: modified === null ? null : isoTime(modified),

@@ -1,8 +1,8 @@
 import type { Clock } from "../../base/clock.ts";
-import type { Generation } from "../../observing/tracked-backup.ts";
+import type { FileVersion } from "../../observing/tracked-backup.ts";
 
 /** What is known of one backup's inside. `pending` waits for its turn; `no` could not be looked into. */
-export type Verdict = {
+export type Verification = {
   key: string;
   size: number;
   modified: number | null;
@@ -21,10 +21,10 @@ export const MAX_TRIES = 5;
  * The backups that were, or are to be, looked into when they appeared. What waits is read from the table once and then
  * kept in memory: thousands can appear at once, and each is written when its turn is over.
  */
-export class Verdicts {
+export class Verifications {
   private readonly sql: SqlStorage;
   private readonly clock: Clock;
-  private waiting: Map<string, Verdict> | null = null;
+  private waiting: Map<string, Verification> | null = null;
   /** Known until something is written. */
   private soonest: number | null = null;
 
@@ -33,21 +33,21 @@ export class Verdicts {
     this.clock = clock;
   }
 
-  await(key: string, { size, modified }: Generation, medianSize: number | null): void {
+  await(key: string, { size, modified }: FileVersion, medianSize: number | null): void {
     const at = this.clock();
     this.write({ key, size, modified, medianSize, verified: "pending", reason: null, tries: 0, at });
   }
 
-  read(key: string): Verdict | null {
-    const [row] = this.sql.exec<{ record: string }>("SELECT record FROM verdicts WHERE key = ?", key).toArray();
+  read(key: string): Verification | null {
+    const [row] = this.sql.exec<{ record: string }>("SELECT record FROM verifications WHERE key = ?", key).toArray();
     return row ? JSON.parse(row.record) : null;
   }
 
   /** The one that has waited longest; null when none is due. */
-  next(): Verdict | null {
+  next(): Verification | null {
     const now = this.clock();
     for (;;) {
-      let longest: Verdict | null = null;
+      let longest: Verification | null = null;
       for (const one of this.pending().values()) if (one.at <= now && !(longest && longest.at <= one.at)) longest = one;
       if (!longest) return null;
       const stored = this.read(longest.key);
@@ -67,34 +67,38 @@ export class Verdicts {
     return this.soonest === Number.POSITIVE_INFINITY ? null : this.soonest;
   }
 
-  private pending(): Map<string, Verdict> {
+  private pending(): Map<string, Verification> {
     this.waiting ??= new Map(
       this.sql
-        .exec<{ record: string }>("SELECT record FROM verdicts")
+        .exec<{ record: string }>("SELECT record FROM verifications")
         .toArray()
-        .map((row): Verdict => JSON.parse(row.record))
+        .map((row): Verification => JSON.parse(row.record))
         .filter(({ verified }) => verified === "pending")
-        .map((verdict) => [verdict.key, verdict]),
+        .map((verification) => [verification.key, verification]),
     );
     return this.waiting;
   }
 
-  write(verdict: Verdict): void {
+  write(verification: Verification): void {
     this.soonest = null;
-    if (verdict.verified === "pending") this.pending().set(verdict.key, verdict);
-    else this.waiting?.delete(verdict.key);
-    this.sql.exec("INSERT OR REPLACE INTO verdicts (key, record) VALUES (?, ?)", verdict.key, JSON.stringify(verdict));
+    if (verification.verified === "pending") this.pending().set(verification.key, verification);
+    else this.waiting?.delete(verification.key);
+    this.sql.exec(
+      "INSERT OR REPLACE INTO verifications (key, record) VALUES (?, ?)",
+      verification.key,
+      JSON.stringify(verification),
+    );
   }
 
   /** To be called when the store behind the instance is another. */
   forgetAllBut(stays: (key: string) => boolean): void {
-    for (const { key } of this.sql.exec<{ key: string }>("SELECT key FROM verdicts").toArray())
+    for (const { key } of this.sql.exec<{ key: string }>("SELECT key FROM verifications").toArray())
       if (!stays(key)) this.forget(key);
   }
 
   forget(key: string): void {
     this.soonest = null;
     this.waiting?.delete(key);
-    this.sql.exec("DELETE FROM verdicts WHERE key = ?", key);
+    this.sql.exec("DELETE FROM verifications WHERE key = ?", key);
   }
 }

@@ -7,12 +7,12 @@ import type { Fetch } from "../../upstream/exchange.ts";
 import { rangeReader } from "../../upstream/range-reader.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Server } from "../server/server.ts";
-import { MAX_TRIES, type Verdict, type Verdicts } from "./verifications.ts";
+import { MAX_TRIES, type Verification, type Verifications } from "./verifications.ts";
 
 type Deps = {
   storage: DurableObjectStorage;
   server: Server;
-  verdicts: Verdicts;
+  verifications: Verifications;
   ledger: Ledger;
   fetch: Fetch;
   clock: Clock;
@@ -36,14 +36,15 @@ export class Verifier {
     if (this.running) return;
     this.running = true;
     try {
-      for (let next = this.deps.verdicts.next(); next !== null; next = this.deps.verdicts.next()) await this.look(next);
+      for (let next = this.deps.verifications.next(); next !== null; next = this.deps.verifications.next())
+        await this.look(next);
     } finally {
       this.running = false;
     }
   }
 
-  private async look(pending: Verdict): Promise<void> {
-    const { server, verdicts, fetch, clock } = this.deps;
+  private async look(pending: Verification): Promise<void> {
+    const { server, verifications, fetch, clock } = this.deps;
     const connected = await server.connect();
     const { key, size, medianSize } = pending;
     const arrival = connected.ok
@@ -54,12 +55,12 @@ export class Verifier {
         )
       : connected;
     // Deleted or replaced meanwhile: the observer knows better.
-    const current = verdicts.read(key);
+    const current = verifications.read(key);
     if (current?.size !== size || current.modified !== pending.modified) return;
     const tries = pending.tries + 1;
     if (!arrival.ok) {
       const gaveUp = tries >= MAX_TRIES;
-      verdicts.write({
+      verifications.write({
         ...pending,
         tries,
         verified: gaveUp ? "no" : "pending",
@@ -72,7 +73,7 @@ export class Verifier {
     const backup = { key, size, modified: pending.modified === null ? null : isoTime(pending.modified) };
     const reason = reasons[0]?.message ?? null;
     this.deps.storage.transactionSync(() => {
-      verdicts.write({ ...pending, tries, verified, reason, at: clock() });
+      verifications.write({ ...pending, tries, verified, reason, at: clock() });
       this.deps.ledger.append(told(arrival.value, backup));
     });
   }

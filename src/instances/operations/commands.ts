@@ -17,16 +17,16 @@ import { find, seenBy } from "../backups/commands.ts";
 import type { Admitted, Handlers, Page, PageRequest, Policies, RequestOptions } from "../caller.ts";
 import type { Server } from "../server/server.ts";
 import type { Transfers } from "../transfers/store.ts";
-import type { Lent, Operations, Request } from "./engine.ts";
-import type { Asking } from "./idempotent-requests.ts";
+import type { Operations, Request, RunDependencies } from "./engine.ts";
+import type { IdempotentRequests } from "./idempotent-requests.ts";
 import type { OperationFilter } from "./store.ts";
 
 type Deps = {
   server: Server;
   operations: Operations;
-  asking: Asking;
+  idempotent: IdempotentRequests;
   transfers: Transfers;
-  lent: () => Promise<Result<Lent, Problem>>;
+  runDependencies: () => Promise<Result<RunDependencies, Problem>>;
   clock: Clock;
   random: Random;
 };
@@ -69,7 +69,7 @@ export const operationPolicies: Policies<OperationCommands> = {
 
 /** Everything that becomes an operation, and what can be done with one. */
 export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
-  const { server, operations, asking, transfers, lent, clock, random } = deps;
+  const { server, operations, idempotent, transfers, runDependencies, clock, random } = deps;
 
   /** Writes the row, and waits as long as the caller likes to. */
   const ask = async (
@@ -87,7 +87,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
   const busy = ({ surface }: RequestOptions) => surface === "api" && operations.rows.holder() !== null;
 
   const inspected = async (key: string): Promise<Result<Preflight, Problem>> => {
-    const work = await lent();
+    const work = await runDependencies();
     return work.ok ? lookBeforeRestore(work.value, key) : work;
   };
 
@@ -129,7 +129,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
 
   /** What a deletion takes away, for whoever decides about it. */
   const lossOf = async (found: ListedBackup): Promise<Preview | null> => {
-    const work = await lent();
+    const work = await runDependencies();
     const listing = work.ok ? await work.value.look() : work;
     if (!work.ok || !listing.ok) return null;
     const others = listing.value.items.filter(({ key }) => key !== found.key && isBackupKey(key));
@@ -149,7 +149,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
 
   return {
     "backups.create": (asked, admitted) =>
-      asking.once(asked.idempotency, admitted, async (written) => {
+      idempotent.once(asked.idempotency, admitted, async (written) => {
         if (busy(asked)) return fail(problem("upstream_busy"));
         if (asked.unreadable) return fail(await busyFirst(server, asked.unreadable));
         const key = asked.name ?? generatedBackupName(await appName(server), clock());
@@ -167,7 +167,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
       }),
 
     "backups.delete": (asked, admitted) =>
-      asking.once(asked.idempotency, admitted, async (written) => {
+      idempotent.once(asked.idempotency, admitted, async (written) => {
         const { key } = asked;
         if (admitted.needsApproval && asked.surface === "api") return fail(problem("approval_required"));
         const found = await find(server, key, "backup_deleted");
@@ -179,7 +179,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
           return fail(problem("backup_in_use", DELETE_WAITS));
         if (restoreRefusal(active.map(claimed), { verb: "delete", key }))
           return fail(problem("backup_in_use", KEPT_FOR_RESTORE));
-        if (operations.rows.isWayBack(key)) return fail(problem("backup_in_use", WAY_BACK));
+        if (operations.rows.isUndoBackup(key)) return fail(problem("backup_in_use", WAY_BACK));
         const target = targetOf(found.value);
         const binding = admitted.needsApproval ? { ...target, directorySha256: null } : null;
         // Before the count of what waits: from there to the row nothing may come between.
@@ -198,7 +198,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
       }),
 
     "backups.restore": (asked, admitted) =>
-      asking.once(asked.idempotency, admitted, async (written) => {
+      idempotent.once(asked.idempotency, admitted, async (written) => {
         if (busy(asked)) return fail(problem("upstream_busy"));
         const found = await find(server, asked.key, "backup_missing");
         if (!found.ok) return fail(await busyFirst(server, found.error));
@@ -220,7 +220,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
     },
 
     "operations.undo": (asked, admitted) =>
-      asking.once(asked.idempotency, admitted, async (written) => {
+      idempotent.once(asked.idempotency, admitted, async (written) => {
         const operation = operations.rows.read(asked.id);
         if (!operation || !isVisible(operation, admitted, "operations:read"))
           return fail(problem("operation_not_found"));

@@ -20,7 +20,7 @@ import { leftCanary, runRestore } from "../../operations/restore.ts";
 import { applied, firstState, type OperationEvent } from "../../operations/states.ts";
 import type { Restore } from "../../operations/undo.ts";
 import { CANCELED, type Work } from "../../operations/work.ts";
-import type { Attributions, Deed } from "../ledger/expected-changes.ts";
+import type { ChangeKind, ExpectedChanges } from "../ledger/expected-changes.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { factActor, restoreAccepted } from "./events.ts";
 import type { OperationStore } from "./store.ts";
@@ -28,9 +28,9 @@ import type { OperationStore } from "./store.ts";
 export type { Operation } from "../../operations/operation.ts";
 
 /** What the rest of the instance lends to a run; the operation's own row is added here. */
-export type Lent = Omit<
+export type RunDependencies = Omit<
   Work,
-  "operation" | "step" | "keep" | "bind" | "intend" | "accepted" | "hush" | "clock" | "sleep"
+  "operation" | "step" | "keep" | "bind" | "expect" | "accepted" | "pausePolling" | "clock" | "sleep"
 >;
 
 const runs: { [K in OperationKind]: (work: Work) => Promise<Ending> } = {
@@ -40,11 +40,11 @@ const runs: { [K in OperationKind]: (work: Work) => Promise<Ending> } = {
 };
 
 /** What the observer will find when an operation did what it was to do. */
-const DEEDS: { [K in OperationKind]?: Deed } = { create: "made", delete: "deleted" };
+const CHANGES: { [K in OperationKind]?: ChangeKind } = { create: "made", delete: "deleted" };
 
 type Effects = {
-  lent: () => Promise<Result<Lent, Problem>>;
-  attributions: Attributions;
+  runDependencies: () => Promise<Result<RunDependencies, Problem>>;
+  expected: ExpectedChanges;
   ledger: Ledger;
   clock: Clock;
   random: Random;
@@ -76,7 +76,7 @@ export class Operations {
   private readonly running = new Map<string, Promise<void>>();
   private closed = false;
   /** Runs during which nothing else asks the server. */
-  private readonly hushing = new Set<string>();
+  private readonly pausing = new Set<string>();
   /** Ended restores whose canary may still be there; null when they are to be looked up. */
   private untidy: readonly Restore[] | null = null;
 
@@ -112,7 +112,7 @@ export class Operations {
         canary: null,
         sentAt: null,
         bosbase: false,
-        outcome: null,
+        end: null,
       },
     };
     this.rows.write(operation, approval ? "approval.requested" : null);
@@ -151,16 +151,16 @@ export class Operations {
     const now = this.effects.clock();
     const started = applied(next, { type: "started", at: now });
     if (!started.ok) return;
-    const deed = DEEDS[next.kind];
-    if (deed)
-      this.effects.attributions.intend(next.target.key, deed, { actor: factActor(next.actor), operation: next.id });
+    const change = CHANGES[next.kind];
+    if (change)
+      this.effects.expected.expect(next.target.key, change, { actor: factActor(next.actor), operation: next.id });
     this.rows.write(started.value, null);
     this.run(started.value);
   }
 
   /** True while the server is to be asked for nothing that can wait. */
-  get hushed(): boolean {
-    return this.hushing.size > 0;
+  get pollingPaused(): boolean {
+    return this.pausing.size > 0;
   }
 
   /** Removes canaries that could not be removed when their operations ended. */
@@ -187,7 +187,7 @@ export class Operations {
   private run(operation: Operation): void {
     const run = this.drive(structuredClone(operation)).finally(() => {
       this.running.delete(operation.id);
-      this.hushing.delete(operation.id);
+      this.pausing.delete(operation.id);
       if (!this.closed && !this.isRunning(operation.id)) this.resume();
     });
     this.running.set(operation.id, run);
@@ -195,15 +195,17 @@ export class Operations {
   }
 
   private async drive(operation: Operation): Promise<void> {
-    const lent = await this.effects.lent();
+    const runDependencies = await this.effects.runDependencies();
     // Without a usable credential nothing can be sent or looked at; a row that has begun waits until there is one.
-    if (!lent.ok && operation.steps.length > 0) return;
-    const ending = lent.ok ? await this.ending(operation, lent.value) : failed(lent.error);
+    if (!runDependencies.ok && operation.steps.length > 0) return;
+    const ending = runDependencies.ok
+      ? await this.ending(operation, runDependencies.value)
+      : failed(runDependencies.error);
     if (ending === null || !this.isRunning(operation.id)) return;
     const ended = applied(operation, { type: "ended", ending, at: this.effects.clock() });
     if (!ended.ok) return;
-    const deed = DEEDS[operation.kind];
-    if (deed && ending.state === "failed") this.effects.attributions.withdraw(operation.target.key, deed);
+    const change = CHANGES[operation.kind];
+    if (change && ending.state === "failed") this.effects.expected.withdraw(operation.target.key, change);
     this.rows.write(ended.value, "ended");
     this.untidy = null;
     this.effects.changed(ended.value);
@@ -211,9 +213,9 @@ export class Operations {
   }
 
   /** Null when the operation was canceled in the middle of its run. */
-  private async ending(operation: Operation, lent: Lent): Promise<Ending | null> {
+  private async ending(operation: Operation, runDependencies: RunDependencies): Promise<Ending | null> {
     try {
-      return await runs[operation.kind](this.work(operation, lent));
+      return await runs[operation.kind](this.work(operation, runDependencies));
     } catch (error) {
       if (error === CANCELED) {
         this.untidy = null;
@@ -225,13 +227,13 @@ export class Operations {
   }
 
   /** `operation` is the run's own copy; whoever else changes the row (a cancellation) ends the run's turn by its state. */
-  private work(operation: Operation, lent: Lent): Work {
+  private work(operation: Operation, runDependencies: RunDependencies): Work {
     const write = () => {
       if (!this.isRunning(operation.id)) throw CANCELED;
       this.rows.write(operation, null);
     };
     return {
-      ...lent,
+      ...runDependencies,
       operation,
       clock: this.effects.clock,
       sleep: this.effects.sleep,
@@ -250,10 +252,10 @@ export class Operations {
         operation.target = { key: binding.key, size: binding.size, modified: binding.modified };
         write();
       },
-      intend: (key) =>
-        this.effects.attributions.intend(key, "made", { actor: factActor(operation.actor), operation: operation.id }),
-      hush: () => {
-        this.hushing.add(operation.id);
+      expect: (key) =>
+        this.effects.expected.expect(key, "made", { actor: factActor(operation.actor), operation: operation.id }),
+      pausePolling: () => {
+        this.pausing.add(operation.id);
       },
       accepted: () => this.effects.ledger.append([restoreAccepted(operation)]),
     };

@@ -60,7 +60,7 @@ function restoreEnded(operation: Operation): EventDraft[] {
   const shared = {
     ...about(operation),
     safetyBackup: safetyFact(restore),
-    downtimeMs: restore?.outcome?.downtimeMs ?? null,
+    downtimeMs: restore?.end?.downtimeMs ?? null,
   };
   if (state === "succeeded") {
     const evidence = String(result?.evidence ?? "");

@@ -10,7 +10,7 @@ import type { Operations } from "./engine.ts";
  * Requests that were answered with an operation, by API key and `Idempotency-Key`. The verdict has been passed before
  * anything is looked up here (SECURITY 10), and an operation holds no secret.
  */
-export class Asking {
+export class IdempotentRequests {
   private readonly sql: SqlStorage;
   private readonly operations: Operations;
   private readonly clock: Clock;
@@ -35,20 +35,20 @@ export class Asking {
     if (decided.do === "refuse")
       return fail(decided.location === null ? decided.problem : { ...decided.problem, location: decided.location });
     if (decided.do === "replay") return ok(JSON.parse(decided.answer.body));
-    if (this.asking.has(name)) return fail(problem("idempotency_running", { retryAfterSeconds: 1 }));
-    this.asking.add(name);
+    if (this.underWay.has(name)) return fail(problem("idempotency_running", { retryAfterSeconds: 1 }));
+    this.underWay.add(name);
     try {
       // Remembered in the turn that writes the operation's row, and again with what was answered in the end.
       const answered = await ask((operation) => this.remember(name, asked.fingerprint, operation));
       if (answered.ok) this.remember(name, asked.fingerprint, answered.value);
       return answered;
     } finally {
-      this.asking.delete(name);
+      this.underWay.delete(name);
     }
   }
 
   /** Names whose first request is still being answered. */
-  private readonly asking = new Set<string>();
+  private readonly underWay = new Set<string>();
 
   private remembered(name: string): Remembered | null {
     const [row] = this.sql.exec<{ record: string }>("SELECT record FROM idempotency WHERE name = ?", name).toArray();

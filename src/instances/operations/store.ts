@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
 import { isFinal, type Operation, type OperationActor } from "../../operations/operation.ts";
 import { placeInQueue } from "../../operations/queue.ts";
-import { isWayBack, type Restore, UNDO_MS } from "../../operations/undo.ts";
+import { isUndoBackup, type Restore, UNDO_MS } from "../../operations/undo.ts";
 import type { Page, PageRequest } from "../caller.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { told } from "./events.ts";
@@ -61,8 +61,8 @@ export class OperationStore {
       .map((each) => ({ ...each, safety: each.restore?.safety ?? null }));
   }
 
-  isWayBack(key: string): boolean {
-    return isWayBack(this.restores(), key, this.effects.clock());
+  isUndoBackup(key: string): boolean {
+    return isUndoBackup(this.restores(), key, this.effects.clock());
   }
 
   /** Whether the server is being worked on, or is about to be: what waits for an approval does not count. */

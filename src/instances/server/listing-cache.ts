@@ -7,7 +7,7 @@ type Looking = { began: number; answer: Promise<UpstreamResult<Listing>> };
  * What the server listed last. Callers that may share an answer join a call in flight, but only one that began after the
  * last finished change: an older one could still show, or miss, what the change was about.
  */
-export class Snapshot {
+export class ListingCache {
   private readonly clock: Clock;
   private readonly list: () => Promise<UpstreamResult<Listing>>;
   private readonly seen: (listing: Listing, began: number) => void;

@@ -9,10 +9,10 @@ import type { Fetch } from "../../upstream/exchange.ts";
 import { inspect } from "../../upstream/inspect.ts";
 import { type UpstreamSession, upstreamSession } from "../../upstream/session.ts";
 import type { Configuration } from "./configuration.ts";
-import { Snapshot } from "./listing-cache.ts";
+import { ListingCache } from "./listing-cache.ts";
 
 /** The instance's server as the object holds it: one logged-in session, and what it listed last. */
-export type Connected = { session: UpstreamSession; snapshot: Snapshot };
+export type Connected = { session: UpstreamSession; listings: ListingCache };
 
 /** Opens the sealed credential once and keeps the session until the configuration changes. */
 export class Server {
@@ -105,7 +105,7 @@ export class Server {
       clock: this.clock,
       credential: credential.value,
     });
-    const snapshot = new Snapshot(this.clock, () => session.list(), this.seen);
-    return ok({ session, snapshot });
+    const listings = new ListingCache(this.clock, () => session.list(), this.seen);
+    return ok({ session, listings });
   }
 }

@@ -9,7 +9,7 @@ import type { ListedBackup, UpstreamAccess } from "../../upstream/backups-api.ts
 import type { Audit } from "../audit/store.ts";
 import { find } from "../backups/commands.ts";
 import type { Admitted, Handlers, Policies } from "../caller.ts";
-import type { Attributions } from "../ledger/expected-changes.ts";
+import type { ExpectedChanges } from "../ledger/expected-changes.ts";
 import type { Operations } from "../operations/engine.ts";
 import type { Server } from "../server/server.ts";
 import type { Transfers } from "./store.ts";
@@ -68,7 +68,7 @@ type Deps = {
   server: Server;
   transfers: Transfers;
   operations: Operations;
-  attributions: Attributions;
+  expected: ExpectedChanges;
   audit: Audit;
 };
 
@@ -76,13 +76,7 @@ type Deps = {
  * The control side of transfers. The bytes flow between Worker and server; here they get their token, their second look
  * at the door, their reserved name and their audit row.
  */
-export function transferHandlers({
-  server,
-  transfers,
-  operations,
-  attributions,
-  audit,
-}: Deps): Handlers<TransferCommands> {
+export function transferHandlers({ server, transfers, operations, expected, audit }: Deps): Handlers<TransferCommands> {
   const access = async (use: "download" | "upload", refused?: string): Promise<Result<UpstreamAccess, Problem>> => {
     const connected = await server.connect();
     if (!connected.ok) return connected;
@@ -92,7 +86,7 @@ export function transferHandlers({
   /** The next look for this key asks the server: what was listed last may be gone or replaced behind the relay's back. */
   const forget = async (key: string): Promise<void> => {
     const connected = await server.connect();
-    if (connected.ok) connected.value.snapshot.forget(key);
+    if (connected.ok) connected.value.listings.forget(key);
   };
   const claimed = (name: string): boolean =>
     operations.rows.active().some(({ target, restore }) => target.key === name || restore?.safetyKey === name);
@@ -134,7 +128,7 @@ export function transferHandlers({
         transfers.release(reservation);
         return given;
       }
-      attributions.intend(name, "made", { actor, operation: null });
+      expected.expect(name, "made", { actor, operation: null });
       return ok({ access: given.value, reservation });
     },
 
@@ -158,7 +152,7 @@ export type SettledUpload = UploadEnd & { reservation: string; name: string; las
  * answer was lost, it is looked for all the same.
  */
 export async function settleUpload(
-  { server, transfers, attributions, audit }: Omit<Deps, "operations">,
+  { server, transfers, expected, audit }: Omit<Deps, "operations">,
   end: SettledUpload,
 ): Promise<Result<ListedBackup, Problem>> {
   const held = transfers.reservation(end.reservation);
@@ -167,7 +161,7 @@ export async function settleUpload(
   transfers.release(end.reservation);
   // What may still be stored is its maker's, whenever it shows.
   const mayShow = end.sent !== null && (end.problem === null || end.lost);
-  if (held && !settled.ok && !mayShow) attributions.withdraw(held.name, "made");
+  if (held && !settled.ok && !mayShow) expected.withdraw(held.name, "made");
   const text = end.sent === null ? null : `${end.sent} bytes`;
   if (held && held.auditRow !== null) audit.outcome(held.auditRow, settled.ok ? null : settled.error.code, text);
   return settled;
@@ -179,10 +173,10 @@ async function stored(
 ): Promise<Result<ListedBackup, Problem>> {
   const connected = await server.connect();
   if (!connected.ok) return connected;
-  const { snapshot } = connected.value;
-  snapshot.touch();
+  const { listings } = connected.value;
+  listings.touch();
   if (sent === null) return fail(reported ?? problem("upload_interrupted"));
-  const listing = await snapshot.look();
+  const listing = await listings.look();
   const untold = (told: Problem) => fail(last ? told : problem("upload_unsettled"));
   // "Already exists" is also what the server says when it cannot reach its store, or its file system takes no such name.
   const exists = reported?.code === "backup_name_exists";

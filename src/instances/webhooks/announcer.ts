@@ -5,7 +5,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import type { Endpoints } from "./endpoints.ts";
 
 /** An endpoint's object, as far as the announcer goes. */
-export type Pokable = { poke(page: FeedPage | null, generation: number): Promise<number | null> };
+export type Pokable = { poke(page: FeedPage | null, activation: number): Promise<number | null> };
 
 /** While an endpoint was not told, an alarm stands this far ahead: a kill delays the news by no more. */
 export const ANNOUNCE_MS = 5_000;
@@ -135,7 +135,7 @@ export class Announcer {
     if (!record) return true;
     const next = stands === undefined || record.state !== "active" ? null : endpoints.next(id, stands, PAGE);
     try {
-      const answer = await endpoint(id).poke(next?.page ?? null, record.generation);
+      const answer = await endpoint(id).poke(next?.page ?? null, record.activation);
       if (answer === null) this.stands.delete(id);
       else this.stands.set(id, answer);
       return true;

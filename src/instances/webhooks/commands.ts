@@ -88,7 +88,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
   });
   const view = (record: EndpointRecord): EndpointView => {
     const { id, reason, state, headerNames, origin, hasPath, ...more } = record;
-    const { generation: _g, lineage: _l, sealedWith: _s, ...shown } = more;
+    const { activation: _g, lineage: _l, sealedWith: _s, ...shown } = more;
     const progress = endpoints.progress(id);
     const head = ledger.head.seq;
     const time = (at: number | null | undefined) => (at ? isoTime(at) : null);
@@ -134,7 +134,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
         patterns: checked.value.patterns ?? ["*"],
         state: "active",
         reason: null,
-        generation: 1,
+        activation: 1,
         ...shownAddress(address.url),
         headerNames: Object.keys(headers),
         description: request.description ?? "",
@@ -186,8 +186,8 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
       // The state may have changed meanwhile; it is not ours to put back.
       const now = endpoints.find(id);
       if (!now) return fail(problem("webhook_not_found"));
-      const { state, reason, generation, sealedWith } = now;
-      endpoints.put({ ...after, state, reason, generation, sealedWith });
+      const { state, reason, activation, sealedWith } = now;
+      endpoints.put({ ...after, state, reason, activation, sealedWith });
       announcer.tell(id);
       const shown = await read(id);
       return shown.ok && secret.value !== null ? ok({ ...shown.value, secret: secret.value }) : shown;
@@ -216,10 +216,10 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
     "webhooks.resume": async ({ id }, admitted) => {
       const found = find(id, admitted);
       if (!found.ok) return found;
-      const { state, generation } = found.value;
+      const { state, activation } = found.value;
       if (state !== "active") {
         storage.transactionSync(() => {
-          endpoints.put({ ...found.value, state: "active", reason: null, generation: generation + 1 });
+          endpoints.put({ ...found.value, state: "active", reason: null, activation: activation + 1 });
           if (state === "disabled")
             ledger.append([{ type: "webhook.resumed", data: { webhook: named(found.value), actor: admitted.actor } }]);
         });

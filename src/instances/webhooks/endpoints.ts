@@ -23,7 +23,7 @@ export type EndpointRecord = {
   /** In words, why it is not active. */
   reason: string | null;
   /** Counts up with every activation; what an endpoint says of an earlier one is too late. */
-  generation: number;
+  activation: number;
   /** Scheme, host and port, all that is shown of the address. */
   origin: string;
   hasPath: boolean;
@@ -112,18 +112,18 @@ export class Endpoints {
     if (!record || record.state === "deleting") return { state: "unknown" };
     this.told.set(id, request.progress);
     if (request.disabling) this.disable(record, request.disabling);
-    const { state, generation } = this.judged(id);
-    if (state !== "active") return { state: "silent", generation };
+    const { state, activation } = this.judged(id);
+    if (state !== "active") return { state: "silent", activation };
     const reader = this.readerOf(record);
     const page = this.page(record, reader, request.after, request.limit);
-    return { state: "active", generation, page, again: this.deps.ledger.pick(request.again, reader) };
+    return { state: "active", activation, page, again: this.deps.ledger.pick(request.again, reader) };
   }
 
   /** What an active endpoint that stands at `after` has to get next; null when it may get nothing. */
-  next(id: string, after: number, limit: number): { page: FeedPage; generation: number } | null {
+  next(id: string, after: number, limit: number): { page: FeedPage; activation: number } | null {
     if (this.judged(id).state !== "active") return null;
     const record = this.known.get(id)!;
-    return { page: this.page(record, this.readerOf(record), after, limit), generation: record.generation };
+    return { page: this.page(record, this.readerOf(record), after, limit), activation: record.activation };
   }
 
   /** One event as this endpoint may have it; null when it is not kept any more or not for its owner. */
@@ -168,8 +168,8 @@ export class Endpoints {
   }
 
   /** The endpoint's state and the event that tells of it are one transaction. */
-  private disable(record: EndpointRecord, { generation, cause, message, failingSince }: Disabling): void {
-    if (record.state !== "active" || record.generation !== generation) return;
+  private disable(record: EndpointRecord, { activation, cause, message, failingSince }: Disabling): void {
+    if (record.state !== "active" || record.activation !== activation) return;
     const { storage, ledger } = this.deps;
     storage.transactionSync(() => {
       this.put({ ...record, state: "disabled", reason: message });

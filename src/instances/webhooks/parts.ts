@@ -9,7 +9,7 @@ import { Announcer } from "./announcer.ts";
 import { type EndpointObject, webhookHandlers } from "./commands.ts";
 import { Endpoints } from "./endpoints.ts";
 
-export type WebhookGround = {
+export type WebhookPlatform = {
   storage: DurableObjectStorage;
   settings: Settings;
   sealer: Sealer;
@@ -25,12 +25,12 @@ export type WebhookGround = {
 };
 
 /** An instance's side of its webhooks: who they are, who tells them, and the commands about them. */
-export function buildWebhooks(ground: WebhookGround) {
-  const { storage, settings, sealer, clock, sleep, detach, endpoint, keys, ledger, wake } = ground;
+export function buildWebhooks(platform: WebhookPlatform) {
+  const { storage, settings, sealer, clock, sleep, detach, endpoint, keys, ledger, wake } = platform;
   const endpoints = new Endpoints({ storage, keys, ledger, clock });
   const announcer = new Announcer({ sql: storage.sql, ledger, endpoints, endpoint, clock, sleep, detach, wake });
   ledger.grew = () => announcer.grew();
-  const handlers = webhookHandlers({ ...ground, endpoints, announcer, policy: addressPolicy(settings) });
+  const handlers = webhookHandlers({ ...platform, endpoints, announcer, policy: addressPolicy(settings) });
   /** Ids of those that did not say yet that the first ENCRYPTION_KEY seals their secrets: a former one may be needed. */
   const leftToReseal = async (): Promise<string[]> => {
     const living = endpoints.all().filter(({ state }) => state !== "deleting");

@@ -46,9 +46,7 @@ export const backupKinds = {
     "A backup was to be made and was not.",
     {
       name: z.string().nullable().describe("The name it was to have; null when the server would have chosen one."),
-      cause: z
-        .enum(["request", "cron"])
-        .describe("Asked for through the relay, or the server's own schedule."),
+      cause: z.enum(["request", "cron"]).describe("Asked for through the relay, or the server's own schedule."),
       error: fault,
       operation: op,
     },

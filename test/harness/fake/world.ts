@@ -14,7 +14,7 @@ export type Issued = {
   refreshable: boolean;
 };
 
-type Snapshot = { superuser: Superuser; canaries: [string, string][]; logs: LogRow[] };
+type ListingCache = { superuser: Superuser; canaries: [string, string][]; logs: LogRow[] };
 type Task = { at: number; run: (at: number) => void };
 
 /** How long things take, in ms. The defaults are what was measured on small servers. */
@@ -43,7 +43,7 @@ export class World {
   downUntil = 0;
   /** BosBase keeps records elsewhere: a restore changes none. */
   private readonly recordsElsewhere: boolean;
-  private readonly snapshots = new Map<string, Snapshot>();
+  private readonly snapshots = new Map<string, ListingCache>();
   private tasks: Task[] = [];
 
   constructor(superuser: { email: string; password: string }, pace: Partial<Pace>, recordsElsewhere: boolean) {

@@ -9,7 +9,7 @@ export const anEndpoint = (differences: Partial<EndpointRecord> = {}): EndpointR
   patterns: ["*"],
   state: "active",
   reason: null,
-  generation: 1,
+  activation: 1,
   origin: "https://hooks.example.com",
   hasPath: true,
   headerNames: [],

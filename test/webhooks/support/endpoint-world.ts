@@ -59,7 +59,7 @@ export class EndpointWorld {
   reply: Reply = () => answers(200);
   /** What the instance says of the endpoint. */
   state: "active" | "silent" | "unknown" = "active";
-  generation = 1;
+  activation = 1;
   hidden = new Set<number>();
   disabled: Disabling[] = [];
   alarm: number | null = null;
@@ -102,7 +102,7 @@ export class EndpointWorld {
   }
 
   poke(): void {
-    this.guard(() => this.parts.dispatcher.poke(null, this.generation, Number.POSITIVE_INFINITY));
+    this.guard(() => this.parts.dispatcher.poke(null, this.activation, Number.POSITIVE_INFINITY));
   }
 
   /** The process dies the next time (or the n-th time) it comes to this point. */
@@ -276,17 +276,17 @@ export class EndpointWorld {
   }
 
   private answer({ after, limit, again, disabling }: PullRequest): Pulled {
-    if (disabling && disabling.generation === this.generation && this.state === "active") {
+    if (disabling && disabling.activation === this.activation && this.state === "active") {
       this.disabled.push(disabling);
       this.state = "silent";
     }
     if (this.state === "unknown") return { state: "unknown" };
-    if (this.state === "silent") return { state: "silent", generation: this.generation };
+    if (this.state === "silent") return { state: "silent", activation: this.activation };
     const allowed = this.ledger.filter(({ seq }) => !this.hidden.has(seq));
     const events = allowed.filter(({ seq }) => seq > after).slice(0, limit);
     const nextAfter = limit === 0 ? after : (events.at(-1)?.seq ?? Math.max(after, this.ledger.length));
     const page = { after, events, nextAfter, head: this.ledger.length };
-    return { state: "active", generation: this.generation, page, again: allowed.filter((e) => again.includes(e.seq)) };
+    return { state: "active", activation: this.activation, page, again: allowed.filter((e) => again.includes(e.seq)) };
   }
 }
 

@@ -1,0 +1,8 @@
+import type { Step } from "../storage/migrate.ts";
+
+export const directorySteps: readonly Step[] = [
+  [
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE instances (name TEXT PRIMARY KEY, id TEXT NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
+  ],
+];
