@@ -1,13 +1,12 @@
 import { generatedBackupName, isCreatableName } from "../../access/backup-name.ts";
-import type { Scope } from "../../access/scope.ts";
 import type { Preflight } from "../../archive/preflight.ts";
 import type { Clock } from "../../base/clock.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { isBackupKey } from "../../observing/backup-key.ts";
-import { mayDecide, requestApproval } from "../../operations/approval.ts";
-import type { Binding, Operation, OperationActor } from "../../operations/operation.ts";
+import { mayDecide } from "../../operations/approval.ts";
+import type { Operation } from "../../operations/operation.ts";
 import { deletePreview, type Preview, restorePreview } from "../../operations/preview.ts";
 import { restoreRefusal } from "../../operations/queue.ts";
 import { bindingOf, lookBeforeRestore, preflightOver, refusalOf } from "../../operations/restore-preflight.ts";
@@ -19,6 +18,7 @@ import type { Server } from "../server/server.ts";
 import type { Transfers } from "../transfers/store.ts";
 import type { Operations, Request, RunDependencies } from "./engine.ts";
 import type { IdempotentRequests } from "./idempotent-requests.ts";
+import { actorOf, isOwn, isVisible, pendingApproval } from "./requester.ts";
 import type { OperationFilter } from "./store.ts";
 
 type Deps = {
@@ -270,36 +270,6 @@ const targetOf = ({ key, size, modified }: Pick<ListedBackup, "key" | "size" | "
   size,
   modified,
 });
-
-function pendingApproval(
-  operations: Operations,
-  { lineage }: Admitted,
-  binding: Binding | null,
-  now: number,
-): Result<Request["approval"], Problem> {
-  if (!lineage || !binding) return ok(null);
-  // Of several levels the shortest time counts, as with every limit.
-  const stated = lineage.flatMap(({ approvalSeconds }) => approvalSeconds ?? []);
-  const seconds = stated.length > 0 ? Math.min(...stated) : undefined;
-  const expires = requestApproval(operations.rows.active(), lineage[0].principal, now, seconds);
-  return expires.ok ? ok({ expires: expires.value, binding }) : expires;
-}
-
-const actorOf = ({ actor, lineage }: Admitted): OperationActor => ({
-  kind: actor.kind,
-  ...(actor.id ? { id: actor.id } : {}),
-  ...(actor.name ? { name: actor.name } : {}),
-  principal: lineage ? lineage[0].principal : "administrator",
-});
-
-const isOwn = ({ actor }: Operation, { lineage }: Admitted): boolean =>
-  actor.kind === "key" && actor.id === lineage?.[0].id;
-
-/** One's own operations need no scope; those of others a scope, and a name one may see. */
-function isVisible(operation: Operation, admitted: Admitted, scope: Scope): boolean {
-  if (!admitted.lineage || isOwn(operation, admitted)) return true;
-  return admitted.lineage.every((level) => level.scopes.includes(scope)) && seenBy(admitted)(operation.target.key);
-}
 
 /** PocketBase looks at its lock before it looks at what is asked, so a caller of a busy server hears that it is busy. */
 async function busyFirst(server: Server, refused: Problem): Promise<Problem> {
