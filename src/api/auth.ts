@@ -3,8 +3,9 @@ import { parseCredential } from "../access/credential.ts";
 import { isoTime } from "../base/clock.ts";
 import { fromUtf8 } from "../base/encoding.ts";
 import { type FieldProblem, problem } from "../base/problem.ts";
+import { ask, perform } from "../edge/ask.ts";
 import { type AppContext, type AppEnv, refuse } from "../edge/context.ts";
-import { ask, perform, resolveCaller } from "../edge/door.ts";
+import { resolveCaller } from "../edge/resolve-caller.ts";
 import { parseJson, readBody } from "../http/body.ts";
 import type { SessionGrant } from "../instances/keys/sessions.ts";
 
@@ -33,7 +34,7 @@ export function mountAuth(app: Hono<AppEnv>): void {
     }
     if (Object.keys(data).length > 0) return refuse(c, problem("invalid_request", { data }));
     const offered = parseCredential(form.password);
-    const resolved = await resolveCaller(c, { offered: offered?.kind === "key" ? offered : null });
+    const resolved = await resolveCaller(c, { credential: offered?.kind === "key" ? offered : null });
     const session = resolved.ok ? await perform(c, resolved.value, { do: "session.create" }) : resolved;
     if (session.ok) return c.json(authAnswer(session.value, form.identity));
     return refuse(c, session.error.code === "unauthenticated" ? problem("login_failed") : session.error);

@@ -1,9 +1,10 @@
 import type { Hono } from "hono";
 import { backupKeyIn } from "../access/backup-name.ts";
+import { ask, perform } from "../edge/ask.ts";
 import type { AppContext, AppEnv } from "../edge/context.ts";
 import { refuse } from "../edge/context.ts";
-import { ask, perform, resolveCaller } from "../edge/door.ts";
 import { downloadBackup } from "../edge/download.ts";
+import { resolveCaller } from "../edge/resolve-caller.ts";
 import { uploadBackup } from "../edge/upload.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
 import { preflightOver } from "../operations/restore-preflight.ts";

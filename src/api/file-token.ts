@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
+import { ask } from "../edge/ask.ts";
 import { type AppEnv, refuse } from "../edge/context.ts";
-import { ask } from "../edge/door.ts";
 import { pickFields } from "./fields.ts";
 
 /** `POST /api/files/token` answers the relay's own ticket; the server's file tokens never leave the relay. */

@@ -1,6 +1,7 @@
 import type { Hono } from "hono";
+import { perform } from "../edge/ask.ts";
 import { type AppEnv, refuse } from "../edge/context.ts";
-import { perform, resolveCaller } from "../edge/door.ts";
+import { resolveCaller } from "../edge/resolve-caller.ts";
 
 /**
  * `GET /api/health`: PocketBase's superuser data for a living key; anybody else gets the guest's answer from here, with

@@ -37,7 +37,7 @@ export class Directory extends DurableObject<Bindings> {
     super(state, env);
     this.sql = state.storage.sql;
     const migrated = migrate(state.storage, directorySteps);
-    // Every call of this object is refused, and `refusalOf` reads the reason from the error's text.
+    // Every call of this object is refused, and `problemOfError` reads the reason from the error's text.
     if (!migrated.ok) throw new Error(`${migrated.error.code}: ${migrated.error.message}`);
   }
 

@@ -11,7 +11,7 @@ export type AppEnv = {
   Variables: {
     settings: Settings;
     requestId: string;
-    /** Set by the door: what is left of the key's limits, for the RateLimit headers. */
+    /** What is left of the key's limits, for the RateLimit headers; set when an instance answered. */
     limits: LimitState[] | undefined;
   };
 };

@@ -10,8 +10,9 @@ import { onPlainWorkerd } from "../bindings.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { download } from "../transfers/download.ts";
 import type { UpstreamAccess } from "../upstream/backups-api.ts";
+import { perform } from "./ask.ts";
 import { type AppContext, refuse } from "./context.ts";
-import { perform, type ResolvedCaller, resolveCaller } from "./door.ts";
+import { type ResolvedCaller, resolveCaller } from "./resolve-caller.ts";
 
 /** `GET|HEAD /api/backups/{key}`: with a ticket in `?token=` as SDKs do, or with a key or session in the header. */
 export async function downloadBackup(c: AppContext): Promise<Response> {
@@ -36,7 +37,7 @@ async function visitorOf(c: AppContext): Promise<Result<ResolvedCaller, Problem>
     return c.req.header("authorization") ? asTicket(await resolveCaller(c)) : fail(problem("ticket_refused"));
   const ticket = parseTicketParameter(offered);
   // Anything else typed there is a failed try like any other, and counts as one.
-  return asTicket(await resolveCaller(c, { offered: ticket.ok ? ticket.value : null }));
+  return asTicket(await resolveCaller(c, { credential: ticket.ok ? ticket.value : null }));
 }
 
 /** PocketBase has one message for everybody who may not download; code and hint say which it was. */

@@ -9,7 +9,7 @@ import { drain, UNWANTED_BYTES } from "../http/drain.ts";
 import type { LimitState } from "../instances/caller.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { type AppEnv, refuse } from "./context.ts";
-import { refusalOf } from "./refusal-of.ts";
+import { problemOfError } from "./problem-of-error.ts";
 
 const read = new WeakMap<object, Result<Settings, Problem>>();
 
@@ -39,8 +39,8 @@ export const requestContext = createMiddleware<AppEnv>(async (c, next) => {
   } else {
     c.set("settings", settings.value);
     await next();
-    const refusal = c.error ? refusalOf(c.error) : null;
-    if (refusal) c.res = refuse(c, refusal);
+    const known = c.error ? problemOfError(c.error) : null;
+    if (known) c.res = refuse(c, known);
     await dropBody(c.req.raw);
   }
   const headers = c.res.headers;

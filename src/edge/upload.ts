@@ -10,8 +10,9 @@ import { backupView } from "../instances/backups/view.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { upload } from "../transfers/upload.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
+import { perform } from "./ask.ts";
 import { type AppContext, refuse } from "./context.ts";
-import { perform, type ResolvedCaller, resolveCaller } from "./door.ts";
+import { type ResolvedCaller, resolveCaller } from "./resolve-caller.ts";
 
 /** Whoever may not upload is told so before anything is said about the body. */
 async function uploader(c: AppContext): Promise<Result<ResolvedCaller, Problem>> {

@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
+import { ask } from "../edge/ask.ts";
 import { refuse } from "../edge/context.ts";
-import { ask } from "../edge/door.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
 const AuditSchema = z

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { backupKeyIn } from "../access/backup-name.ts";
+import { ask } from "../edge/ask.ts";
 import { refuse } from "../edge/context.ts";
-import { ask } from "../edge/door.ts";
 import { downloadKey } from "../edge/download.ts";
 import { uploadRaw } from "../edge/upload.ts";
 import { isFinal, outcome } from "../operations/operation.ts";

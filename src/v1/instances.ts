@@ -2,8 +2,9 @@ import { z } from "@hono/zod-openapi";
 import { type Problem, problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import { directoryOf } from "../directory/stub.ts";
+import { admitAdmin, perform } from "../edge/ask.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
-import { admitAdmin, perform, resolveCaller } from "../edge/door.ts";
+import { resolveCaller } from "../edge/resolve-caller.ts";
 import type { InstanceView, Place } from "../instances/server/record.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { baseUrl } from "../upstream/address.ts";
@@ -257,7 +258,7 @@ export function mountInstances(app: Relay): void {
 /** The administrator asking the instance that the path names. */
 async function ofPath(c: AppContext) {
   const admitted = await admitAdmin(c);
-  return admitted.ok ? resolveCaller(c, { named: c.req.param("name") ?? "" }) : admitted;
+  return admitted.ok ? resolveCaller(c, { instanceName: c.req.param("name") ?? "" }) : admitted;
 }
 
 /** Only PUBLIC_URL is put into what people store: the Host header is the caller's own text (SECURITY 26). */

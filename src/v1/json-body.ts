@@ -1,8 +1,8 @@
 import type { MiddlewareHandler } from "hono";
 import { fromUtf8 } from "../base/encoding.ts";
 import { type Problem, problem } from "../base/problem.ts";
+import { refusalOfCredential } from "../edge/ask.ts";
 import { type AppEnv, refuse } from "../edge/context.ts";
-import { refusalOfCredential } from "../edge/door.ts";
 import { parseJson, readBody } from "../http/body.ts";
 
 /** More than any request to `/v1` needs: ten extra headers of 4 KiB are the largest. */

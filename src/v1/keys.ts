@@ -1,8 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { type PresetName, presetNames } from "../access/preset.ts";
 import { scopes } from "../access/scope.ts";
+import { ask } from "../edge/ask.ts";
 import { refuse } from "../edge/context.ts";
-import { ask } from "../edge/door.ts";
 import { MAX_APPROVAL_SECONDS } from "../operations/approval.ts";
 import { isoTimeField, page, pageQuery, type Relay, route, serve } from "./route.ts";
 

@@ -1,7 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { fromUtf8 } from "../base/encoding.ts";
+import { throttled } from "../edge/brake.ts";
 import { refuse } from "../edge/context.ts";
-import { genuinePlace, throttled } from "../edge/door.ts";
+import { instanceIdIn } from "../edge/genuine-ids.ts";
 import { readBody } from "../http/body.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { type Relay, route, serve } from "./route.ts";
@@ -22,10 +23,10 @@ const nudge = route({
 export function mountNudge(app: Relay): void {
   serve(app, nudge, async (c, input) => {
     const refusal = await throttled(c, async () => {
-      const place = await genuinePlace(c, input.params.id);
-      const body = place ? await readBody(c.req.raw, BODY_LIMIT) : null;
-      if (!place || !body) return false;
-      return instanceOf(c.env, place.id).nudge(fromUtf8(body), c.req.header("x-signature") ?? "");
+      const id = await instanceIdIn(c, input.params.id);
+      const body = id === null ? null : await readBody(c.req.raw, BODY_LIMIT);
+      if (id === null || body === null) return false;
+      return instanceOf(c.env, id).nudge(fromUtf8(body), c.req.header("x-signature") ?? "");
     });
     return refusal ? refuse(c, refusal) : c.body(null, 202);
   });

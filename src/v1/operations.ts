@@ -1,8 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { isoTime } from "../base/clock.ts";
 import { problems } from "../base/problems.ts";
+import { ask } from "../edge/ask.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
-import { ask } from "../edge/door.ts";
 import { isFinal, type Operation } from "../operations/operation.ts";
 import { requestOptions } from "./request-options.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";

@@ -3,8 +3,9 @@ import { createMiddleware } from "hono/factory";
 import type { Scope } from "../access/scope.ts";
 import type { FieldProblem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
+import { refusalOfCredential } from "../edge/ask.ts";
+import { requireCredential } from "../edge/authenticate.ts";
 import { type AppContext, type AppEnv, refuse } from "../edge/context.ts";
-import { refusalOfCredential, requireCredential } from "../edge/door.ts";
 import { ProblemSchema } from "../edge/problem-schema.ts";
 import { jsonBody } from "./json-body.ts";
 

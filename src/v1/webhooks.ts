@@ -1,7 +1,9 @@
 import { z } from "@hono/zod-openapi";
 import { type Problem, problem } from "../base/problem.ts";
+import { ask, perform } from "../edge/ask.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
-import { ask, isGenuineEndpoint, newEndpoint, perform, resolveCaller } from "../edge/door.ts";
+import { isGenuineEndpoint, makeEndpointId } from "../edge/genuine-ids.ts";
+import { resolveCaller } from "../edge/resolve-caller.ts";
 import { addressPolicyAt } from "../endpoints/net.ts";
 import { endpointOf } from "../endpoints/stub.ts";
 import type { ReplayFrom } from "../instances/webhooks/view.ts";
@@ -158,7 +160,7 @@ export function mountWebhooks(app: Relay): void {
     if (!resolved.ok) return refuse(c, resolved.error);
     const back = pointsToSelf(c, input.body.url);
     if (back) return refuse(c, back);
-    const id = await newEndpoint(c, resolved.value.instanceId);
+    const id = await makeEndpointId(c, resolved.value.instanceId);
     const { secret, ...request } = input.body;
     const made = await perform(c, resolved.value, { do: "webhooks.create", id, request, secret: secret ?? null });
     return made.ok ? c.json(made.value, 201) : refuse(c, made.error);

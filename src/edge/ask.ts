@@ -1,0 +1,61 @@
+import { type Problem, problem } from "../base/problem.ts";
+import type { ProblemCode } from "../base/problems.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import type { Answer, Command, CommandName, Output } from "../instances/commands.ts";
+import { instanceOf } from "../instances/stub.ts";
+import { brake } from "./brake.ts";
+import type { AppContext } from "./context.ts";
+import { problemOfFailedCall } from "./problem-of-error.ts";
+import { type ResolvedCaller, resolveCaller, resolveCredential } from "./resolve-caller.ts";
+
+/** How an instance refuses a made-up secret: these answers count against the client's address. */
+const REFUSED_SECRET: readonly ProblemCode[] = ["unauthenticated", "ticket_refused"];
+
+/** Sends one command of one caller to its instance: the only way in for callers with a credential. */
+export async function perform<N extends CommandName>(
+  c: AppContext,
+  resolved: ResolvedCaller,
+  command: Command<N>,
+): Promise<Result<Output<N>, Problem>> {
+  const instance = instanceOf(c.env, resolved.instanceId);
+  // The RPC's types cannot carry that the output follows from the command; `Handlers` proves it on the other side.
+  const answered = instance.perform(resolved.caller, command as Command) as unknown as Promise<Answer<N>>;
+  const answer = await answered.catch((error): Answer<N> => {
+    console.error(`${command.do}: no answer, ${error instanceof Error ? error.name : "unknown error"}`);
+    return { result: fail(problemOfFailedCall(error)), limits: [] };
+  });
+  c.set("limits", answer.limits);
+  if (!answer.result.ok && REFUSED_SECRET.includes(answer.result.error.code))
+    await brake.failed("secret", resolved.caller.address, c.env.BRAKE);
+  return answer.result;
+}
+
+/** `resolveCaller` and `perform` in one, for calls that need nothing in between. */
+export async function ask<N extends CommandName>(
+  c: AppContext,
+  command: Command<N>,
+): Promise<Result<Output<N>, Problem>> {
+  const resolved = await resolveCaller(c);
+  return resolved.ok ? perform(c, resolved.value, command) : resolved;
+}
+
+/** The refusal of a credential that is revoked or expired, whatever the request asks for; null for a living one. */
+export async function refusalOfCredential(c: AppContext): Promise<Problem | null> {
+  const resolved = await resolveCredential(c);
+  if (!resolved.ok) return resolved.error;
+  if (resolved.value === "admin") return null;
+  const self = await perform(c, resolved.value, { do: "keys.self" });
+  return self.ok ? null : self.error;
+}
+
+/**
+ * Admits only the administrator, for calls that concern no single instance. A key is checked at its own instance first, so
+ * that a revoked one gets the same answer here as everywhere.
+ */
+export async function admitAdmin(c: AppContext): Promise<Result<null, Problem>> {
+  const resolved = await resolveCredential(c);
+  if (!resolved.ok) return resolved;
+  if (resolved.value === "admin") return ok(null);
+  const read = await perform(c, resolved.value, { do: "instance.read" });
+  return fail(read.ok ? problem("admin_only") : read.error);
+}

@@ -1,0 +1,71 @@
+import type { Credential as Parsed } from "../access/credential.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { ENVIRONMENT_NAME } from "../directory/directory.ts";
+import { directoryOf } from "../directory/stub.ts";
+import type { Caller, Credential } from "../instances/caller.ts";
+import type { Place } from "../instances/server/record.ts";
+import { authenticate, credentialInHeader, type Genuine } from "./authenticate.ts";
+import { clientAddress } from "./client-address.ts";
+import type { AppContext } from "./context.ts";
+
+/** An instance and who asks it; what is left to do is one RPC. */
+export type ResolvedCaller = { instanceId: string; caller: Caller };
+
+/** For calls whose credential is not in the header (`credential`), or whose path names the instance (`instanceName`). */
+type CallerSource = { credential?: Parsed | null; instanceName?: string };
+
+/** Finds out who asks which instance. Whether they may is decided by the instance. */
+export async function resolveCaller(
+  c: AppContext,
+  { credential, instanceName }: CallerSource = {},
+): Promise<Result<ResolvedCaller, Problem>> {
+  const presented = credential === undefined ? credentialInHeader(c) : { credential, attempted: true };
+  const genuine = await authenticate(c, presented);
+  if (!genuine.ok) return genuine;
+  const name = instanceName ?? c.req.header("relay-instance");
+  if (genuine.value.kind === "admin") {
+    const place = await placeForAdmin(c, name);
+    return place.ok ? ok({ instanceId: place.value.id, caller: callerWith(c, { kind: "admin" }) }) : place;
+  }
+  if (name !== undefined) {
+    const place = await directoryOf(c.env).find(name);
+    if (place?.id !== genuine.value.instance) return fail(problem("instance_mismatch"));
+  }
+  return ok(callerAtHome(c, genuine.value));
+}
+
+/** Who asks, at the instance that made the credential, whatever instance the request names. */
+export async function resolveCredential(c: AppContext): Promise<Result<ResolvedCaller | "admin", Problem>> {
+  const genuine = await authenticate(c, credentialInHeader(c));
+  if (!genuine.ok) return genuine;
+  return ok(genuine.value.kind === "admin" ? "admin" : callerAtHome(c, genuine.value));
+}
+
+function callerAtHome(c: AppContext, genuine: Exclude<Genuine, { kind: "admin" }>): ResolvedCaller {
+  const credential: Credential =
+    genuine.kind === "key"
+      ? { kind: "key", keyId: genuine.keyId, digest: genuine.digest }
+      : { kind: genuine.kind, jwt: genuine.jwt };
+  return { instanceId: genuine.instance, caller: callerWith(c, credential) };
+}
+
+const callerWith = (c: AppContext, credential: Credential): Caller => ({
+  credential,
+  address: clientAddress(c.req.raw, c.get("settings")),
+  userAgent: c.req.header("user-agent") ?? "",
+  requestId: c.get("requestId"),
+});
+
+/** The administrator names the instance in `Relay-Instance`; the name may be left out when there is just one. */
+async function placeForAdmin(c: AppContext, name: string | undefined): Promise<Result<Place, Problem>> {
+  const directory = directoryOf(c.env);
+  const fromEnvironment = c.get("settings").environmentInstance !== null;
+  if (fromEnvironment && (name === undefined || name === ENVIRONMENT_NAME)) {
+    const own = await directory.ensureEnvironment();
+    if (name !== undefined) return ok(own);
+  }
+  const place = name === undefined ? await directory.only() : await directory.find(name);
+  if (place) return ok(place);
+  return fail(problem(name === undefined ? "instance_required" : "instance_not_found"));
+}
