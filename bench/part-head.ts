@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { mintKey } from "../test/support/relay-client.ts";
+import { mintKey } from "../test/harness/relay-client.ts";
 import { startBareWorker } from "./bare-worker.ts";
 import { startCountingProxy } from "./counting-proxy.ts";
 import { load, requestText } from "./load.ts";

@@ -1,6 +1,6 @@
 import { startPocketBase, type TestPocketBase } from "../test/harness/pocketbase.ts";
 import { type RelayOptions, startRelay, type TestRelay } from "../test/harness/relay.ts";
-import { type KeyRequest, mintKey, registerInstance } from "../test/support/relay-client.ts";
+import { type KeyRequest, mintKey, registerInstance } from "../test/harness/relay-client.ts";
 import type { Peer } from "./peer.ts";
 
 const portOf = (url: string): number => Number(new URL(url).port);

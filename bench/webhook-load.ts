@@ -1,4 +1,4 @@
-import { admin } from "../test/support/relay-client.ts";
+import { admin } from "../test/harness/relay-client.ts";
 import { storedTransactions, transactionsBetween } from "./stored-transactions.ts";
 import { forgetPeak, peakBytes } from "./usage.ts";
 import type { WebhookStage } from "./webhook-stage.ts";

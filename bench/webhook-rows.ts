@@ -1,4 +1,4 @@
-import { EndpointWorld } from "../test/webhooks/support/endpoint-world.ts";
+import { EndpointWorld } from "../test/harness/webhooks/endpoint-process.ts";
 
 /** Longer than an endpoint stays awake after its last result. */
 const REST_MS = 6_000;

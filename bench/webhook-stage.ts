@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import { literal } from "../test/harness/fake/content.ts";
 import { type FakeServer, startFake } from "../test/harness/fake/server.ts";
 import { startRelay, type TestRelay } from "../test/harness/relay.ts";
-import { admin, registerInstance } from "../test/support/relay-client.ts";
+import { admin, registerInstance } from "../test/harness/relay-client.ts";
 import { type Manner, Receiver } from "./webhook-receiver.ts";
 
 export type WebhookStage = {

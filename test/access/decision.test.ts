@@ -6,7 +6,7 @@ import type { ApiKey, Lineage } from "../../src/access/key.ts";
 import { effective, lineageOf, needsApproval, visibility } from "../../src/access/lineage.ts";
 import { presetNames, presets } from "../../src/access/preset.ts";
 import { scopes } from "../../src/access/scope.ts";
-import { aKey, NOW } from "./a-key.ts";
+import { aKey, NOW } from "../harness/key.ts";
 
 function someCounters(): Counters & { used: Map<string, number> } {
   const used = new Map<string, number>();

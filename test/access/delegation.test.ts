@@ -7,7 +7,7 @@ import { effectiveExpiry, effectiveScopes, lineageOf } from "../../src/access/li
 import { rotate } from "../../src/access/rotation.ts";
 import { type Scope, scopes } from "../../src/access/scope.ts";
 import { digestOf } from "../../src/access/token.ts";
-import { aKey, NOW } from "./a-key.ts";
+import { aKey, NOW } from "../harness/key.ts";
 
 const code = (answer: { ok: true } | { ok: false; error: { code: string } }) => (answer.ok ? "ok" : answer.error.code);
 const root = aKey({ id: "root", scopes: ["keys:write", "backups:list", "backups:create"], expires: NOW + 1000 });

@@ -10,7 +10,7 @@ import {
   secretVersionOf,
 } from "../../src/access/rotation.ts";
 import { digestOf } from "../../src/access/token.ts";
-import { aKey, NOW } from "./a-key.ts";
+import { aKey, NOW } from "../harness/key.ts";
 
 const [first, second, third] = ["one", "two", "three"].map(digestOf) as [string, string, string];
 const HOUR = 3600;

@@ -16,7 +16,7 @@ import { deriveTokenKeys, type TokenKeys } from "../../src/access/token-keys.ts"
 import { base64url, fromBase64url, fromHex, fromUtf8, utf8 } from "../../src/base/encoding.ts";
 import { randomBase62, secureRandom } from "../../src/base/random.ts";
 import type { Result } from "../../src/base/result.ts";
-import { aKey, NOW } from "./a-key.ts";
+import { aKey, NOW } from "../harness/key.ts";
 import vectors from "./vectors.json";
 
 const DAY = 86_400;

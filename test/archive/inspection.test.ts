@@ -5,9 +5,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Finding, FindingCode } from "../../src/archive/finding.ts";
 import { type ArchiveInspection, inspectArchive } from "../../src/archive/inspection.ts";
-import { database } from "./support/database.ts";
-import { failingReader, readerOf } from "./support/reader.ts";
-import { endRecord, type ZipFile, type ZipOptions, zip } from "./support/zip.ts";
+import { database } from "../harness/archive/database.ts";
+import { failingReader, readerOf } from "../harness/archive/reader.ts";
+import { endRecord, type ZipFile, type ZipOptions, zip } from "../harness/archive/zip.ts";
 
 /** No inspection may read more often: a Worker on the Free plan has 50 subrequests. */
 const MOST_READS = 48;

@@ -4,9 +4,9 @@ import { inspectArchive } from "../../src/archive/inspection.ts";
 import { type Check, type PreflightEvidence, preflight } from "../../src/archive/preflight.ts";
 import { problem } from "../../src/base/problem.ts";
 import { fail } from "../../src/base/result.ts";
-import { database } from "./support/database.ts";
-import { failingReader, readerOf } from "./support/reader.ts";
-import { type ZipFile, zip } from "./support/zip.ts";
+import { database } from "../harness/archive/database.ts";
+import { failingReader, readerOf } from "../harness/archive/reader.ts";
+import { type ZipFile, zip } from "../harness/archive/zip.ts";
 
 const data: ZipFile = { name: "data.db", data: database() };
 const types: ZipFile = { name: "types.d.ts", data: "declare" };

@@ -7,12 +7,12 @@ import { type ArchiveInspection, inspectArchive } from "../../src/archive/inspec
 import type { RangeReader } from "../../src/archive/ranges.ts";
 import { problem } from "../../src/base/problem.ts";
 import { fail, ok } from "../../src/base/result.ts";
+import { database } from "../harness/archive/database.ts";
+import { readerOf } from "../harness/archive/reader.ts";
+import { unzip } from "../harness/archive/unzip.ts";
+import { type ZipFile, type ZipOptions, zip } from "../harness/archive/zip.ts";
 import type { TestPocketBase } from "../harness/pocketbase.ts";
-import { database } from "./support/database.ts";
-import { readerOf } from "./support/reader.ts";
-import { call, makeBackup, restore, withServer } from "./support/server.ts";
-import { unzip } from "./support/unzip.ts";
-import { type ZipFile, type ZipOptions, zip } from "./support/zip.ts";
+import { call, makeBackup, restore, withServer } from "../harness/pocketbase-calls.ts";
 
 /** Ranged downloads, as the relay reads an archive. */
 async function downloadReader(server: TestPocketBase, key: string): Promise<RangeReader> {

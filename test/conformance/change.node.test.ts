@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { admin } from "../support/relay-client.ts";
+import { type Act, conformance, difference, fourBackups, row, type Stages } from "../harness/conformance/rows.ts";
+import { type Side, type Stage, versions, type Who } from "../harness/conformance/sides.ts";
+import { admin } from "../harness/relay-client.ts";
 import * as says from "./answers.ts";
-import { type Act, conformance, difference, fourBackups, row, type Stages } from "./conform.ts";
-import { type Side, type Stage, versions, type Who } from "./stage.ts";
 
 const remove =
   (key: string): Act =>

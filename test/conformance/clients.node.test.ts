@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { conformance } from "./conform.ts";
-import { pythonSdk, runPython } from "./python.ts";
-import { versions } from "./stage.ts";
-import { wireRows } from "./wire.ts";
+import { pythonSdk, runPython } from "../harness/conformance/python.ts";
+import { conformance } from "../harness/conformance/rows.ts";
+import { versions } from "../harness/conformance/sides.ts";
+import { wireRows } from "../harness/conformance/wire.ts";
 
 const python = await pythonSdk();
 

@@ -1,8 +1,8 @@
 import { defaultVersion, previousVersion } from "../../scripts/pocketbase-versions.ts";
+import { type Act, conformance, fourBackups, row } from "../harness/conformance/rows.ts";
+import type { HookMode, Who } from "../harness/conformance/sides.ts";
+import { multipart, type Part } from "../harness/multipart.ts";
 import * as says from "./answers.ts";
-import { type Act, conformance, fourBackups, row } from "./conform.ts";
-import { multipart, type Part } from "./multipart.ts";
-import type { HookMode, Who } from "./stage.ts";
 
 const json = { "content-type": "application/json" };
 const generated = { after: ["pb_backup_acme_<stamp>.zip"] };

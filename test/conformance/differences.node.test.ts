@@ -2,12 +2,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { root } from "../../scripts/root.ts";
-import { everyBackupScope, mintKey } from "../support/relay-client.ts";
+import { raw } from "../harness/clients.ts";
+import { difference } from "../harness/conformance/rows.ts";
+import { openStages, type Stage, versions } from "../harness/conformance/sides.ts";
+import { multipart } from "../harness/multipart.ts";
+import { everyBackupScope, mintKey } from "../harness/relay-client.ts";
 import { missingBackup, noRoute } from "./answers.ts";
-import { raw } from "./client.ts";
-import { difference } from "./conform.ts";
-import { multipart } from "./multipart.ts";
-import { openStages, type Stage, versions } from "./stage.ts";
 
 let opened: Awaited<ReturnType<typeof openStages>>;
 let stage: Stage;

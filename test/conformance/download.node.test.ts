@@ -1,12 +1,12 @@
 import { utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { admin, mintKey } from "../support/relay-client.ts";
+import { fixtureTime } from "../harness/backups-folder.ts";
+import type { Outcome } from "../harness/clients.ts";
+import { type Act, conformance, fourBackups, row, type Stages } from "../harness/conformance/rows.ts";
+import { type Side, type Stage, versions, type Who } from "../harness/conformance/sides.ts";
+import { admin, mintKey } from "../harness/relay-client.ts";
 import { noDownload, noRoute, wentWrong } from "./answers.ts";
-import type { Outcome } from "./client.ts";
-import { type Act, conformance, fourBackups, row, type Stages } from "./conform.ts";
-import { type Side, type Stage, versions, type Who } from "./stage.ts";
-import { fixtureTime } from "./store.ts";
 
 const date = fixtureTime.toUTCString();
 const older = new Date(0).toUTCString();

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
+import { type Act, conformance, fourBackups, row } from "../harness/conformance/rows.ts";
+import type { Who } from "../harness/conformance/sides.ts";
 import { forbidden, noFile, noRoute, unauthorized } from "./answers.ts";
-import { type Act, conformance, fourBackups, row } from "./conform.ts";
-import type { Who } from "./stage.ts";
 
 const list: Act = (side) => side.superuser.call((pb) => pb.backups.getFullList());
 const health: Act = (side) => side.superuser.call((pb) => pb.health.check());

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defaultVersion } from "../../scripts/pocketbase-versions.ts";
-import { admin } from "../support/relay-client.ts";
-import { raw } from "./client.ts";
-import { openStages, type Stage, versions } from "./stage.ts";
-import { fill } from "./store.ts";
+import { fill } from "../harness/backups-folder.ts";
+import { raw } from "../harness/clients.ts";
+import { openStages, type Stage, versions } from "../harness/conformance/sides.ts";
+import { admin } from "../harness/relay-client.ts";
 
 let opened: Awaited<ReturnType<typeof openStages>>;
 const stageOf = (version: string) => opened.stages.find((stage) => stage.version === version)!;

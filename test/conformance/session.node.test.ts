@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { admin, mintKey } from "../support/relay-client.ts";
+import { type Outcome, sdk } from "../harness/clients.ts";
+import { type Act, conformance, row, type Stages } from "../harness/conformance/rows.ts";
+import { type Stage, versions, type Who } from "../harness/conformance/sides.ts";
+import { admin, mintKey } from "../harness/relay-client.ts";
 import * as says from "./answers.ts";
-import { type Outcome, sdk } from "./client.ts";
-import { type Act, conformance, row, type Stages } from "./conform.ts";
-import { type Stage, versions, type Who } from "./stage.ts";
 
 const LOGIN = "/api/collections/_superusers/auth-with-password";
 const REFRESH = "/api/collections/_superusers/auth-refresh";

@@ -1,7 +1,7 @@
+import { type Act, conformance, row } from "../harness/conformance/rows.ts";
+import type { Stage, Who } from "../harness/conformance/sides.ts";
+import { multipart, type Part } from "../harness/multipart.ts";
 import * as says from "./answers.ts";
-import { type Act, conformance, row } from "./conform.ts";
-import { multipart, type Part } from "./multipart.ts";
-import type { Stage, Who } from "./stage.ts";
 
 /** What upstream's own tests upload: a ZIP that holds nothing. */
 const emptyZip = Buffer.from(`504b0506${"00".repeat(18)}`, "hex");

@@ -4,7 +4,7 @@ import { isBackupKey } from "../../src/observing/backup-key.ts";
 import { CONFIRM_MS, ECHO_MS } from "../../src/observing/diff.ts";
 import { median, statsOf } from "../../src/observing/stats.ts";
 import type { Fact, FileVersion } from "../../src/observing/tracked-backup.ts";
-import { type Files, START, Watcher } from "./watcher.ts";
+import { type Files, START, Watcher } from "../harness/watcher.ts";
 
 const told = (facts: Fact[]) =>
   facts.map((fact) => (fact.kind === "store_changed" ? fact.kind : `${fact.kind} ${fact.key}`));

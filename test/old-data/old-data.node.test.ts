@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
-import { admin } from "../support/relay-client.ts";
+import { admin } from "../harness/relay-client.ts";
 
 /**
  * A data folder that `npm run serve` of an older commit left behind after SIGTERM, opened by the code as it is now. Beside

@@ -5,10 +5,10 @@ import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { defaultVersion, previousVersion } from "../../scripts/pocketbase-versions.ts";
 import { commands } from "../../src/operations/recovery-steps.ts";
-import { call, makeBackup, restore } from "../archive/support/server.ts";
-import { unzip } from "../archive/support/unzip.ts";
-import { zip } from "../archive/support/zip.ts";
+import { unzip } from "../harness/archive/unzip.ts";
+import { zip } from "../harness/archive/zip.ts";
 import { startPocketBase } from "../harness/pocketbase.ts";
+import { call, makeBackup, restore } from "../harness/pocketbase-calls.ts";
 
 it.each([defaultVersion, previousVersion])(
   "the commands bring PocketBase %s back with its data after a restore that ended it for good",

@@ -5,10 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { startProcess } from "../../scripts/processes.ts";
 import { type FakeServer, startFake } from "../harness/fake/server.ts";
-import { startRelay, type TestRelay } from "../harness/relay.ts";
-import { HookReceiver } from "../webhooks/support/receiver.ts";
-import { Caller } from "./leaks/caller.ts";
-import { type Cell, cellsUnder, commandLines, filesHeldBy, filesSince, filesUnder } from "./leaks/places.ts";
+import { Caller } from "../harness/leaks/caller.ts";
+import { type Cell, cellsUnder, commandLines, filesHeldBy, filesSince, filesUnder } from "../harness/leaks/places.ts";
 import {
   instances,
   keys,
@@ -20,11 +18,13 @@ import {
   sessions,
   unguessable,
   webhooks,
-} from "./leaks/run.ts";
-import { coreOf, type Found, type Place, Search, type Secret, spellings } from "./leaks/search.ts";
-import { everyRoute, everyScope, isOf, type Route, strangers } from "./leaks/strangers.ts";
-import { archive, cutDownloads, downloads, uploads } from "./leaks/transfers.ts";
-import { inTrouble, troubles } from "./leaks/weather.ts";
+} from "../harness/leaks/run.ts";
+import { coreOf, type Found, type Place, Search, type Secret, spellings } from "../harness/leaks/search.ts";
+import { everyRoute, everyScope, isOf, type Route, strangers } from "../harness/leaks/strangers.ts";
+import { archive, cutDownloads, downloads, uploads } from "../harness/leaks/transfers.ts";
+import { inTrouble, troubles } from "../harness/leaks/weather.ts";
+import { startRelay, type TestRelay } from "../harness/relay.ts";
+import { HookReceiver } from "../harness/webhooks/receiver.ts";
 
 /**
  * Nothing that lets its holder act gets out (promise 1, SECURITY 21, 31). Every call is made, good and bad, in fair

@@ -9,8 +9,8 @@ import { base64url, utf8 } from "../../src/base/encoding.ts";
 import { randomBase62, secureRandom } from "../../src/base/random.ts";
 import { type FakeServer, startFake } from "../harness/fake/server.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
-import { admin, mintKey, registerInstance } from "../support/relay-client.ts";
-import { filesIn, storedRows } from "./storage.ts";
+import { admin, mintKey, registerInstance } from "../harness/relay-client.ts";
+import { filesIn, storedRows } from "../harness/stored-rows.ts";
 
 /** A proxy on this machine tells who asks: every request can come from somewhere else. */
 const behindProxy = { CLIENT_ADDRESS: "header:x-client", TRUSTED_PROXIES: "127.0.0.0/8" };

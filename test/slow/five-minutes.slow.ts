@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { generated, sha256Of, wholeOf } from "../harness/fake/content.ts";
 import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
-import { type MintedKey, mintKey, registerInstance } from "../support/relay-client.ts";
+import { type MintedKey, mintKey, registerInstance } from "../harness/relay-client.ts";
 
 /** PocketBase ends every request after five minutes (`apis/serve.go`); each of these takes longer. */
 const FIVE_MINUTES_MS = 300_000;

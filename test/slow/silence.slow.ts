@@ -4,10 +4,10 @@ import type { ProblemCode } from "../../src/base/problems.ts";
 import { generated, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import { startPocketBase } from "../harness/pocketbase.ts";
-import { mintKey, registerInstance } from "../support/relay-client.ts";
-import { type ChangeKind, KEPT } from "../weather/front.ts";
-import { weatherStage } from "../weather/stage.ts";
-import { expectTold } from "../weather/told.ts";
+import { mintKey, registerInstance } from "../harness/relay-client.ts";
+import { type ChangeKind, KEPT } from "../harness/weather/front.ts";
+import { weatherStage } from "../harness/weather/fronts.ts";
+import { expectTold } from "../harness/weather/refusal.ts";
 
 const weather = weatherStage();
 const { front } = weather;

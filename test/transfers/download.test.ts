@@ -4,7 +4,16 @@ import { type Problem, problem } from "../../src/base/problem.ts";
 import { fail, ok } from "../../src/base/result.ts";
 import { download } from "../../src/transfers/download.ts";
 import { pieceLength } from "../../src/transfers/download-segments.ts";
-import { callOf, DATE, type Doing, digest, type Fault, fileServer, OTHER_DATE, pattern } from "./server.ts";
+import {
+  callOf,
+  DATE,
+  type Doing,
+  digest,
+  type Fault,
+  fileServer,
+  OTHER_DATE,
+  pattern,
+} from "../harness/file-server.ts";
 
 const MIB = 1024 * 1024;
 const file = pattern(3 * MIB + 17);

@@ -5,7 +5,7 @@ import { secureRandom } from "../../src/base/random.ts";
 import { fail, ok } from "../../src/base/result.ts";
 import { upload } from "../../src/transfers/upload.ts";
 import type { UploadCall, UploadEnd } from "../../src/transfers/upload-call.ts";
-import { digest, pattern } from "./server.ts";
+import { digest, pattern } from "../harness/file-server.ts";
 
 const latin1 = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
 const utf8 = (text: string) => new TextEncoder().encode(text);

@@ -7,10 +7,10 @@ import type { ProblemCode } from "../../src/base/problems.ts";
 import { generated, sha256Of, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
-import { type MintedKey, mintKey, registerInstance } from "../support/relay-client.ts";
-import { type ChangeKind, type Front, KEPT, until, uploaded } from "./front.ts";
-import { weatherStage } from "./stage.ts";
-import { expectTold } from "./told.ts";
+import { type MintedKey, mintKey, registerInstance } from "../harness/relay-client.ts";
+import { type ChangeKind, type Front, KEPT, until, uploaded } from "../harness/weather/front.ts";
+import { weatherStage } from "../harness/weather/fronts.ts";
+import { expectTold } from "../harness/weather/refusal.ts";
 
 const weather = weatherStage();
 const { front } = weather;

@@ -4,10 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ProblemCode, problems } from "../../src/base/problems.ts";
 import type { CallName } from "../harness/fake/calls.ts";
 import type { Fault, FaultKind } from "../harness/fake/faults.ts";
-import { admin } from "../support/relay-client.ts";
-import { type ChangeKind, type Front, KEPT, kept, until } from "./front.ts";
-import { weatherStage } from "./stage.ts";
-import { expectNothingRaw, expectTold } from "./told.ts";
+import { admin } from "../harness/relay-client.ts";
+import { type ChangeKind, type Front, KEPT, kept, until } from "../harness/weather/front.ts";
+import { weatherStage } from "../harness/weather/fronts.ts";
+import { expectNothingRaw, expectTold } from "../harness/weather/refusal.ts";
 
 /** Asks the relay and is asked by nobody: whoever follows a redirect brings a token here. */
 const elsewhere = createServer((incoming, outgoing) => {

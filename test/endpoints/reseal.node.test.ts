@@ -1,0 +1,135 @@
+import { randomBytes } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { expect, it, vi } from "vitest";
+import { systemClock } from "../../src/base/clock.ts";
+import { secureRandom } from "../../src/base/random.ts";
+import { type Sealer, sealer } from "../../src/base/seal.ts";
+import { systemSleep } from "../../src/base/sleep.ts";
+import { endpointSteps } from "../../src/endpoints/schema.ts";
+import { EndpointStore } from "../../src/endpoints/store.ts";
+import { KeyStore } from "../../src/instances/keys/store.ts";
+import { Ledger } from "../../src/instances/ledger/ledger.ts";
+import { instanceSteps } from "../../src/instances/schema.ts";
+import type { EndpointObject } from "../../src/instances/webhooks/commands.ts";
+import { buildWebhooks } from "../../src/instances/webhooks/parts.ts";
+import { migrate } from "../../src/storage/migrate.ts";
+import { Turns } from "../harness/object-sqlite.ts";
+import { anEndpoint } from "../harness/webhooks/endpoint-record.ts";
+import { WebhookStage } from "../harness/webhooks/relay.ts";
+
+const [old, fresh] = [secureRandom(32), secureRandom(32)];
+const [before, during, after] = [[old], [fresh, old], [fresh]].map((keys) => sealer(keys, secureRandom)) as [
+  Sealer,
+  Sealer,
+  Sealer,
+];
+
+/** One endpoint's storage, opened by whichever keys are configured. */
+async function anEndpointSealedByTheOldKey() {
+  const turns = new Turns();
+  migrate(turns.storage, endpointSteps);
+  const openedBy = (keys: Sealer) => new EndpointStore("wh_1", turns.sql, keys, systemClock, secureRandom);
+  await openedBy(before).create(
+    { instanceName: "acme", format: "standard", signatures: ["v1"], ratePerMinute: null },
+    { url: "https://hooks.example.com/in", headers: {} },
+    null,
+  );
+  return openedBy;
+}
+
+/** An instance whose endpoint objects answer `reseal` alone. */
+function anInstance(turns: Turns, keys: Sealer, reseal: (id: string) => Promise<string | null>) {
+  return buildWebhooks({
+    storage: turns.storage,
+    settings: { privateNetwork: "none", publicUrl: null, webhookPorts: [] } as never,
+    sealer: keys,
+    clock: systemClock,
+    sleep: systemSleep,
+    detach: (work) => void work,
+    endpoint: (id) => ({ reseal: () => reseal(id) }) as unknown as EndpointObject,
+    wake: () => undefined,
+    keys: new KeyStore(turns.sql, systemClock),
+    ledger: new Ledger(turns.sql, systemClock, secureRandom, () => "acme"),
+    instanceName: () => "acme",
+  });
+}
+
+it("an endpoint that says nothing, or is sealed by a former key, counts until it said that it is sealed by the first", async () => {
+  const openedBy = await anEndpointSealedByTheOldKey();
+  const turns = new Turns();
+  migrate(turns.storage, instanceSteps);
+  const reseal = async (id: string) => {
+    if (id === "wh_0") throw new Error("the platform moves it");
+    const store = openedBy(during);
+    await store.unlock();
+    return store.sealedWith;
+  };
+  const first = anInstance(turns, during, reseal);
+  first.endpoints.put(anEndpoint({ id: "wh_0", sealedWith: openedBy(before).sealedWith! }));
+  first.endpoints.put(anEndpoint({ id: "wh_1", state: "paused" }));
+  first.endpoints.put(anEndpoint({ id: "wh_2", state: "deleting" }));
+  expect(await first.leftToReseal()).toEqual(["wh_0", "wh_1"]);
+  first.endpoints.remove("wh_2");
+  await first.sweep();
+  expect(await first.leftToReseal()).toEqual(["wh_0"]);
+  expect((await openedBy(after).target()).ok).toBe(true);
+
+  const asked: string[] = [];
+  const woken = anInstance(turns, after, async (id) => {
+    asked.push(id);
+    return null;
+  });
+  await woken.sweep();
+  expect(asked).toEqual(["wh_0"]);
+  // Whoever goes back to the former key needs the new one as well.
+  expect(await anInstance(turns, before, reseal).leftToReseal()).toEqual(["wh_1"]);
+});
+
+it("secrets that are stored while the old ones are sealed anew stay", async () => {
+  const openedBy = await anEndpointSealedByTheOldKey();
+  const store = openedBy(during);
+  const [, rotated] = await Promise.all([store.unlock(), store.rotate(null, 0), store.unlock()]);
+  const keys = await store.publicKeys();
+  expect(rotated.ok && keys.ok).toBe(true);
+  expect(await openedBy(after).publicKeys()).toEqual(keys);
+});
+
+/** The watchdog's round is due as soon as the relay runs again: workerd keeps the alarm in the object and beside it. */
+function roundIsDue(dataDir: string): void {
+  const folder = join(dataDir, "backup-relay-directory");
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".sqlite"))) {
+    const database = new DatabaseSync(join(folder, file));
+    if (file === "metadata.sqlite") database.exec("UPDATE _cf_ALARM SET scheduled_time = 1");
+    else database.exec("UPDATE _cf_METADATA SET value = 1 WHERE key = 1");
+    database.close();
+  }
+}
+
+it("0 is said only when a paused endpoint needs the former ENCRYPTION_KEY no more", async () => {
+  const [former, next] = [randomBytes(32).toString("base64"), randomBytes(32).toString("base64")];
+  const stage = await WebhookStage.start({ ENCRYPTION_KEY: former });
+  const { relay } = stage;
+  try {
+    const left = async () => (await stage.call<{ leftToReseal: number }>("GET", "/v1/instances/demo")).leftToReseal;
+    const paused = await stage.hook("/paused");
+    await stage.call("POST", `/v1/webhooks/${paused.id}/pause`);
+    expect(await left()).toBe(0);
+    await relay.restart({ ENCRYPTION_KEY: `${next},${former}` });
+    expect(await left()).toBe(1);
+    await relay.kill9();
+    roundIsDue(relay.dataDir);
+    await relay.restart();
+    await vi.waitUntil(async () => (await left()) === 0, { timeout: 20_000, interval: 100 });
+
+    await relay.restart({ ENCRYPTION_KEY: next });
+    expect(await left()).toBe(0);
+    await stage.call("POST", `/v1/webhooks/${paused.id}/resume`);
+    await stage.happen(1);
+    await stage.receiver.until(() => stage.receiver.at("/paused").length === 1, "the event");
+    expect(JSON.stringify(await stage.call("GET", `/v1/webhooks/${paused.id}`))).not.toMatch(/sealed|s1\./);
+  } finally {
+    await stage.stop();
+  }
+});
