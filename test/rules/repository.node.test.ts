@@ -13,7 +13,7 @@ const under = (folder: string): string[] =>
         .map((entry) => relative(root, join(entry.parentPath, entry.name)))
     : [];
 const topLevel = readdirSync(root, { withFileTypes: true })
-  .filter((entry) => entry.isFile() && !/\.log$/.test(entry.name))
+  .filter((entry) => entry.isFile() && !/^\.git$|\.log$/.test(entry.name))
   .map((entry) => entry.name);
 const all = [...["src", "test", "scripts", "bench", "docs", ".ci"].flatMap(under), ...topLevel];
 const code = all.filter((path) => /\.(ts|mts|mjs)$/.test(path));
