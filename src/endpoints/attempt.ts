@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { joined, readPieces } from "../http/body.ts";
 import { type AddressPolicy, decideResolved, isPublicReceiver, type WebhookAddress } from "../webhooks/address.ts";
 import {
   ATTEMPT_TIMEOUT_MS,
@@ -80,7 +81,7 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
       await drain(net.deadlines, response);
       return ended({ status, ms, control });
     }
-    const body = await beginning(net.deadlines, response, SNIPPET_READ_BYTES);
+    const body = await readBeginning(net.deadlines, response);
     const shown = isPublicReceiver(target.address, net.policy, looked.addresses);
     const snippet = shown && body.length > 0 ? responseSnippet(body, target.secrets) : null;
     if (success) return ended({ status, ms, control, snippet });
@@ -123,36 +124,33 @@ async function reasonOf(net: Net, address: WebhookAddress, thrown: unknown, reso
   return reasonOfThrow(error, { https, resolved, reached });
 }
 
-/** Reads a success to its end where that is near, so that the connection can serve the next attempt. */
+/** Reads a success to its end if it is short, so that the connection can serve the next attempt. */
 async function drain(deadlines: Deadlines, response: Response): Promise<void> {
   const length = Number(response.headers.get("content-length") ?? Number.NaN);
-  // One byte more than there is: then the end is seen as well.
-  await beginning(deadlines, response, length <= DRAINED_BYTES ? length + 1 : SNIPPET_READ_BYTES);
+  // One byte more than there is: then the end is read as well.
+  const most = length <= DRAINED_BYTES ? length + 1 : SNIPPET_READ_BYTES;
+  await readInTime(deadlines, response, most, () => undefined);
 }
 
-/** The first bytes of a body, or what of them came in time: the status is known, the rest must not keep a place taken. */
-async function beginning(deadlines: Deadlines, { body }: Response, most: number): Promise<Uint8Array> {
-  const whole = new Uint8Array(most);
-  let size = 0;
-  const reader = body?.getReader();
-  if (!reader) return whole.subarray(0, 0);
+async function readBeginning(deadlines: Deadlines, response: Response): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  await readInTime(deadlines, response, SNIPPET_READ_BYTES, (piece) => pieces.push(piece));
+  return joined(pieces);
+}
+
+/** What comes within `BODY_MS`. A slow or broken body must not keep the slot: the status is known already. */
+async function readInTime(
+  deadlines: Deadlines,
+  { body }: Response,
+  most: number,
+  take: (piece: Uint8Array) => void,
+): Promise<void> {
   const deadline = deadlines.within(BODY_MS);
-  const late = () => void reader.cancel().catch(() => undefined);
-  deadline.signal.addEventListener("abort", late);
   try {
-    while (size < whole.length) {
-      const { done, value } = await reader.read();
-      if (done) return whole.subarray(0, size);
-      const piece = value.subarray(0, whole.length - size);
-      whole.set(piece, size);
-      size += piece.length;
-    }
-    await reader.cancel();
+    await readPieces(body, most, take, deadline.signal);
   } catch {
-    // Too slow, or cut: what came counts.
+    // The connection broke: what came before counts.
   } finally {
-    deadline.signal.removeEventListener("abort", late);
     deadlines.lift(deadline);
   }
-  return whole.subarray(0, size);
 }

@@ -1,6 +1,7 @@
 import type { MadeBy, Preflight } from "../archive/preflight.ts";
 import { isoTime } from "../base/clock.ts";
 import { readServerTime } from "../base/server-time.ts";
+import { durationInWords } from "../base/words.ts";
 
 /** What whoever decides about a request sees of it: what will be lost, and whose file it is. */
 export type Preview = {
@@ -24,7 +25,7 @@ export function restorePreview({ backup, archive, checks, madeBy }: Preflight, n
     loses:
       made === null
         ? "Every change of the server's data since the backup was made."
-        : `Every change of the server's data since ${isoTime(made)}, about ${duration(seconds!)} of them.`,
+        : `Every change of the server's data since ${isoTime(made)}, ${aboutHowLong(seconds!)} of them.`,
     losesSince: made === null ? null : isoTime(made),
     losesSeconds: seconds,
     warnings: checks.filter(({ ok, severity }) => !ok && severity === "warn").map(({ message }) => message),
@@ -45,15 +46,4 @@ export function deletePreview(madeBy: MadeBy, others: number, newer: number): Pr
   };
 }
 
-const UNITS: readonly (readonly [seconds: number, word: string])[] = [
-  [86_400, "day"],
-  [3_600, "hour"],
-  [60, "minute"],
-  [1, "second"],
-];
-
-function duration(seconds: number): string {
-  const [size, word] = UNITS.find(([unit]) => seconds >= 2 * unit) ?? UNITS.at(-1)!;
-  const count = Math.floor(seconds / size);
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
-}
+const aboutHowLong = (seconds: number) => (seconds === 0 ? durationInWords(0) : `about ${durationInWords(seconds)}`);

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { fail, ok, type Result } from "../base/result.ts";
+import { readText } from "../http/body.ts";
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -46,25 +47,6 @@ export const parsed = (text: string): unknown => {
   }
 };
 
-/** The body as text, or null once it is longer than `cap`; the rest is then not read. */
-export async function bounded(response: Response, cap: number): Promise<string | null> {
-  const reader = response.body?.getReader();
-  if (!reader) return "";
-  const decoder = new TextDecoder();
-  let text = "";
-  let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    size += value.byteLength;
-    if (size > cap) {
-      void reader.cancel().catch(() => {});
-      return null;
-    }
-    text += decoder.decode(value, { stream: true });
-  }
-}
-
 /**
  * Headers of a request to the server: the instance's extra ones below, the relay's own on top, nothing of the caller's.
  * Identity coding, because a recompressing proxy would change the length and the bytes that are compared.
@@ -102,7 +84,7 @@ export async function exchange(wire: Wire, call: Call): Promise<Result<Answer, S
       signal,
     });
     const latencyMs = wire.clock() - started;
-    const text = await bounded(response, call.cap);
+    const text = await readText(response.body, call.cap);
     if (text === null) return fail("too_large");
     return ok({ status: response.status, headers: response.headers, text, json: parsed(text), latencyMs });
   } catch {

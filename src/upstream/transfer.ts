@@ -1,8 +1,9 @@
 import { problem } from "../base/problem.ts";
 import type { ProblemCode } from "../base/problems.ts";
 import { fail, ok } from "../base/result.ts";
+import { readText } from "../http/body.ts";
 import type { UpstreamAccess, UpstreamResult } from "./backups-api.ts";
-import { bounded, type Fetch, outgoing, outgoingHeaders, parsed } from "./exchange.ts";
+import { type Fetch, outgoing, outgoingHeaders, parsed } from "./exchange.ts";
 import { faultOf, silenceFault } from "./fault.ts";
 import { backupPath, paths } from "./paths.ts";
 
@@ -42,7 +43,7 @@ type Sent = { response: Response /** Closes the connection. */; close: () => voi
  */
 async function told({ response, close }: Sent): Promise<{ status: number; headers: Headers; json: unknown }> {
   const timer = setTimeout(close, WORDS_MS);
-  const text = await bounded(response, 65_536).catch(() => null);
+  const text = await readText(response.body, 65_536).catch(() => null);
   clearTimeout(timer);
   return { status: response.status, headers: response.headers, json: text === null ? undefined : parsed(text) };
 }

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { fail, ok, type Result } from "../base/result.ts";
+import { readText } from "../http/body.ts";
 
 /** The addresses of a name, A and AAAA together, and for how long they may be used. */
 export type Resolved = { addresses: string[]; ttlSeconds: number };
@@ -68,8 +69,8 @@ export function dnsOverHttps(
         await response.body?.cancel();
         return fail(`The resolver answered ${response.status}.`);
       }
-      const text = await response.text();
-      return text.length > LONGEST_BODY ? fail("The resolver's answer is too long.") : readAnswer(text, type);
+      const text = await readText(response.body, LONGEST_BODY);
+      return text === null ? fail("The resolver's answer is too long.") : readAnswer(text, type);
     } catch {
       return fail("The resolver did not answer.");
     }

@@ -5,7 +5,7 @@ import type { Sign } from "./signature.ts";
 /** What an attempt needs of its endpoint; made once, kept as long as neither address, headers nor keys change. */
 export type WireEndpoint = {
   url: string;
-  /** As `acceptHeaders` returns them. */
+  /** As `acceptEndpointHeaders` returns them. */
   headers: Record<string, string>;
   format: Format;
   sign: Sign;

@@ -3,21 +3,21 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { utf8 } from "../../src/base/encoding.ts";
 import { type AddressPolicy, isPublicReceiver, readAddress } from "../../src/webhooks/address.ts";
-import { acceptHeaders } from "../../src/webhooks/headers.ts";
+import { acceptEndpointHeaders } from "../../src/webhooks/headers.ts";
 import { reasonOfLookup, reasonOfRefusal, reasonOfStatus, reasonOfThrow } from "../../src/webhooks/reason.ts";
 import { endpointSecrets, responseSnippet, SNIPPET_BYTES, SNIPPET_READ_BYTES } from "../../src/webhooks/snippet.ts";
 
 const refusal = (given: Record<string, string>) => {
-  const read = acceptHeaders(given);
+  const read = acceptEndpointHeaders(given);
   return read.ok ? "taken" : read.error;
 };
 
 it("takes an owner's headers in lower case", () => {
-  expect(acceptHeaders({ Authorization: "Bearer abc", "X-Team": "ops on call" })).toEqual({
+  expect(acceptEndpointHeaders({ Authorization: "Bearer abc", "X-Team": "ops on call" })).toEqual({
     ok: true,
     value: { authorization: "Bearer abc", "x-team": "ops on call" },
   });
-  expect(acceptHeaders({}).ok).toBe(true);
+  expect(acceptEndpointHeaders({}).ok).toBe(true);
   expect(refusal(Object.fromEntries(Array.from({ length: 10 }, (_, at) => [`x-${at}`, "v"])))).toBe("taken");
 });
 

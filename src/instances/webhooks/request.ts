@@ -4,7 +4,7 @@ import { fail, ok, type Result } from "../../base/result.ts";
 import { parseTypePatterns } from "../../ledger/type-pattern.ts";
 import { type AddressPolicy, readAddress, type WebhookAddress } from "../../webhooks/address.ts";
 import { type Format, missingInAddress } from "../../webhooks/formats/render.ts";
-import { acceptHeaders } from "../../webhooks/headers.ts";
+import { acceptEndpointHeaders } from "../../webhooks/headers.ts";
 import { acceptSecret } from "../../webhooks/secret.ts";
 import type { EndpointRequest } from "./view.ts";
 
@@ -39,7 +39,7 @@ export function checkRequest(
     checked.patterns = patterns.value;
   }
   if (request.headers) {
-    const headers = acceptHeaders(request.headers);
+    const headers = acceptEndpointHeaders(request.headers);
     if (!headers.ok) return refused("headers", headers.error);
     checked.headers = headers.value;
   }

@@ -1,6 +1,7 @@
+import { durationInWords, sizeInWords } from "../../base/words.ts";
 import type { Stats } from "../../ledger/catalogue/shapes.ts";
 import type { EventData, EventType } from "../../ledger/event-kinds.ts";
-import { byWhom, duration, foreign, type Line, line, message, type Notice, size, sizeAndTime, when } from "./notice.ts";
+import { byWhom, foreign, type Line, line, message, type Notice, sizeAndTime, when } from "./notice.ts";
 
 type BackupType = Extract<EventType, `backup.${string}`>;
 
@@ -16,12 +17,12 @@ function compared({ sizeRatio }: Stats): Line[] {
 }
 
 const store = ({ count, totalSize, previousAgeSeconds }: Stats): Line[] => [
-  ...(previousAgeSeconds === null ? [] : [line`${duration(previousAgeSeconds)} after the one before.`]),
-  line`${String(count)} backup${count === 1 ? "" : "s"}, ${size(totalSize)} in all.`,
+  ...(previousAgeSeconds === null ? [] : [line`${durationInWords(previousAgeSeconds)} after the one before.`]),
+  line`${String(count)} backup${count === 1 ? "" : "s"}, ${sizeInWords(totalSize)} in all.`,
 ];
 
 /** `every day`, not `every 1 day`. */
-const each = (seconds: number) => duration(seconds).replace(/^1 (\w+)$/, "$1");
+const each = (seconds: number) => durationInWords(seconds).replace(/^1 (\w+)$/, "$1");
 
 export const backupNotices: { [T in BackupType]: (data: EventData<T>) => Notice } = {
   "backup.created": ({ backup, stats, actor }) => ({
@@ -33,8 +34,8 @@ export const backupNotices: { [T in BackupType]: (data: EventData<T>) => Notice 
     level: "warning",
     title: line`Backup replaced: ${foreign(backup.key)}`,
     lines: [
-      line`Now ${size(backup.size)}${backup.modified === null ? "" : `, of ${when(backup.modified)}`}.`,
-      line`Before ${size(previous.size)}${previous.modified === null ? "" : `, of ${when(previous.modified)}`}.`,
+      line`Now ${sizeInWords(backup.size)}${backup.modified === null ? "" : `, of ${when(backup.modified)}`}.`,
+      line`Before ${sizeInWords(previous.size)}${previous.modified === null ? "" : `, of ${when(previous.modified)}`}.`,
       ...byWhom(actor),
     ],
   }),
@@ -42,8 +43,8 @@ export const backupNotices: { [T in BackupType]: (data: EventData<T>) => Notice 
     level: reason === "unknown" ? "warning" : "info",
     title: line`Backup deleted: ${foreign(backup.key)}`,
     lines: [
-      line`It had ${size(backup.size)}${backup.modified === null ? "" : `, of ${when(backup.modified)}`}.`,
-      ...(stats ? [line`${String(stats.count)} left, ${size(stats.totalSize)} in all.`] : []),
+      line`It had ${sizeInWords(backup.size)}${backup.modified === null ? "" : `, of ${when(backup.modified)}`}.`,
+      ...(stats ? [line`${String(stats.count)} left, ${sizeInWords(stats.totalSize)} in all.`] : []),
       ...(reason === "pruned_upstream" ? [line`Pruned by the server's own schedule.`] : byWhom(actor)),
     ],
   }),
@@ -60,8 +61,8 @@ export const backupNotices: { [T in BackupType]: (data: EventData<T>) => Notice 
     level: "success",
     title: line`Backup checked: ${foreign(backup.key)}`,
     lines: [
-      line`${String(archive.entries)} files, ${size(archive.uncompressed)} unpacked.`,
-      archive.database === null ? line`No database.` : line`The database has ${size(archive.database.bytes)}.`,
+      line`${String(archive.entries)} files, ${sizeInWords(archive.uncompressed)} unpacked.`,
+      archive.database === null ? line`No database.` : line`The database has ${sizeInWords(archive.database.bytes)}.`,
     ],
   }),
   "backup.suspect": ({ backup, reasons }) => ({
@@ -76,16 +77,18 @@ export const backupNotices: { [T in BackupType]: (data: EventData<T>) => Notice 
   "backup.overdue": ({ expect, due, newest, newestAgeSeconds, reminderDays }) => ({
     level: "failure",
     title:
-      newestAgeSeconds === null ? line`Backup overdue` : line`Backup overdue: none for ${duration(newestAgeSeconds)}`,
+      newestAgeSeconds === null
+        ? line`Backup overdue`
+        : line`Backup overdue: none for ${durationInWords(newestAgeSeconds)}`,
     lines: [
-      ...(reminderDays > 0 ? [line`Overdue for ${duration(reminderDays * 86_400)} by now.`] : []),
-      line`One is expected every ${each(expect.everySeconds)}, at the latest ${duration(expect.graceSeconds)} later; it was due ${when(due)}.`,
+      ...(reminderDays > 0 ? [line`Overdue for ${durationInWords(reminderDays * 86_400)} by now.`] : []),
+      line`One is expected every ${each(expect.everySeconds)}, at the latest ${durationInWords(expect.graceSeconds)} later; it was due ${when(due)}.`,
       newest === null ? line`There is none to be seen at all.` : line`The newest is ${foreign(newest.key)}.`,
     ],
   }),
   "backup.recovered": ({ backup, overdueSeconds }) => ({
     level: "recovery",
     title: line`Recovered: there is a new backup, ${foreign(backup.key)}`,
-    lines: [line`It came ${duration(overdueSeconds)} late.`, sizeAndTime(backup)],
+    lines: [line`It came ${durationInWords(overdueSeconds)} late.`, sizeAndTime(backup)],
   }),
 };

@@ -1,5 +1,5 @@
 import { plainText } from "../../base/text.ts";
-import { durationInWords, sizeInWords, timeInWords } from "../../base/words.ts";
+import { sizeInWords, timeInWords } from "../../base/words.ts";
 import type { Actor, BackupFact } from "../../ledger/catalogue/shapes.ts";
 
 /** How much it matters: what people sort and filter by. */
@@ -56,5 +56,3 @@ export function sizeAndTime(backup: BackupFact): Line {
 }
 
 export const when = (time: string): string => timeInWords(time) ?? "at an unknown time";
-export const duration = durationInWords;
-export const size = sizeInWords;

@@ -1,9 +1,10 @@
+import { durationInWords } from "../../base/words.ts";
 import type { EventData, EventType } from "../../ledger/event-kinds.ts";
-import { byWhom, duration, foreign, line, message, type Notice, when } from "./notice.ts";
+import { byWhom, foreign, line, message, type Notice, when } from "./notice.ts";
 
 type RelayType = Exclude<EventType, `${"backup" | "restore" | "approval"}.${string}`>;
 
-const inDays = (days: number) => duration(days * 86_400);
+const inDays = (days: number) => durationInWords(days * 86_400);
 
 /** What is told of the server as a whole, of keys, of webhook endpoints and of the ledger. */
 export const relayNotices: { [T in RelayType]: (data: EventData<T>) => Notice } = {
@@ -15,7 +16,7 @@ export const relayNotices: { [T in RelayType]: (data: EventData<T>) => Notice } 
   "instance.reachable": ({ downSeconds }) => ({
     level: "recovery",
     title: line`Recovered: the server answers again`,
-    lines: [line`It was away for ${duration(downSeconds)}.`],
+    lines: [line`It was away for ${durationInWords(downSeconds)}.`],
   }),
   "instance.unauthorized": ({ error }) => ({
     level: "failure",
