@@ -1,7 +1,7 @@
 import { problem } from "../base/problem.ts";
-import { fail, type Result } from "../base/result.ts";
+import { fail } from "../base/result.ts";
 import { DENIED_PER_MINUTE, type MinuteCounter } from "./counters.ts";
-import { type Attempt, type Denial, type Grant, verdict } from "./decision.ts";
+import { type AccessRequest, type Decision, type Denial, decide } from "./decision.ts";
 import type { Scope } from "./scope.ts";
 
 /** The counters of one instance. Rates and denials live in memory, quotas are written. */
@@ -15,27 +15,25 @@ export type Counters = {
 };
 
 /**
- * The verdict, and then what it costs, in one synchronous turn. A grant moves rate and quota of every level that has
- * one. A denial moves neither; of a genuine key it counts in that key's own bucket, and past 60 in a minute its reason
- * is replaced by 429. A stranger's denial counts nowhere here: otherwise whoever knows a key's id could fill its bucket,
- * and a disabled key would sooner or later be told apart from an unknown one.
+ * Decides and counts, in one synchronous turn. An admitted request counts against rate and quota of every level that has
+ * one. A denied one counts against neither, but in a bucket of its key; past 60 in a minute its reason is replaced by
+ * 429. A denial without a genuine credential counts nowhere here: otherwise whoever knows a key's id could fill its
+ * bucket, and a disabled key could be told from an unknown one.
  */
-export function admit(attempt: Attempt, counters: Counters): Result<Grant, Denial> {
-  const { at } = attempt;
-  const judged = verdict(attempt, {
+export function admit(request: AccessRequest, counters: Counters): Decision {
+  const { at } = request;
+  const decision = decide(request, {
     rate: (key, limit, now) => counters.rates.peek(key, limit, now),
     quota: (key, scope, day) => counters.quotas.used(key, scope, day),
   });
-  if (judged.ok) {
-    for (const key of judged.value.charge.rate) counters.rates.take(key, at);
-    for (const { key, scope, day } of judged.value.charge.quotas) counters.quotas.use(key, scope, day);
-    return judged;
-  }
-  return denied(judged.error, at, counters);
+  if (!decision.ok) return deny(decision.error, at, counters);
+  for (const key of decision.value.charge.rate) counters.rates.take(key, at);
+  for (const { key, scope, day } of decision.value.charge.quotas) counters.quotas.use(key, scope, day);
+  return decision;
 }
 
-/** Counts a denial of a genuine key in its own bucket; see `admit`. */
-export function denied(denial: Denial, at: number, counters: Counters): { ok: false; error: Denial } {
+/** Counts a denial of a genuine key in that key's bucket; see `admit`. */
+export function deny(denial: Denial, at: number, counters: Counters): { ok: false; error: Denial } {
   const { key, reason } = denial;
   if (key === null || reason === "rate" || reason === "quota") return fail(denial);
   const bucket = counters.denials.peek(key, DENIED_PER_MINUTE, at);

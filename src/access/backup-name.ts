@@ -8,7 +8,7 @@ export const MAX_KEY_BYTES = 1024;
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 /**
- * Whether a name can be the key of a backup at all (SECURITY 11). A path or control character is told 404, since no
+ * Whether a name can be the key of a backup at all (SECURITY 11). A path or control character is refused with 404, since no
  * backup is called so; what would reach another endpoint or the store's own files is `backup_name_refused`, 400, as
  * PocketBase 0.40 answers it.
  */

@@ -1,7 +1,7 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { brakeBucket } from "./network.ts";
 
-/** Denied requests of one key that are answered with their reason; beyond them 429 (SECURITY 5). */
+/** Denied requests of one key in a minute that are answered with their reason; the others get 429 (SECURITY 5). */
 export const DENIED_PER_MINUTE = 60;
 /** Failures without a valid credential from one address before 429 (SECURITY 5). */
 export const ANONYMOUS_PER_MINUTE = 60;
@@ -23,7 +23,7 @@ type Window = { second: number; slots: Uint32Array };
 
 /**
  * Counts per id over a sliding minute, in one-second slots. Memory is bounded: of more than `capacity` ids the one
- * counted longest ago is forgotten (and with it at most a minute of its counts). A clock that goes back stands still.
+ * counted longest ago is forgotten (and with it at most a minute of its counts). A clock that goes back counts as standing still.
  */
 export class MinuteCounter {
   readonly #windows = new Map<string, Window>();
@@ -77,7 +77,7 @@ export class MinuteCounter {
 
 /** Slows whoever guesses credentials: per IPv4 address or IPv6 /64, in memory only. */
 export class AnonymousBrake {
-  /** When nobody has failed for a while, nobody's address need be read. */
+  /** Spares parsing addresses while nobody has failed within the window. */
   #lastFailure = Number.NEGATIVE_INFINITY;
   readonly #counter: MinuteCounter;
 

@@ -11,7 +11,7 @@ export type JwtCredential = { kind: "session" | "ticket"; jwt: string; instance:
 export type OpaqueCredential = { kind: "opaque"; digest: string };
 export type Credential = KeyCredential | JwtCredential | OpaqueCredential;
 
-/** Longer than any credential of ours; keeps made-up headers cheap. */
+/** Longer than any credential of the relay; bounds what a made-up header costs to parse. */
 const MAX_LENGTH = 2048;
 const INS = new RegExp(`^[0-9A-Za-z]{${INSTANCE_ID_LENGTH + TAG_LENGTH}}$`);
 const JWT_KINDS: Record<string, "session" | "ticket"> = { auth: "session", file: "ticket" };
@@ -29,7 +29,7 @@ function parseJwt(text: string): JwtCredential | null {
 }
 
 /**
- * What a text claims to be, without I/O and without believing it. Null: nothing, too long, or a key with a typing error.
+ * What a text claims to be. No I/O; nothing is verified. Null: nothing, too long, or a key with a typing error.
  * Serves the password of `auth-with-password` as well.
  */
 export function parseCredential(text: string): Credential | null {
@@ -51,7 +51,7 @@ export function parseAuthorization(value: string | null): Exclude<Credential, { 
   return credential?.kind === "ticket" ? null : (credential as Exclude<Credential, { kind: "ticket" }> | null);
 }
 
-/** The value of `?token=` on a download: a ticket and nothing else; everything else is told PocketBase's one 403. */
+/** The value of `?token=` on a download: a ticket and nothing else; everything else is refused with PocketBase's 403. */
 export function parseTicketParameter(value: string | null): Result<JwtCredential, Problem> {
   const credential = parseCredential(value ?? "");
   return credential?.kind === "ticket" ? ok(credential) : fail(problem("ticket_refused"));

@@ -6,11 +6,11 @@ import { admitsAddress, effectiveScopes, isDisabled, isInTime, needsApproval, vi
 import type { SecretMatch } from "./rotation.ts";
 import type { Scope } from "./scope.ts";
 
-/** One request at the door. */
-export type Attempt = {
+/** One request, as far as the decision depends on it. */
+export type AccessRequest = {
   /** Null: there is no such key, or its lineage is broken. */
   lineage: Lineage | null;
-  /** What `matchSecret` or `matchGeneration` said of the credential. */
+  /** What `matchSecret` or `matchSecretVersion` said of the credential. */
   match: SecretMatch | null;
   by: "key" | "session" | "ticket";
   at: number;
@@ -20,10 +20,10 @@ export type Attempt = {
   scopes: readonly Scope[];
   /** The backup it is about. A list has none: it filters with `visibility`. */
   backupKey?: string;
-  /** A further look at something already admitted (a heal, the second pass of an upload): rate and quota rest. */
-  again?: boolean;
-  /** A mere look, as a dry run: the rate counts, the quotas of its scopes rest. */
-  free?: boolean;
+  /** A further step of something already admitted (a healed download, the end of an upload): nothing is counted. */
+  continuation?: boolean;
+  /** Nothing is done, as in a dry run: the request counts against the rate, not against the quotas of its scopes. */
+  skipQuota?: boolean;
 };
 
 /** What was counted so far. Reading only: `admit` moves the counters. */
@@ -37,21 +37,22 @@ export type Counts = {
 export type QuotaState = { scope: Scope; limit: number; remaining: number; resetSeconds: number };
 export type QuotaUse = { key: string; scope: Scope; day: string };
 
-export type Grant = {
+/** An admitted request, and what it is to be counted against. */
+export type Admission = {
   key: ApiKey;
   lineage: Lineage;
   match: SecretMatch;
   /** One of the scopes makes its operation wait for another principal. */
   needsApproval: boolean;
-  /** The tightest level after this request; null when no level has a rate. */
+  /** What is left of the tightest level after this request; null when no level has a rate. */
   rate: RateState | null;
-  /** The tightest level per scope after this request. */
+  /** What is left of the tightest level per scope after this request. */
   quotas: QuotaState[];
   /** What is to be counted: key ids for the rate, uses for the quotas. */
   charge: { rate: string[]; quotas: QuotaUse[] };
 };
 
-/** For audit and for callers that filter; the answer is `problem` and tells less. */
+/** For the audit. The caller is answered `problem`, which may tell less. */
 export type DenialReason = "unknown" | "disabled" | "time" | "network" | "scope" | "pattern" | "rate" | "quota";
 
 export type Denial = {
@@ -61,13 +62,15 @@ export type Denial = {
   problem: Problem;
 };
 
+export type Decision = Result<Admission, Denial>;
+
 function missingScope(scope: Scope, lineage: Lineage): Problem {
   const where = lineage[0].scopes.includes(scope) ? "a key above this one" : "this key";
   return problem("scope_missing", { hint: `This call needs the scope ${scope}, which ${where} does not have.` });
 }
 
-/** On `?token=` every refusal reads like PocketBase's own, which does not say why; the code and hint stay ours. */
-function forTicket(denial: Denial): Denial {
+/** On `?token=` the message is PocketBase's own, which does not say why; code and hint are the relay's. */
+function asTicketDenial(denial: Denial): Denial {
   const refused = problem("ticket_refused");
   const message = "Insufficient permissions to access the resource.";
   if (denial.problem.code === "unauthenticated") return { ...denial, problem: refused };
@@ -75,8 +78,8 @@ function forTicket(denial: Denial): Denial {
   return forbidden ? { ...denial, problem: { ...denial.problem, message } } : denial;
 }
 
-function judge(attempt: Attempt, counts: Counts): Result<Grant, Denial> {
-  const { lineage, match, at, scopes, backupKey } = attempt;
+function decideByLineage(request: AccessRequest, counts: Counts): Decision {
+  const { lineage, match, at, scopes, backupKey } = request;
   const stranger = (reason: DenialReason) => fail({ reason, key: null, problem: problem("unauthenticated") });
   if (!lineage || !match) return stranger("unknown");
   if (isDisabled(lineage)) return stranger("disabled");
@@ -84,13 +87,13 @@ function judge(attempt: Attempt, counts: Counts): Result<Grant, Denial> {
 
   const [key] = lineage;
   const deny = (reason: DenialReason, why: Problem) => fail({ reason, key: key.id, problem: why });
-  if (!admitsAddress(lineage, attempt.address)) return deny("network", problem("network_refused"));
+  if (!admitsAddress(lineage, request.address)) return deny("network", problem("network_refused"));
   const held = effectiveScopes(lineage);
   const missing = scopes.find((scope) => !held.includes(scope));
   if (missing) return deny("scope", missingScope(missing, lineage));
   if (backupKey !== undefined && !visibility(lineage)(backupKey)) return deny("pattern", problem("not_found"));
 
-  const grant: Grant = {
+  const admission: Admission = {
     key,
     lineage,
     match,
@@ -99,7 +102,7 @@ function judge(attempt: Attempt, counts: Counts): Result<Grant, Denial> {
     quotas: [],
     charge: { rate: [], quotas: [] },
   };
-  if (attempt.again) return ok(grant);
+  if (request.continuation) return ok(admission);
 
   for (const { id, ratePerMinute } of lineage) {
     if (ratePerMinute === null) continue;
@@ -107,12 +110,12 @@ function judge(attempt: Attempt, counts: Counts): Result<Grant, Denial> {
     if (state.remaining < 1) {
       return deny("rate", problem("rate_limited", { retryAfterSeconds: state.retryAfterSeconds }));
     }
-    if (!grant.rate || state.remaining - 1 < grant.rate.remaining) {
-      grant.rate = { ...state, remaining: state.remaining - 1, resetSeconds: WINDOW_SECONDS };
+    if (!admission.rate || state.remaining - 1 < admission.rate.remaining) {
+      admission.rate = { ...state, remaining: state.remaining - 1, resetSeconds: WINDOW_SECONDS };
     }
-    grant.charge.rate.push(id);
+    admission.charge.rate.push(id);
   }
-  if (attempt.free) return ok(grant);
+  if (request.skipQuota) return ok(admission);
   const day = quotaDay(at);
   const resetSeconds = secondsToNextDay(at);
   for (const scope of new Set(scopes)) {
@@ -123,19 +126,19 @@ function judge(attempt: Attempt, counts: Counts): Result<Grant, Denial> {
       const remaining = limit - counts.quota(id, scope, day) - 1;
       if (remaining < 0) return deny("quota", problem("quota_exhausted", { retryAfterSeconds: resetSeconds }));
       if (!tightest || remaining < tightest.remaining) tightest = { scope, limit, remaining, resetSeconds };
-      grant.charge.quotas.push({ key: id, scope, day });
+      admission.charge.quotas.push({ key: id, scope, day });
     }
-    if (tightest) grant.quotas.push(tightest);
+    if (tightest) admission.quotas.push(tightest);
   }
-  return ok(grant);
+  return ok(admission);
 }
 
 /**
- * May this request pass? Asked in the order of DESIGN "Access": known → disabled → time → network → scope → pattern →
- * rate → quota, each of the key and of every key above it. Moves nothing; `admit` does. An unknown, wrong, disabled,
- * expired and not yet valid key are told the same 401.
+ * Whether a request is admitted. Asked in the order of DESIGN "Access": known → disabled → time → network → scope →
+ * pattern → rate → quota, each of the key and of every key above it. Counts nothing; `admit` does. An unknown, wrong,
+ * disabled, expired and not yet valid key are refused with the same 401.
  */
-export function verdict(attempt: Attempt, counts: Counts): Result<Grant, Denial> {
-  const judged = judge(attempt, counts);
-  return judged.ok || attempt.by !== "ticket" ? judged : fail(forTicket(judged.error));
+export function decide(request: AccessRequest, counts: Counts): Decision {
+  const decision = decideByLineage(request, counts);
+  return decision.ok || request.by !== "ticket" ? decision : fail(asTicketDenial(decision.error));
 }

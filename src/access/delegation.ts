@@ -10,8 +10,8 @@ import type { Scope } from "./scope.ts";
  */
 export type AskedRights = { scopes?: readonly Scope[]; expires?: number | null };
 
-/** The administrator acts with `ADMIN_TOKEN` and has no lineage. */
-export type Actor = Lineage | "administrator";
+/** Who makes or changes a key. The administrator acts with `ADMIN_TOKEN` and has no lineage. */
+export type Manager = Lineage | "administrator";
 
 function within(above: readonly ApiKey[], asked: AskedRights): Result<null, Problem> {
   if (above.length === 0) return ok(null);
@@ -32,15 +32,15 @@ function within(above: readonly ApiKey[], asked: AskedRights): Result<null, Prob
 }
 
 /**
- * Whether the actor may mint a child with these rights. Answers the expiry to store: the asked one, or the earliest of
+ * Whether the manager may mint a child with these rights. Answers the expiry to store: the asked one, or the earliest of
  * the keys above when none is asked (a child never outlives them).
  */
 export function mayMint(
-  actor: Actor,
+  manager: Manager,
   asked: { scopes: readonly Scope[]; expires: number | null },
   at: number,
 ): Result<{ expires: number | null }, Problem> {
-  const above = actor === "administrator" ? [] : actor;
+  const above = manager === "administrator" ? [] : manager;
   if (above.length >= MAX_DEPTH) return fail(problem("lineage_too_deep"));
   if (asked.expires !== null && asked.expires <= at) {
     const expires = { code: "validation_invalid_value", message: "Must lie in the future." };
@@ -48,23 +48,23 @@ export function mayMint(
   }
   const allowed = within(above, asked);
   if (!allowed.ok) return allowed;
-  return ok({ expires: asked.expires ?? (actor === "administrator" ? null : effectiveExpiry(actor)) });
+  return ok({ expires: asked.expires ?? (manager === "administrator" ? null : effectiveExpiry(manager)) });
 }
 
 /**
- * Whether the actor may rotate, delete or look at the target: the administrator any, a key its own descendants only.
+ * Whether the manager may rotate, delete or look at the target: the administrator any, a key its own descendants only.
  * Itself is `own_key` (403), any other is not there (404).
  */
-export function mayManage(actor: Actor, target: Lineage): Result<null, Problem> {
-  if (actor === "administrator" || isBelow(target, actor[0].id)) return ok(null);
-  return fail(problem(actor[0].id === target[0].id ? "own_key" : "not_found"));
+export function mayManage(manager: Manager, target: Lineage): Result<null, Problem> {
+  if (manager === "administrator" || isBelow(target, manager[0].id)) return ok(null);
+  return fail(problem(manager[0].id === target[0].id ? "own_key" : "not_found"));
 }
 
 /**
- * Whether the actor may PATCH the target: as `mayManage`, and what is asked stays within every key above the target,
+ * Whether the manager may PATCH the target: as `mayManage`, and what is asked stays within every key above the target,
  * for the administrator too, so that what a key shows is what it can do. Fields left out are not looked at.
  */
-export function mayChange(actor: Actor, target: Lineage, asked: AskedRights): Result<null, Problem> {
-  const allowed = mayManage(actor, target);
+export function mayChange(manager: Manager, target: Lineage, asked: AskedRights): Result<null, Problem> {
+  const allowed = mayManage(manager, target);
   return allowed.ok ? within(target.slice(1), asked) : allowed;
 }

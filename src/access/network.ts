@@ -55,7 +55,7 @@ export function inNetworks(address: string | null, networks: readonly string[]):
   });
 }
 
-/** Whom a failure without a valid credential is counted against: an IPv4 address, an IPv6 /64, or everyone unknown. */
+/** What a failure without a valid credential is counted under: an IPv4 address, an IPv6 /64, or `unknown` for all others. */
 export function brakeBucket(address: string | null): string {
   const caller = address === null ? null : parseAddress(address);
   if (!caller) return "unknown";

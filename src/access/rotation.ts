@@ -21,9 +21,9 @@ const livingPrevious = ({ previous }: Secrets, at: number): ApiKey["previous"] =
  *
  * Everything else stays: limits, principal, expiry, `disabled`. An expired key is refused (`key_expired`).
  *
- * A rotation while the old secret is still valid replaces a successor that nobody has used: whoever lost that answer
- * still holds the old secret, so it is the old one that stays, no longer than it was promised, and the version does
- * not rise, because no session of the lost successor exists.
+ * A rotation while the old secret is still valid replaces a successor that nobody has used, because the answer that held it
+ * may have been lost. The old secret then stays valid, no longer than it was promised, and the version does not rise,
+ * because no session of the unused successor exists.
  */
 export function rotate(key: ApiKey, newDigest: string, graceSeconds: number, at: number): Result<ApiKey, Problem> {
   if (key.expires !== null && at >= key.expires) return fail(problem("key_expired"));
@@ -61,8 +61,7 @@ export function matchSecretVersion(key: Secrets, secretVersion: number, at: numb
 }
 
 /**
- * What to write, in the same turn, after an admitted use: the successor has arrived, so the old secret ends. Null:
- * nothing. Only this one column: writing the whole record back could undo a change made meanwhile.
+ * What to write, in the same turn, after an admitted use: the successor is in use, so the old secret ends. Null: nothing. Only this one column: writing the whole record back could undo a change made meanwhile.
  */
 export const afterFirstUse = (key: Secrets, match: SecretMatch): { previous: null } | null =>
   match === "current" && key.previous !== null ? { previous: null } : null;

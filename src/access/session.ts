@@ -24,7 +24,7 @@ export type SessionClaims = {
   refreshable: boolean;
   /** Instance and tag, by which the Worker finds the object. */
   ins: string;
-  /** Generation of the secret it was made with. */
+  /** Version of the secret it was made with (`secretVersion`). */
   gen: number;
   /** The login, seconds since the epoch, as `iat` and `exp`. */
   login: number;
@@ -79,7 +79,7 @@ export async function renewSession(
 
 /**
  * The claims of a genuine, unexpired session of this instance, else `unauthenticated`. The key's state is not looked
- * at: `matchGeneration` and the verdict follow. Async, so verify before the turn that looks the key up.
+ * at: `matchSecretVersion` and the decision follow. Async, so verify before the turn that looks the key up.
  */
 export async function verifySession(
   key: CryptoKey,
@@ -95,7 +95,7 @@ export async function verifySession(
     });
     if (payload.type === "auth" && payload.ins === expected.ins) return ok(payload);
   } catch {
-    // Why it is refused is nobody's business.
+    // The caller is not told why.
   }
   return fail(problem("unauthenticated"));
 }

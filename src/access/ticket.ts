@@ -17,7 +17,7 @@ export type TicketClaims = {
   id: string;
   /** Instance and tag. */
   ins: string;
-  /** Generation of the secret it was made with. */
+  /** Version of the secret it was made with (`secretVersion`). */
   gen: number;
   /** Seconds since the epoch. */
   iat: number;
@@ -48,7 +48,7 @@ export async function mintTicket(
 }
 
 /**
- * The claims of a genuine, unexpired ticket of this instance, else `ticket_refused`; the whole verdict follows. Whoever
+ * The claims of a genuine, unexpired ticket of this instance, else `ticket_refused`; the whole decision follows. Whoever
  * re-checks a running transfer passes the time of its start (SECURITY 9: ticket age aside).
  */
 export async function verifyTicket(
@@ -65,7 +65,7 @@ export async function verifyTicket(
     });
     if (payload.type === "file" && payload.ins === expected.ins) return ok(payload);
   } catch {
-    // Why it is refused is nobody's business.
+    // The caller is not told why.
   }
   return fail(problem("ticket_refused"));
 }

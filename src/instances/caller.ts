@@ -19,15 +19,6 @@ export type Caller = {
   requestId: string;
 };
 
-/** One limit of a key as the RateLimit headers tell it (draft-ietf-httpapi-ratelimit-headers): `rate`, or a scope. */
-export type LimitState = {
-  name: string;
-  limit: number;
-  windowSeconds: number;
-  remaining: number;
-  resetSeconds: number;
-};
-
 /** Who was admitted, as handlers see it. */
 export type Admitted = {
   caller: Caller;

@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { admit, type Counters } from "../../src/access/admission.ts";
 import { AnonymousBrake, MinuteCounter, quotaDay, secondsToNextDay } from "../../src/access/counters.ts";
-import { type Attempt, type Denial, type DenialReason, type Grant, verdict } from "../../src/access/decision.ts";
+import {
+  type AccessRequest,
+  type Admission,
+  type Denial,
+  type DenialReason,
+  decide,
+} from "../../src/access/decision.ts";
 import type { ApiKey, Lineage } from "../../src/access/key.ts";
 import { effective, lineageOf, needsApproval, visibility } from "../../src/access/lineage.ts";
 import { presetNames, presets } from "../../src/access/preset.ts";
@@ -31,7 +37,7 @@ function family(child: Partial<ApiKey> = {}, parent: Partial<ApiKey> = {}, root:
   ];
 }
 
-const attempt = (lineage: Lineage | null, differences: Partial<Attempt> = {}): Attempt => ({
+const attempt = (lineage: Lineage | null, differences: Partial<AccessRequest> = {}): AccessRequest => ({
   lineage,
   match: "current",
   by: "key",
@@ -41,15 +47,19 @@ const attempt = (lineage: Lineage | null, differences: Partial<Attempt> = {}): A
   ...differences,
 });
 
-const granted = (lineage: Lineage, counters = someCounters(), differences: Partial<Attempt> = {}): Grant => {
-  const judged = admit(attempt(lineage, differences), counters);
-  if (!judged.ok) throw new Error(`denied: ${judged.error.reason}`);
-  return judged.value;
+const granted = (lineage: Lineage, counters = someCounters(), differences: Partial<AccessRequest> = {}): Admission => {
+  const decision = admit(attempt(lineage, differences), counters);
+  if (!decision.ok) throw new Error(`denied: ${decision.error.reason}`);
+  return decision.value;
 };
-const denied = (lineage: Lineage | null, counters = someCounters(), differences: Partial<Attempt> = {}): Denial => {
-  const judged = admit(attempt(lineage, differences), counters);
-  if (judged.ok) throw new Error("granted");
-  return judged.error;
+const denied = (
+  lineage: Lineage | null,
+  counters = someCounters(),
+  differences: Partial<AccessRequest> = {},
+): Denial => {
+  const decision = admit(attempt(lineage, differences), counters);
+  if (decision.ok) throw new Error("granted");
+  return decision.error;
 };
 
 describe("the door", () => {
@@ -74,7 +84,7 @@ describe("the door", () => {
 
   // Each row breaks one rule; a request that breaks several is told the first of them, on whichever level it is broken.
   const used = `${quotaDay(NOW)}`;
-  const breaks: [DenialReason, string, Partial<ApiKey>, Partial<Attempt>][] = [
+  const breaks: [DenialReason, string, Partial<ApiKey>, Partial<AccessRequest>][] = [
     ["unknown", "unauthenticated", {}, { match: null }],
     ["disabled", "unauthenticated", { disabled: true }, {}],
     ["time", "unauthenticated", { expires: NOW }, {}],
@@ -88,7 +98,7 @@ describe("the door", () => {
     for (const [index, [reason, code]] of breaks.entries()) {
       it(`tells ${reason} of level ${level} before everything that comes after it`, () => {
         const lineage = family();
-        let differences: Partial<Attempt> = {};
+        let differences: Partial<AccessRequest> = {};
         for (const [position, [, , keyPart, attemptPart]] of breaks.entries()) {
           if (position < index) continue;
           const at = position === index ? level : (position + level) % 3;
@@ -133,7 +143,7 @@ describe("the door", () => {
   });
 
   it("tells a disabled, expired, early or wrong key nothing more than an unknown one, however often it asks", () => {
-    const strangers: [Lineage | null, Partial<Attempt>][] = [
+    const strangers: [Lineage | null, Partial<AccessRequest>][] = [
       [null, {}],
       [family(), { match: null }],
       [family({ disabled: true }), {}],
@@ -196,9 +206,10 @@ describe("the door", () => {
     const spent = { ratePerMinute: 1, quotas: { "backups:create": 1 } };
     const counters = someCounters();
     granted(family(spent), counters);
-    for (let i = 0; i < 5; i++) expect(granted(family(spent), counters, { again: true }).charge.rate).toEqual([]);
-    expect(denied(family({ ...spent, disabled: true }), counters, { again: true }).reason).toBe("disabled");
-    expect(denied(family({ ...spent, scopes: [] }), counters, { again: true }).reason).toBe("scope");
+    for (let i = 0; i < 5; i++)
+      expect(granted(family(spent), counters, { continuation: true }).charge.rate).toEqual([]);
+    expect(denied(family({ ...spent, disabled: true }), counters, { continuation: true }).reason).toBe("disabled");
+    expect(denied(family({ ...spent, scopes: [] }), counters, { continuation: true }).reason).toBe("scope");
   });
 
   it("answers the 61st denial of a genuine key within a minute with 429, and still admits what it may do", () => {
@@ -228,14 +239,14 @@ describe("the door", () => {
     expect(denied(family({ patterns: ["y"] }), undefined, ticket).problem).toEqual({ code: "not_found" });
   });
 
-  it("only looks when asked for the verdict alone", () => {
+  it("only looks when asked for the decision alone", () => {
     const lineage = family({ ratePerMinute: 1, quotas: { "backups:create": 1 } });
     const counts = {
       rate: (_: string, limit: number) => ({ limit, remaining: limit, resetSeconds: 0, retryAfterSeconds: 0 }),
       quota: () => 0,
     };
-    const first = verdict(attempt(lineage), counts);
-    expect(verdict(attempt(lineage), counts)).toEqual(first);
+    const first = decide(attempt(lineage), counts);
+    expect(decide(attempt(lineage), counts)).toEqual(first);
     expect(first.ok && first.value.charge).toEqual({
       rate: ["child00000"],
       quotas: [{ key: "child00000", scope: "backups:create", day: "2026-11-22" }],

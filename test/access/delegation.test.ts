@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Attempt, verdict } from "../../src/access/decision.ts";
-import { type Actor, mayChange, mayManage, mayMint } from "../../src/access/delegation.ts";
+import { type AccessRequest, decide } from "../../src/access/decision.ts";
+import { type Manager, mayChange, mayManage, mayMint } from "../../src/access/delegation.ts";
 import type { ApiKey, Lineage } from "../../src/access/key.ts";
 import { effectiveExpiry, effectiveScopes, lineageOf } from "../../src/access/lineage.ts";
 import { rotate } from "../../src/access/rotation.ts";
@@ -70,7 +70,7 @@ describe("changing", () => {
       [target, "own_key"],
       [[other], "not_found"],
       [[aKey({ id: "sibling", parent: "child" }), child, root], "not_found"],
-    ] as [Actor, string][]) {
+    ] as [Manager, string][]) {
       expect(code(mayManage(actor, target))).toBe(expected);
       expect(code(mayChange(actor, target, {}))).toBe(expected);
     }
@@ -79,7 +79,7 @@ describe("changing", () => {
 
   it("never widens beyond the keys above, whoever asks; what is left out is not looked at", () => {
     const target: Lineage = [aKey({ ...grandchild, scopes: [...scopes] }), child, root];
-    for (const actor of ["administrator", [root], [child, root]] as Actor[]) {
+    for (const actor of ["administrator", [root], [child, root]] as Manager[]) {
       expect(code(mayChange(actor, target, { scopes: ["backups:list"], expires: NOW + 500 }))).toBe("ok");
       expect(code(mayChange(actor, target, {}))).toBe("ok");
       expect(code(mayChange(actor, target, { expires: null }))).toBe("ok");
@@ -159,7 +159,7 @@ describe("random key trees", () => {
     rate: () => ({ limit: 1, remaining: 1, resetSeconds: 0, retryAfterSeconds: 0 }),
     quota: () => 0,
   };
-  const attempts = function* (lineage: Lineage): Generator<Attempt> {
+  const attempts = function* (lineage: Lineage): Generator<AccessRequest> {
     for (const scope of some)
       for (const backupKey of names)
         for (const address of addresses)
@@ -184,11 +184,11 @@ describe("random key trees", () => {
           for (const key of keys.values()) {
             const lineage = lineageOf((id) => keys.get(id) ?? null, key.id)!;
             for (const attempt of attempts(lineage)) {
-              const judged = verdict(attempt, nothingCounted);
-              if (!judged.ok) continue;
+              const decision = decide(attempt, nothingCounted);
+              if (!decision.ok) continue;
               grants[lineage.length - 1]!++;
-              const above = verdict({ ...attempt, lineage: [top] }, nothingCounted);
-              if (!above.ok || (above.value.needsApproval && !judged.value.needsApproval))
+              const above = decide({ ...attempt, lineage: [top] }, nothingCounted);
+              if (!above.ok || (above.value.needsApproval && !decision.value.needsApproval))
                 throw new Error(`${key.id} exceeds its root`);
             }
           }
@@ -208,11 +208,11 @@ describe("random key trees", () => {
         for (const id of keys.keys()) {
           const lineage = lineageOf((next) => keys.get(next) ?? null, id)!;
           if (!lineage.some((key) => key.id === stopped)) continue;
-          const judged = verdict(
+          const decision = decide(
             { lineage, match: "current", by: "key", at: NOW, address: null, scopes: [] },
             nothingCounted,
           );
-          expect(judged).toMatchObject({
+          expect(decision).toMatchObject({
             ok: false,
             error: { reason: "disabled", problem: { code: "unauthenticated" } },
           });

@@ -1,5 +1,5 @@
 import type { Counters } from "../../access/admission.ts";
-import { type AskedRights, type Actor as Minter, mayChange, mayManage, mayMint } from "../../access/delegation.ts";
+import { type AskedRights, type Manager, mayChange, mayManage, mayMint } from "../../access/delegation.ts";
 import type { ApiKey, Lineage } from "../../access/key.ts";
 import { quotasLeft, rateLeft } from "../../access/limits-left.ts";
 import { type EffectiveRights, effective } from "../../access/lineage.ts";
@@ -110,7 +110,7 @@ export const keyPolicies: Policies<KeyCommands> = {
   "keys.self": { scope: null, audit: false },
 };
 
-const minter = (admitted: Admitted): Minter => admitted.lineage ?? "administrator";
+const managerOf = (admitted: Admitted): Manager => admitted.lineage ?? "administrator";
 
 /** Minting, changing, rotating and ending keys, as far as the caller's own rights reach. */
 export function keyHandlers({ store, counters, ledger, clock, random, place }: Deps): Handlers<KeyCommands> {
@@ -133,7 +133,7 @@ export function keyHandlers({ store, counters, ledger, clock, random, place }: D
   const managed = (id: string, admitted: Admitted): Result<ApiKey, Problem> => {
     const target = store.lineage(id);
     if (!target) return fail(problem("key_not_found"));
-    const allowed = mayManage(minter(admitted), target);
+    const allowed = mayManage(managerOf(admitted), target);
     if (allowed.ok) return ok(target[0]);
     return fail(allowed.error.code === "not_found" ? problem("key_not_found") : allowed.error);
   };
@@ -158,7 +158,7 @@ export function keyHandlers({ store, counters, ledger, clock, random, place }: D
         return refusedField("principal", "Only an administrator names principals.");
       const limits = checkedLimits({ patterns: request.patterns ?? ["*"], networks: request.networks ?? [], scopes });
       if (!limits.ok) return limits;
-      const minted = mayMint(minter(admitted), { scopes, expires: request.expires ?? null }, clock());
+      const minted = mayMint(managerOf(admitted), { scopes, expires: request.expires ?? null }, clock());
       if (!minted.ok) return minted;
       if (store.list(MAX_KEYS, null, null).nextCursor !== null) return fail(problem("too_many_keys"));
       const id = randomBase62(random, KEY_ID_LENGTH);
@@ -224,7 +224,7 @@ export function keyHandlers({ store, counters, ledger, clock, random, place }: D
       const asked: AskedRights = {};
       if (change.scopes !== undefined) asked.scopes = change.scopes;
       if (change.expires !== undefined) asked.expires = change.expires;
-      const allowed = mayChange(minter(admitted), target, asked);
+      const allowed = mayChange(managerOf(admitted), target, asked);
       if (!allowed.ok) return allowed;
       if (change.scopes?.length === 0)
         return refusedField("scopes", "A key needs at least one scope; disable it instead.");

@@ -1,0 +1,50 @@
+import type { ApiKey } from "../access/key.ts";
+import { matchSecret, matchSecretVersion, type SecretMatch } from "../access/rotation.ts";
+import { type SessionClaims, verifySession } from "../access/session.ts";
+import { verifyTicket } from "../access/ticket.ts";
+import type { Problem } from "../base/problem.ts";
+import { ok, type Result } from "../base/result.ts";
+import type { Credential } from "./caller.ts";
+import type { SessionKeys } from "./keys/session-keys.ts";
+
+/** Whom a credential names. A token's signature is verified; whether the key is alive is decided later. */
+export type Identity = { by: "admin" } | KeyIdentity;
+
+export type KeyIdentity =
+  | { by: "key"; id: string; digest: string }
+  | { by: "session"; id: string; secretVersion: number; claims: SessionClaims }
+  | { by: "ticket"; id: string; secretVersion: number };
+
+type Verification = {
+  tokenKeys: SessionKeys;
+  /** The instance, whose id and tag its tokens name. Asked for tokens alone: a removed instance has neither. */
+  place: () => { id: string; tag: string };
+  now: number;
+  /** The time a ticket must be valid at. */
+  ticketAt: number;
+};
+
+/** Everything about a credential that takes time. */
+export async function identify(credential: Credential, expected: Verification): Promise<Result<Identity, Problem>> {
+  if (credential.kind === "admin") return ok({ by: "admin" });
+  if (credential.kind === "key") return ok({ by: "key", id: credential.keyId, digest: credential.digest });
+
+  const { now, ticketAt } = expected;
+  const keys = await expected.tokenKeys.get();
+  if (!keys.ok) return keys;
+  const { id, tag } = expected.place();
+  const ins = id + tag;
+  if (credential.kind === "session") {
+    const session = await verifySession(keys.value.session, credential.jwt, { ins, at: now });
+    if (!session.ok) return session;
+    return ok({ by: "session", id: session.value.id, secretVersion: session.value.gen, claims: session.value });
+  }
+  const ticket = await verifyTicket(keys.value.ticket, credential.jwt, { ins, at: ticketAt });
+  return ticket.ok ? ok({ by: "ticket", id: ticket.value.id, secretVersion: ticket.value.gen }) : ticket;
+}
+
+/** Which of the key's secrets the identity was proven with; null: none that is valid. */
+export function matchIdentity(key: ApiKey, identity: KeyIdentity, at: number): SecretMatch | null {
+  if (identity.by === "key") return matchSecret(key, identity.digest, at);
+  return matchSecretVersion(key, identity.secretVersion, at);
+}
