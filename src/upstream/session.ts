@@ -1,9 +1,9 @@
 import { problem } from "../base/problem.ts";
 import { fail, ok } from "../base/result.ts";
 import type { BackupsApi, UpstreamAccess, UpstreamFault, UpstreamResult } from "./backups-api.ts";
+import { callSlots } from "./call-slots.ts";
 import type { CronLog } from "./cron-log.ts";
 import type { Wire } from "./exchange.ts";
-import { gate } from "./gate.ts";
 import type { Inspection } from "./inspection.ts";
 import { type Login, login, renew } from "./login.ts";
 import { type PocketBaseOptions, pocketBase, type Timeouts } from "./pocketbase.ts";
@@ -17,13 +17,9 @@ export type UpstreamCredential =
 
 export type SessionOptions = Wire & {
   credential: UpstreamCredential;
-  /** A token from an earlier `onLogin`, so that an object that wakes up does not log in anew. */
-  remembered?: string | null;
-  /** Called with every token a password login or its renewal gave. Store it sealed or not at all. */
-  onLogin?: (login: Login) => void;
   timeouts?: Partial<Timeouts>;
-  /** How long a call waits for a free slot (gate.ts), in ms. */
-  lineMs?: number;
+  /** How long a call waits for a free slot (call-slots.ts), in ms. */
+  queueMs?: number;
 };
 
 type Server = BackupsApi & RestoreEvidence & Inspection & CronLog;
@@ -31,7 +27,7 @@ type Server = BackupsApi & RestoreEvidence & Inspection & CronLog;
 export interface UpstreamSession extends Server {
   /**
    * What the Worker needs to stream: a file token for downloads, the superuser's token for uploads. `refused` is a token
-   * the server turned down just now; it is not handed out again.
+   * the server just rejected; it is not handed out again.
    */
   access(use: "download" | "upload", refused?: string, signal?: AbortSignal): Promise<UpstreamResult<UpstreamAccess>>;
   /** Drops every token held, as after a changed credential or a restore. */
@@ -43,40 +39,40 @@ const FRESH_MS = 60_000;
 /** A superuser token is renewed this long before its end. */
 const RENEW_MS = 10 * 60_000;
 /**
- * After the server turned a password down, or the token it had just given for it, it is not tried again for this long:
- * logins are rate limited and alarm people.
+ * After the server rejected a password, or a token it had just issued for it, no login is tried for this long: logins are
+ * rate limited, and each may send the superuser an e-mail.
  */
 const REFUSED_MS = 30_000;
 
-/** A token in use. One that cannot be renewed is used until the server turns it down. */
+/** A token in use. One that cannot be renewed (`renewAt` infinite) is used until the server rejects it. */
 type Held = Login & { renewAt: number };
 
-function holding(login: Login, now: number, renewable: boolean): Held {
-  if (login.expires === null || !renewable) return { ...login, renewAt: Number.POSITIVE_INFINITY };
+function renewable(login: Login, now: number): Held {
+  if (login.expires === null) return { ...login, renewAt: Number.POSITIVE_INFINITY };
   return { ...login, renewAt: login.expires - Math.min(RENEW_MS, Math.max(0, login.expires - now) / 4) };
 }
 
-/** What a guest is told: the server answered, but did not know our token. */
-const guest: UpstreamFault = { problem: problem("upstream_unauthorized"), unclear: false, unauthorized: true };
+/** The server answered, but took us for a guest: it did not accept our token. */
+const guestFault: UpstreamFault = { problem: problem("upstream_unauthorized"), unclear: false, unauthorized: true };
 
 /**
  * A logged-in view of one server, for the life of one Durable Object. Logs in at need and once for all who wait, renews
- * before the end, and on a dead token tries once more with a new one; then the fault is `upstream_unauthorized`. A call
- * whose outcome is unclear is never repeated. At most four calls fly at once, others wait a moment for their turn (gate.ts).
+ * before the end, and after a rejected token tries once more with a new one; then the fault is `upstream_unauthorized`. A
+ * call whose outcome is unclear is never repeated. At most four calls are in flight, others wait (call-slots.ts).
  */
 export function upstreamSession(options: SessionOptions): UpstreamSession {
   const { credential, clock } = options;
   const wire: Wire = { baseUrl: options.baseUrl, headers: options.headers, fetch: options.fetch, clock };
-  const flights = gate(options.lineMs);
+  const calls = callSlots(options.queueMs);
   let held: Held | null = null;
   let refusal: { fault: UpstreamFault; until: number } | null = null;
   let file: { token: string; expires: number } | null = null;
 
-  const known = credential.kind === "token" ? credential.token : options.remembered;
-  if (known) held = holding({ token: known, expires: tokenExpiry(known) }, clock(), credential.kind === "password");
+  if (credential.kind === "token")
+    held = { token: credential.token, expires: tokenExpiry(credential.token), renewAt: Number.POSITIVE_INFINITY };
 
-  const enter = singleFlight(async (): Promise<UpstreamResult<Login>> => {
-    if (credential.kind === "token") return fail(guest);
+  const logIn = singleFlight(async (): Promise<UpstreamResult<Login>> => {
+    if (credential.kind === "token") return fail(guestFault);
     if (refusal && clock() < refusal.until) return fail(refusal.fault);
     const old = held;
     let result: UpstreamResult<Login> | null = null;
@@ -84,9 +80,8 @@ export function upstreamSession(options: SessionOptions): UpstreamSession {
       result = await renew(wire, old.token);
     if (!result?.ok) result = await login(wire, credential);
     if (result.ok) {
-      held = holding(result.value, clock(), true);
+      held = renewable(result.value, clock());
       refusal = null;
-      options.onLogin?.(result.value);
     } else if (result.error.unauthorized || result.error.problem.code === "upstream_mfa") {
       held = null;
       refusal = { fault: result.error, until: clock() + REFUSED_MS };
@@ -96,86 +91,86 @@ export function upstreamSession(options: SessionOptions): UpstreamSession {
 
   const usable = (): Held | null => (held && clock() < held.renewAt ? held : null);
 
-  /** A token the server last took, or a new one when it is gone or about to end. */
+  /** The token in use, or a new one when there is none or it is about to end. */
   async function current(signal?: AbortSignal): Promise<UpstreamResult<Login>> {
     const own = usable();
     if (own) return ok(own);
-    const entered = await enter(signal);
-    // A renewal that failed for another reason than the credential does not end a token that still lives.
-    if (!entered.ok && !entered.error.unauthorized && held && (held.expires ?? 0) > clock()) return ok(held);
-    return entered;
+    const loggedIn = await logIn(signal);
+    // When a renewal fails for another reason than the credential, the old token is used until its end.
+    if (!loggedIn.ok && !loggedIn.error.unauthorized && held && (held.expires ?? 0) > clock()) return ok(held);
+    return loggedIn;
   }
 
-  const server = (token: string): Server => {
-    const reached: PocketBaseOptions = { ...wire, token };
-    if (options.timeouts) reached.timeouts = options.timeouts;
-    return pocketBase(reached);
+  const serverWith = (token: string): Server => {
+    const connection: PocketBaseOptions = { ...wire, token };
+    if (options.timeouts) connection.timeouts = options.timeouts;
+    return pocketBase(connection);
   };
 
-  /** Runs a call with a token the server takes, logging in once more when it turns out that it does not. */
-  async function trying<T>(
+  /** Makes a call with the token in use; when the server rejects that, logs in and makes the call once more. */
+  async function authorized<T>(
     call: (server: Server) => Promise<UpstreamResult<T>>,
     signal?: AbortSignal,
   ): Promise<UpstreamResult<T>> {
     const first = await current(signal);
     if (!first.ok) return first;
-    const answer = await call(server(first.value.token));
+    const answer = await call(serverWith(first.value.token));
     if (answer.ok || !answer.error.unauthorized || answer.error.unclear || credential.kind === "token") return answer;
     if (refusal && clock() < refusal.until) return answer;
     if (held?.token === first.value.token) held = null;
     const second = await current(signal);
     if (!second.ok) return second;
-    const again = await call(server(second.value.token));
-    // Logging in works and does not help, as behind a proxy that takes the header away: more logins would not either.
+    const again = await call(serverWith(second.value.token));
+    // Logging in works but does not help, as behind a proxy that removes the header: more logins would not help either.
     if (!again.ok && again.error.unauthorized) refusal = { fault: again.error, until: clock() + REFUSED_MS };
     return again;
   }
 
-  const flying = <T>(
+  const inSlot = <T>(
     call: (server: Server) => Promise<UpstreamResult<T>>,
     signal?: AbortSignal,
-  ): Promise<UpstreamResult<T>> => flights.pass("call", () => trying(call, signal));
+  ): Promise<UpstreamResult<T>> => calls.run("call", () => authorized(call, signal));
 
-  const mint = singleFlight(() =>
-    flights.pass("mint", async () => {
-      const minted = await trying((it) => it.fileToken());
-      if (minted.ok) file = minted.value;
-      return minted;
+  const newFileToken = singleFlight(() =>
+    calls.run("token", async () => {
+      const fetched = await authorized((it) => it.fileToken());
+      if (fetched.ok) file = fetched.value;
+      return fetched;
     }),
   );
 
   async function fileToken(signal?: AbortSignal): Promise<UpstreamResult<{ token: string; expires: number }>> {
-    return file && file.expires - clock() >= FRESH_MS ? ok(file) : mint(signal);
+    return file && file.expires - clock() >= FRESH_MS ? ok(file) : newFileToken(signal);
   }
 
   return {
-    list: (signal) => flying((it) => it.list(signal), signal),
-    create: (name, signal) => flying((it) => it.create(name, signal), signal),
-    delete: (key, signal) => flying((it) => it.delete(key, signal), signal),
-    restore: (key, signal) => flying((it) => it.restore(key, signal), signal),
+    list: (signal) => inSlot((it) => it.list(signal), signal),
+    create: (name, signal) => inSlot((it) => it.create(name, signal), signal),
+    delete: (key, signal) => inSlot((it) => it.delete(key, signal), signal),
+    restore: (key, signal) => inSlot((it) => it.restore(key, signal), signal),
     health: (signal) =>
-      flying(async (it) => {
+      inSlot(async (it) => {
         const health = await it.health(signal);
-        return health.ok && !health.value.superuser && health.value.age !== "<=0.22" ? fail(guest) : health;
+        return health.ok && !health.value.superuser && health.value.age !== "<=0.22" ? fail(guestFault) : health;
       }, signal),
-    settings: (signal) => flying((it) => it.settings(signal), signal),
-    plantCanary: (nonce, signal) => flying((it) => it.plantCanary(nonce, signal), signal),
-    findCanary: (nonce, signal) => flying((it) => it.findCanary(nonce, signal), signal),
-    plantLogRow: (nonce, sleep) => flying((it) => it.plantLogRow(nonce, sleep)),
-    logRowPresent: (id, signal) => flying((it) => it.logRowPresent(id, signal), signal),
-    canaryPresent: (id, signal) => flying((it) => it.canaryPresent(id, signal), signal),
-    removeCanary: (id, signal) => flying((it) => it.removeCanary(id, signal), signal),
-    restoreFailures: (since, signal) => flying((it) => it.restoreFailures(since, signal), signal),
-    createFailure: (since, signal) => flying((it) => it.createFailure(since, signal), signal),
-    cronFailures: (since, signal) => flying((it) => it.cronFailures(since, signal), signal),
+    settings: (signal) => inSlot((it) => it.settings(signal), signal),
+    plantCanary: (nonce, signal) => inSlot((it) => it.plantCanary(nonce, signal), signal),
+    findCanary: (nonce, signal) => inSlot((it) => it.findCanary(nonce, signal), signal),
+    plantLogRow: (nonce, sleep) => inSlot((it) => it.plantLogRow(nonce, sleep)),
+    logRowPresent: (id, signal) => inSlot((it) => it.logRowPresent(id, signal), signal),
+    canaryPresent: (id, signal) => inSlot((it) => it.canaryPresent(id, signal), signal),
+    removeCanary: (id, signal) => inSlot((it) => it.removeCanary(id, signal), signal),
+    restoreFailures: (since, signal) => inSlot((it) => it.restoreFailures(since, signal), signal),
+    createFailure: (since, signal) => inSlot((it) => it.createFailure(since, signal), signal),
+    cronFailures: (since, signal) => inSlot((it) => it.cronFailures(since, signal), signal),
     fileToken,
 
     async access(use, refused, signal) {
       if (file?.token === refused) file = null;
       if (held && held.token === refused && credential.kind === "password") held = null;
       const own = usable();
-      const signedIn = () => (own ? ok(own) : flights.pass("mint", () => current(signal)));
-      const given = use === "download" ? await fileToken(signal) : await signedIn();
+      const authToken = () => (own ? ok(own) : calls.run("token", () => current(signal)));
+      const given = use === "download" ? await fileToken(signal) : await authToken();
       if (!given.ok) return given;
       const expires = given.value.expires ?? Number.MAX_SAFE_INTEGER;
       return ok({ baseUrl: wire.baseUrl, headers: wire.headers, token: given.value.token, expires });

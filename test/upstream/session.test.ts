@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { UpstreamResult } from "../../src/upstream/backups-api.ts";
-import { gate, line, slots } from "../../src/upstream/gate.ts";
-import type { Login } from "../../src/upstream/login.ts";
+import { callSlots, queue, slots } from "../../src/upstream/call-slots.ts";
 import { type SessionOptions, upstreamSession } from "../../src/upstream/session.ts";
 import type { CallName } from "../harness/fake/calls.ts";
 import { type FakeOptions, FakeUpstream } from "../harness/fake/upstream.ts";
@@ -13,7 +12,6 @@ function setUp(options: FakeOptions = {}, more: Partial<SessionOptions> = {}) {
   const time = { now: T0 };
   const clock = () => time.now;
   const fake = new FakeUpstream({ clock, ...options });
-  const logins: Login[] = [];
   const make = (over: Partial<SessionOptions> = {}) =>
     upstreamSession({
       baseUrl: "https://pb.example.com",
@@ -21,37 +19,25 @@ function setUp(options: FakeOptions = {}, more: Partial<SessionOptions> = {}) {
       fetch: fake.fetch,
       clock,
       credential: { kind: "password", email: fake.email, password: fake.password },
-      onLogin: (login) => logins.push(login),
       ...more,
       ...over,
     });
   const calls = () => fake.requests.map(({ call }) => call);
   const count = (call: CallName) => calls().filter((it) => it === call).length;
-  return { fake, time, make, session: make(), logins, calls, count };
+  return { fake, time, make, session: make(), calls, count };
 }
 
 const code = (result: UpstreamResult<unknown>) => (result.ok ? "ok" : result.error.problem.code);
 
 describe("a logged-in view of one server", () => {
   it("logs in at the first call, once for all who wait, and keeps the token", async () => {
-    const { session, count, logins } = setUp();
+    const { session, count } = setUp();
     expect((await Promise.all([session.list(), session.health(), session.settings()])).map(code)).toEqual([
       "ok",
       "ok",
       "ok",
     ]);
     await session.list();
-    expect(count("login")).toBe(1);
-    expect(logins.length).toBe(1);
-  });
-
-  it("starts with a remembered token and logs in only when it is refused", async () => {
-    const { fake, make, count } = setUp();
-    const session = make({ remembered: fake.impersonate() });
-    expect(code(await session.list())).toBe("ok");
-    expect(count("login")).toBe(0);
-    fake.revokeTokens();
-    expect(code(await session.list())).toBe("ok");
     expect(count("login")).toBe(1);
   });
 
@@ -279,7 +265,7 @@ describe("calls in flight", () => {
       fetch: slow.fetch,
       clock: Date.now,
       credential: { kind: "token", token: slow.impersonate() },
-      lineMs: 20,
+      queueMs: 20,
     });
     const lists = [busy.list(), busy.list(), busy.list()];
     expect(await busy.health()).toMatchObject({
@@ -313,15 +299,15 @@ describe("calls in flight", () => {
   });
 
   it("wait in a line that has an end", async () => {
-    const turns = gate(60_000);
+    const turns = callSlots(60_000);
     let release = () => {};
     const held = new Promise<{ ok: true; value: null }>((resolve) => {
       release = () => resolve({ ok: true, value: null });
     });
-    const all = Array.from({ length: slots.total - slots.reserved + line.places }, () =>
-      turns.pass("call", () => held),
+    const all = Array.from({ length: slots.total - slots.reserved + queue.capacity }, () =>
+      turns.run("call", () => held),
     );
-    expect(code(await turns.pass("call", () => held))).toBe("upstream_saturated");
+    expect(code(await turns.run("call", () => held))).toBe("upstream_saturated");
     release();
     expect((await Promise.all(all)).map(code)).toEqual(all.map(() => "ok"));
   });
