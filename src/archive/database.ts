@@ -1,35 +1,38 @@
 import { constants, inflateRawSync } from "node:zlib";
 import { ok, type Result } from "../base/result.ts";
-import { shown, shownSize } from "./entry-name.ts";
+import { binarySizeInWords, quotedName } from "./entry-name.ts";
 import { type Finding, finding, type Halt } from "./finding.ts";
-import { checkDescriptor, checkLocalHeader, LOCAL_SIZE, type Placed } from "./local-header.ts";
+import { checkDescriptor, checkLocalHeader, LOCAL_SIZE, type PlacedEntry } from "./local-header.ts";
 import type { Ranges } from "./ranges.ts";
 import { readSchema, readSqliteHeader, SQLITE_HEADER_SIZE } from "./sqlite-header.ts";
 
 export type DatabaseFacts = { bytes: number; pageSize: number; pages: number };
-export type DatabaseLook = { facts: DatabaseFacts | null; finding: Finding | null };
+export type DatabaseInspection = { facts: DatabaseFacts | null; finding: Finding | null };
 
-/** How much of the packed data is fetched: unpacked it is at least a page in practice and at most 16 MiB by deflate's limit. */
+/**
+ * How much of the packed data is fetched: unpacked it is at least a page in practice and at most 16 MiB by deflate's
+ * limit.
+ */
 const HEAD = 16 * 1024;
 
 /**
- * Looks into one database of the archive: local header, the first bytes unpacked, page size × pages = size, and the
+ * Inspects one database of the archive: local header, the first bytes unpacked, page size × pages = size, and the
  * descriptor at its far end. `main` is `data.db`, which must not be empty and must be PocketBase's; the other one
- * (`auxiliary.db`) may be empty, then the server makes a new one. With `unmerged` changes beside it the file's own size
- * may lag behind its header, which SQLite settles when it opens them (WAL format §4.4). Two reads.
+ * (`auxiliary.db`) may be empty, then the server makes a new one. With `unmerged` changes in a `-wal` file the size of
+ * the file may lag behind its header, which SQLite settles when it opens them (WAL format §4.4). Two reads.
  */
 export async function inspectDatabase(
   ranges: Ranges,
-  entry: Placed,
+  entry: PlacedEntry,
   { name, main, unmerged }: { name: string; main: boolean; unmerged: boolean },
-): Promise<Result<DatabaseLook, Halt>> {
+): Promise<Result<DatabaseInspection, Halt>> {
   const start = await checkLocalHeader(ranges, entry, entry.offset + LOCAL_SIZE + entry.name.length + HEAD);
   if (!start.ok) return start;
   if (entry.unpacked === 0) return ok({ facts: null, finding: main ? finding("database_empty") : null });
   const packed = await ranges.read(start.value, start.value + Math.min(entry.packed, HEAD));
   if (!packed.ok) return packed;
   const head = entry.method === 0 ? packed.value : unpack(packed.value);
-  const label = shown(name);
+  const label = quotedName(name);
   if (head === null) return found(finding("database_damaged", label));
   const header = readSqliteHeader(head);
   if (header === null) {
@@ -59,6 +62,6 @@ function unpack(packed: Uint8Array): Uint8Array | null {
 }
 
 const exact = (bytes: number): string =>
-  bytes < 1024 ? shownSize(bytes) : `${bytes.toLocaleString("en")} bytes (${shownSize(bytes)})`;
+  bytes < 1024 ? binarySizeInWords(bytes) : `${bytes.toLocaleString("en")} bytes (${binarySizeInWords(bytes)})`;
 
-const found = (finding: Finding): Result<DatabaseLook, Halt> => ok({ facts: null, finding });
+const found = (finding: Finding): Result<DatabaseInspection, Halt> => ok({ facts: null, finding });

@@ -1,5 +1,5 @@
 import { fail, ok, type Result } from "../base/result.ts";
-import { shownSize } from "./entry-name.ts";
+import { binarySizeInWords } from "./entry-name.ts";
 import { type Finding, type FindingCode, finding, type Halt, refused } from "./finding.ts";
 import { u16, u32 } from "./little-endian.ts";
 import type { Ranges } from "./ranges.ts";
@@ -56,7 +56,9 @@ function endsIn(tail: Uint8Array): number[] {
   return ends;
 }
 
-/** There is no end record that ends with the file: says whether it is cut, has something behind it, or is no ZIP. */
+/**
+ * There is no end record that ends with the file: says whether it is cut off, has bytes after its end, or is no ZIP.
+ */
 async function endMissing(ranges: Ranges, tail: Uint8Array, tailStart: number): Promise<Result<Directory, Halt>> {
   for (let at = tail.length - END_SIZE; at >= 0; at--) {
     if (tail[at] !== 0x50 || u32(tail, at) !== END) continue;
@@ -73,7 +75,7 @@ async function endMissing(ranges: Ranges, tail: Uint8Array, tailStart: number): 
 async function bounded(ranges: Ranges, { at, entries, size, start }: EndFields): Promise<Result<Directory, Halt>> {
   if (start + size > at) return refuse("directory_damaged");
   if (start + size < at) {
-    // Where the directory is found if the offsets are counted from later on, something was put in front.
+    // Where the directory is found when offsets are counted from a later byte, something was put in front of the archive.
     const shifted = await ranges.read(at - size, Math.min(at - size + 4, at));
     if (!shifted.ok) return shifted;
     const moved = shifted.value.length === 4 && u32(shifted.value, 0) === ENTRY;
@@ -93,7 +95,8 @@ const endFields = (tail: Uint8Array, at: number, tailStart: number): EndFields =
   start: u32(tail, at + 16),
 });
 
-const tooLarge = (size: number): Finding => finding("directory_too_large", shownSize(size), shownSize(MAX_DIRECTORY));
+const tooLarge = (size: number): Finding =>
+  finding("directory_too_large", binarySizeInWords(size), binarySizeInWords(MAX_DIRECTORY));
 
 const refuse = (code: FindingCode & PlainCode): Result<never, Halt> => fail(refused(finding(code)));
 

@@ -3,7 +3,7 @@ import { plainText } from "../base/text.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** An entry's name as the archive writes it, and as a careless file system would read it. */
+/** An entry's name as the archive writes it, and as a file system that ignores case would read it. */
 export type EntryName = {
   /** UTF-8 where it is valid, else Latin-1: the servers take the bytes as they are and do not look at the flag. */
   text: string;
@@ -11,7 +11,7 @@ export type EntryName = {
   normal: string;
   /** A trailing slash: a folder for every program. */
   folder: boolean;
-  /** False for a name no restore can be trusted with: empty, absolute, with a `..` segment, a drive letter or a NUL. */
+  /** False for a name that is dangerous to restore: empty, absolute, with a `..` segment, a drive letter or a NUL. */
   safe: boolean;
 };
 
@@ -46,11 +46,13 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-/** A name for a sentence: quoted, short, nothing in it that a terminal or a reader would obey (SECURITY 34). */
-export const shown = (name: string): string => `"${plainText(name, 80)}"`;
+/**
+ * A name for a sentence: quoted, short, without characters that a terminal or a reader would interpret (SECURITY 34).
+ */
+export const quotedName = (name: string): string => `"${plainText(name, 80)}"`;
 
 /** Bytes for a sentence: `12 bytes`, `3.4 MiB`. */
-export function shownSize(bytes: number): string {
+export function binarySizeInWords(bytes: number): string {
   const units = ["KiB", "MiB", "GiB", "TiB"];
   if (bytes < 1024) return `${bytes} bytes`;
   let value = bytes / 1024;

@@ -7,7 +7,10 @@ export type Severity = "refuse" | "warn";
 /** One thing found in an archive, in words for the person who has to restore it. */
 export type Finding = { check: ArchiveCheckName; severity: Severity; code: FindingCode; message: string };
 
-/** Why an inspection ended early: the archive is not acceptable, or its bytes could not be had (which says nothing about it). */
+/**
+ * Why an inspection ended early: the archive is not acceptable, or its bytes could not be read (which says nothing
+ * about it).
+ */
 export type Halt = { kind: "refused"; finding: Finding } | { kind: "unread"; problem: Problem };
 
 const OTHER_COPY = "Use another copy of this file, or an earlier backup.";
@@ -15,7 +18,7 @@ const KILLS = "A server that restores it stops and does not start again.";
 const NEVER_WRITTEN = "No server writes archives like this";
 
 /**
- * Every finding with the check it belongs to, its severity and its words. What the words say a server does was observed
+ * Every finding with the check it belongs to, its severity and its text. What a text says about servers was observed
  * on PocketBase 0.40.6 and 0.39.11.
  */
 const catalogue = {
@@ -175,12 +178,12 @@ export type FindingCode = keyof typeof catalogue;
 
 /** The finding for a code; `words` are put into its sentence and must already be safe to show. */
 export function finding<C extends FindingCode>(code: C, ...words: Parameters<(typeof catalogue)[C][2]>): Finding {
-  const [check, severity, say] = catalogue[code] as readonly [
+  const [check, severity, text] = catalogue[code] as readonly [
     ArchiveCheckName,
     Severity,
     (...words: string[]) => string,
   ];
-  return { check, severity, code, message: say(...words) };
+  return { check, severity, code, message: text(...words) };
 }
 
 export const refused = (found: Finding): Halt => ({ kind: "refused", finding: found });

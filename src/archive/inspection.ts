@@ -3,7 +3,7 @@ import { fail, ok, type Result } from "../base/result.ts";
 import { readDirectory } from "./central-directory.ts";
 import { type DatabaseFacts, inspectDatabase } from "./database.ts";
 import { findDirectory } from "./end-record.ts";
-import { shown, shownSize } from "./entry-name.ts";
+import { binarySizeInWords, quotedName } from "./entry-name.ts";
 import { type Finding, finding, type Halt, refused } from "./finding.ts";
 import { checkLocalHeader } from "./local-header.ts";
 import type { ServerFile } from "./names.ts";
@@ -20,25 +20,27 @@ export type ArchiveFacts = {
 };
 
 export type ArchiveInspection = {
-  /** Empty when nothing is wrong; the first of severity `refuse` is the one to tell. */
+  /** Empty when nothing is wrong; the first of severity `refuse` is the one to report. */
   findings: Finding[];
   /** Null when the table of contents could not be trusted. */
   archive: ArchiveFacts | null;
-  lookedAt: LookedAt;
+  cost: ReadCost;
 };
 
-/** How the verdict was reached: requests and bytes of the archive read, local headers compared. */
-export type LookedAt = { reads: number; bytes: number; localHeaders: number };
+/** What the inspection read: requests, bytes of the archive, local headers compared. */
+export type ReadCost = { reads: number; bytes: number; localHeaders: number };
 
-/** An archive whose files take up to this is read whole but for its data being only passed over. */
-const SMALL = 4 * WINDOW;
-const FEW = 20_000;
+/**
+ * Up to this size and number of entries every local header is compared: reading the whole archive takes few requests.
+ */
+const SMALL_BYTES = 4 * WINDOW;
+const SMALL_ENTRIES = 20_000;
 
 /**
  * Inspects an archive by ranged reads (SECURITY 17): its end, its table of contents, that its entries fill it without
- * gap or overlap, its names, local headers (all of a small archive, else the witnesses of `Tiling` and the databases),
+ * gap or overlap, its names, local headers (all of a small archive, else the samples of `Tiling` and the databases),
  * and the first and last bytes of the databases. At most 48 reads of at most 1 MiB, 33 of them only at the directory's
- * limit of 32 MiB; a usual backup takes four. A problem is answered only when the bytes could not be had.
+ * limit of 32 MiB; a usual backup takes four. The result is a problem only when the bytes could not be read.
  */
 export async function inspectArchive(reader: RangeReader, size: number): Promise<Result<ArchiveInspection, Problem>> {
   const ranges = new Ranges(reader, size);
@@ -49,7 +51,7 @@ export async function inspectArchive(reader: RangeReader, size: number): Promise
     progress.findings.push(end.error.finding);
   }
   const { findings, archive, localHeaders } = progress;
-  return ok({ findings, archive, lookedAt: { reads: ranges.reads, bytes: ranges.bytes, localHeaders } });
+  return ok({ findings, archive, cost: { reads: ranges.reads, bytes: ranges.bytes, localHeaders } });
 }
 
 type Progress = { findings: Finding[]; archive: ArchiveFacts | null; localHeaders: number };
@@ -58,7 +60,7 @@ async function inspect(ranges: Ranges, progress: Progress): Promise<Result<null,
   const directory = await findDirectory(ranges);
   if (!directory.ok) return directory;
   const { start, entries } = directory.value;
-  const small = start <= SMALL && entries <= FEW;
+  const small = start <= SMALL_BYTES && entries <= SMALL_ENTRIES;
   const survey = new Survey(small);
   const digest = await readDirectory(ranges, directory.value, (entry) => survey.add(entry));
   if (!digest.ok) return digest;
@@ -66,7 +68,7 @@ async function inspect(ranges: Ranges, progress: Progress): Promise<Result<null,
   if (broken) return fail(refused(broken));
   const archive = { entries, uncompressed: survey.unpacked, directorySha256: digest.value, database: null };
   const databases = ["data.db", "auxiliary.db"].map((file) => survey.serverFiles.get(file as ServerFile)?.offset);
-  for (const entry of survey.looks) {
+  for (const entry of survey.toCompare) {
     if (databases.includes(entry.offset)) continue;
     const ahead = small ? start : entry.offset;
     const header = await checkLocalHeader(ranges, entry, ahead);
@@ -89,14 +91,15 @@ async function inspectDatabases(ranges: Ranges, survey: Survey, progress: Progre
   for (const file of ["data.db", "auxiliary.db"] as const) {
     const entry = serverFiles.get(file);
     if (!entry) continue;
-    const beside = serverFiles.get(`${file}-wal` satisfies ServerFile);
-    const unmerged = (beside?.unpacked ?? 0) > 0;
-    const look = await inspectDatabase(ranges, entry, { name: file, main: file === "data.db", unmerged });
-    if (!look.ok) return look;
+    const wal = serverFiles.get(`${file}-wal` satisfies ServerFile);
+    const unmerged = (wal?.unpacked ?? 0) > 0;
+    const database = await inspectDatabase(ranges, entry, { name: file, main: file === "data.db", unmerged });
+    if (!database.ok) return database;
     progress.localHeaders++;
-    if (look.value.finding) progress.findings.push(look.value.finding);
-    if (unmerged) progress.findings.push(finding("unmerged", shown(`${file}-wal`), shownSize(beside!.unpacked)));
-    if (file === "data.db") progress.archive!.database = look.value.facts;
+    if (database.value.finding) progress.findings.push(database.value.finding);
+    if (unmerged)
+      progress.findings.push(finding("unmerged", quotedName(`${file}-wal`), binarySizeInWords(wal!.unpacked)));
+    if (file === "data.db") progress.archive!.database = database.value.facts;
   }
   return ok(null);
 }

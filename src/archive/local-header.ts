@@ -1,14 +1,14 @@
 import { Buffer } from "node:buffer";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Entry } from "./central-directory.ts";
-import { readName, shown } from "./entry-name.ts";
+import { quotedName, readName } from "./entry-name.ts";
 import { finding, type Halt, refused } from "./finding.ts";
 import { u16, u32, u64 } from "./little-endian.ts";
 import type { Ranges } from "./ranges.ts";
 import { FULL32, readExtra } from "./zip64.ts";
 
 /** An entry with the bytes between its name plus data and the next entry: local extra data and data descriptor. */
-export type Placed = Entry & { slack: number };
+export type PlacedEntry = Entry & { slack: number };
 
 export const LOCAL_SIZE = 30;
 /** Flag bits (APPNOTE 6.3.10 §4.4.4): encrypted, strong encryption, header values masked; sizes follow the data. */
@@ -22,10 +22,14 @@ const EXTRA_READ = 512;
 
 /**
  * Compares the local header of an entry with its listing (APPNOTE §4.3.7): name, method, flags, CRC and sizes, and that
- * header, data and descriptor fill its place exactly. Answers where the data begins. `ahead` may ask for more bytes to
- * be fetched along. One read, or none when the header lies in the window at hand.
+ * header, data and descriptor fill exactly the bytes up to the next entry. Returns where the data begins. `ahead` may
+ * ask for more bytes to be fetched along. One read, or none when the header lies in the window already read.
  */
-export async function checkLocalHeader(ranges: Ranges, entry: Placed, ahead: number): Promise<Result<number, Halt>> {
+export async function checkLocalHeader(
+  ranges: Ranges,
+  entry: PlacedEntry,
+  ahead: number,
+): Promise<Result<number, Halt>> {
   const nameEnd = entry.offset + LOCAL_SIZE + entry.name.length;
   const place = nameEnd + entry.packed + entry.slack;
   const header = await ranges.read(entry.offset, Math.min(nameEnd + EXTRA_READ, place), ahead);
@@ -44,11 +48,14 @@ export async function checkLocalHeader(ranges: Ranges, entry: Placed, ahead: num
   return same ? ok(nameEnd + extraLength) : differs(entry);
 }
 
-/** What may stand between an entry's data and the next header: nothing, or a descriptor with 4 or 8 byte sizes, signed or not. */
+/**
+ * What may stand between an entry's data and the next header: nothing, or a descriptor with 4 or 8 byte sizes, signed
+ * or not.
+ */
 const fits = (descriptor: number, streamed: boolean): boolean =>
   streamed ? [12, 16, 20, 24].includes(descriptor) : descriptor === 0;
 
-/** Streaming writers leave CRC and sizes zero; whoever writes them there must write the listed ones. */
+/** Streaming writers leave CRC and sizes zero; a writer that fills them in must repeat the listed ones. */
 function sameSizes(bytes: Uint8Array, entry: Entry, streamed: boolean): boolean {
   const [crc, packed, unpacked] = [u32(bytes, 14), u32(bytes, 18), u32(bytes, 22)];
   if (streamed && crc === 0 && packed === 0 && unpacked === 0) return true;
@@ -62,8 +69,15 @@ function sameSizes(bytes: Uint8Array, entry: Entry, streamed: boolean): boolean 
   return full.packed === entry.packed && full.unpacked === entry.unpacked;
 }
 
-/** Compares the data descriptor behind a streamed entry's data with its listing: the far end of the data lies where it should. */
-export async function checkDescriptor(ranges: Ranges, entry: Placed, dataStart: number): Promise<Result<null, Halt>> {
+/**
+ * Compares the data descriptor behind a streamed entry's data with its listing, which shows that the data ends where it
+ * should.
+ */
+export async function checkDescriptor(
+  ranges: Ranges,
+  entry: PlacedEntry,
+  dataStart: number,
+): Promise<Result<null, Halt>> {
   if ((entry.flags & STREAMED) === 0) return ok(null);
   const start = dataStart + entry.packed;
   const end = entry.offset + LOCAL_SIZE + entry.name.length + entry.packed + entry.slack;
@@ -84,4 +98,4 @@ export async function checkDescriptor(ranges: Ranges, entry: Placed, dataStart: 
 }
 
 const differs = (entry: Entry): Result<never, Halt> =>
-  fail(refused(finding("header_differs", shown(readName(entry.name).text))));
+  fail(refused(finding("header_differs", quotedName(readName(entry.name).text))));

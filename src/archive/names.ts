@@ -1,12 +1,14 @@
 import type { Entry } from "./central-directory.ts";
-import { type EntryName, shown } from "./entry-name.ts";
+import { type EntryName, quotedName } from "./entry-name.ts";
 import { type Finding, finding } from "./finding.ts";
 
-/** The files a server opens when it starts. A folder in the place of one keeps it from starting (seen on 0.40.6 and 0.39.11). */
+/**
+ * The files a server opens when it starts. A folder of that name keeps it from starting (seen on 0.40.6 and 0.39.11).
+ */
 const SERVER_FILES = ["data.db", "data.db-wal", "auxiliary.db", "auxiliary.db-wal"] as const;
 export type ServerFile = (typeof SERVER_FILES)[number];
 
-type Trouble = "name_unsafe" | "name_twice" | "name_conflict" | "links";
+type NameDefect = "name_unsafe" | "name_twice" | "name_conflict" | "links";
 
 /** Which of the server's files an entry becomes when it is unpacked; their case counts, `./data.db` is `data.db`. */
 export function serverFile({ text, normal }: EntryName, kind: Entry["kind"]): ServerFile | null {
@@ -21,7 +23,7 @@ export function serverFile({ text, normal }: EntryName, kind: Entry["kind"]): Se
 export class Names {
   readonly #files = new Set<string>();
   readonly #folders = new Set<string>();
-  readonly #troubles = new Map<Trouble, { first: string; count: number }>();
+  readonly #defects = new Map<NameDefect, { first: string; count: number }>();
   #nestedDatabase: string | null = null;
   #onlyTypesAndStorage = true;
 
@@ -47,27 +49,27 @@ export class Names {
     }
   }
 
-  /** What is wrong with the names, one finding per kind of trouble. To be asked once, after the last name. */
+  /** What is wrong with the names, one finding per kind of defect. Call it once, after the last name. */
   findings(): Finding[] {
     for (const folder of this.#folders) if (this.#files.has(folder)) this.#count("name_conflict", folder);
-    return [...this.#troubles].map(([code, { first, count }]) =>
-      finding(code, shown(first), count.toLocaleString("en")),
+    return [...this.#defects].map(([code, { first, count }]) =>
+      finding(code, quotedName(first), count.toLocaleString("en")),
     );
   }
 
   /** What keeps the server from finding its database, given whether there is a file for it. */
   misplacedDatabase(hasDatabase: boolean): Finding | null {
     const folder = SERVER_FILES.find((file) => this.#folders.has(file));
-    if (folder) return finding("database_not_file", shown(folder));
+    if (folder) return finding("database_not_file", quotedName(folder));
     if (hasDatabase) return null;
-    if (this.#nestedDatabase !== null) return finding("database_in_folder", shown(this.#nestedDatabase));
+    if (this.#nestedDatabase !== null) return finding("database_in_folder", quotedName(this.#nestedDatabase));
     const bosbase = this.#files.has("types.d.ts") && this.#onlyTypesAndStorage;
     return finding(bosbase ? "no_database_bosbase" : "no_database");
   }
 
-  #count(trouble: Trouble, name: string): void {
-    const known = this.#troubles.get(trouble);
+  #count(defect: NameDefect, name: string): void {
+    const known = this.#defects.get(defect);
     if (known) known.count++;
-    else this.#troubles.set(trouble, { first: name, count: 1 });
+    else this.#defects.set(defect, { first: name, count: 1 });
   }
 }

@@ -1,11 +1,11 @@
 import type { Problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
 import type { Result } from "../base/result.ts";
-import { shownSize } from "./entry-name.ts";
+import { binarySizeInWords } from "./entry-name.ts";
 import type { ArchiveCheckName, Severity } from "./finding.ts";
 import type { ArchiveFacts, ArchiveInspection } from "./inspection.ts";
 
-/** One thing that was looked at before a restore. `ok: false` with `warn` is something to know, not a refusal. */
+/** One thing that was checked before a restore. `ok: false` with `warn` is something to know, not a refusal. */
 export type Check = { name: CheckName; ok: boolean; severity: Severity; message: string };
 export type CheckName = "exists" | "idle" | ArchiveCheckName | "credential" | "tokens";
 
@@ -21,7 +21,7 @@ export type Preflight = {
   madeBy: MadeBy;
 };
 
-/** What was found out before a restore. Times are ms since the epoch, by the server's clock. */
+/** What is known before a restore. Times are ms since the epoch, by the server's clock. */
 export type PreflightEvidence = {
   /** As a list made just now shows it; null when it does not. */
   backup: { key: string; size: number; modified: string } | null;
@@ -31,12 +31,17 @@ export type PreflightEvidence = {
   idle: boolean | null;
   /** Null when there was nothing to inspect. */
   inspection: Result<ArchiveInspection, Problem> | null;
-  /** Since when the relay's credential is what it is: the last change of the superuser or, if later, of its token; null when unknown. */
+  /**
+   * Since when the relay's credential is what it is: the last change of the superuser or, if later, of its token; null
+   * when unknown.
+   */
   credentialSince: number | null;
   madeBy: MadeBy;
 };
 
-/** Judges whether a backup may be restored. What could not be looked at because something before it failed has no check. */
+/**
+ * Decides whether a backup may be restored. What could not be checked because something before it failed is left out.
+ */
 export function preflight(evidence: PreflightEvidence): Preflight {
   const { backup, inspection, madeBy } = evidence;
   const checks = [exists(backup !== null), idle(evidence.idle)];
@@ -60,21 +65,21 @@ export function archiveChecks(inspection: Result<ArchiveInspection, Problem>): C
     const found = findings.filter((finding) => finding.check === name);
     const failed = found.map(({ severity, message }): Check => ({ name, ok: false, severity, message }));
     if (found.some((finding) => finding.severity === "refuse")) return failed;
-    const good = archive && goodWords(name, archive);
-    return good ? [{ name, ok: true, severity: "refuse", message: good }, ...failed] : failed;
+    const passed = archive && passedMessage(name, archive);
+    return passed ? [{ name, ok: true, severity: "refuse", message: passed }, ...failed] : failed;
   });
 }
 
-function goodWords(name: ArchiveCheckName, { entries, uncompressed, database }: ArchiveFacts): string | null {
+function passedMessage(name: ArchiveCheckName, { entries, uncompressed, database }: ArchiveFacts): string | null {
   switch (name) {
     case "archive":
-      return `The archive is whole: ${count(entries, "file")}, ${shownSize(uncompressed)} unpacked.`;
+      return `The archive is whole: ${count(entries, "file")}, ${binarySizeInWords(uncompressed)} unpacked.`;
     case "names":
       return "Every file stays inside the server's data folder and comes once.";
     case "database":
       return (
         database &&
-        `data.db is a PocketBase database of ${shownSize(database.bytes)} in ${count(database.pages, "page")}.`
+        `data.db is a PocketBase database of ${binarySizeInWords(database.bytes)} in ${count(database.pages, "page")}.`
       );
   }
 }

@@ -8,10 +8,15 @@ import { type Halt, unread } from "./finding.ts";
  */
 export type RangeReader = (start: number, end: number) => Promise<Result<Uint8Array, Problem>>;
 
-/** The most bytes asked for at once, 1 MiB: an inspection holds one window and its copy, whatever the archive's size. */
+/**
+ * The most bytes asked for at once, 1 MiB: an inspection holds one window and its copy, whatever the archive's size.
+ */
 export const WINDOW = 1024 * 1024;
 
-/** One archive of `size` bytes, read piece by piece. The last piece read is kept, so that neighbours cost nothing. */
+/**
+ * One archive of `size` bytes, read piece by piece. The last piece read is kept, so that reads close together cost one
+ * request.
+ */
 export class Ranges {
   readonly size: number;
   /** How many pieces were asked for, and their bytes together. */

@@ -9,8 +9,9 @@ export const SQLITE_HEADER_SIZE = 100;
 const MAGIC = Buffer.from("SQLite format 3\0", "latin1");
 
 /**
- * Reads a database header, or null when SQLite would not take the file for a database (`file is not a database`): magic,
- * page size, read version and the three fixed payload fractions (`btree.c` lockBtree). `bytes` are the file's first ones.
+ * Reads a database header, or null when SQLite would not take the file for a database (`file is not a database`):
+ * magic, page size, read version and the three fixed payload fractions (`btree.c` lockBtree). `bytes` are the file's
+ * first ones.
  */
 export function readSqliteHeader(bytes: Uint8Array): SqliteHeader | null {
   if (bytes.length < SQLITE_HEADER_SIZE) return null;
@@ -24,13 +25,13 @@ export function readSqliteHeader(bytes: Uint8Array): SqliteHeader | null {
   return { pageSize, pages: view.getUint32(28) };
 }
 
-/** What the first page tells about the tables. */
+/** What the first page shows of the tables. */
 export type Schema = "pocketbase" | "foreign" | "damaged" | "unknown";
 
 /**
- * Page 1 is the root of the table of tables. Where that is a single leaf (§1.6: type 13) every table is named on it, so a
- * page without PocketBase's `_collections` belongs to another application. Where it has outgrown the page (type 5, as in
- * any PocketBase of today), or the page is not all there, the answer is `unknown`.
+ * Page 1 is the root of the table of tables. Where that is a single leaf (§1.6: type 13) every table is named on it, so
+ * a page without PocketBase's `_collections` belongs to another application. Where it has outgrown the page (type 5, as
+ * in any PocketBase of today), or the page is not all there, the answer is `unknown`.
  */
 export function readSchema(bytes: Uint8Array, { pageSize }: SqliteHeader): Schema {
   const type = bytes[SQLITE_HEADER_SIZE];

@@ -1,7 +1,7 @@
 import type { Entry } from "./central-directory.ts";
-import { readName, shown, shownSize } from "./entry-name.ts";
+import { binarySizeInWords, quotedName, readName } from "./entry-name.ts";
 import { type Finding, finding } from "./finding.ts";
-import { ENCRYPTED, type Placed } from "./local-header.ts";
+import { ENCRYPTED, type PlacedEntry } from "./local-header.ts";
 import { Names, type ServerFile, serverFile } from "./names.ts";
 import { Tiling } from "./tiling.ts";
 
@@ -14,14 +14,14 @@ const DEFLATE_LIMIT = 1032;
 const GIB = 1024 ** 3;
 
 /**
- * Takes an archive's entries in listed order, once, and keeps only what the verdict needs: the names for comparing, the
- * server's own files, the entries whose local headers are worth a look, and sums. With `keepAll` every entry is worth a
- * look: for archives small enough to be read whole.
+ * Takes an archive's entries in listed order, once, and keeps only what the findings need: the names for comparing, the
+ * server's own files, the entries whose local headers are to be compared, and sums. With `keepAll` that is every entry:
+ * for archives small enough to be read whole.
  */
 export class Survey {
   readonly names = new Names();
-  readonly serverFiles = new Map<ServerFile, Placed>();
-  readonly looks: Placed[];
+  readonly serverFiles = new Map<ServerFile, PlacedEntry>();
+  readonly toCompare: PlacedEntry[];
   packed = 0;
   unpacked = 0;
   readonly #keepAll: boolean;
@@ -29,10 +29,12 @@ export class Survey {
 
   constructor(keepAll: boolean) {
     this.#keepAll = keepAll;
-    this.looks = keepAll ? [] : this.#tiling.witnesses;
+    this.toCompare = keepAll ? [] : this.#tiling.samples;
   }
 
-  /** A finding says that the archive's structure is broken and reading on is useless; trouble with names is collected. */
+  /**
+   * A finding says that the archive's structure is broken and reading on is useless; defects of names are collected.
+   */
   add(entry: Entry): Finding | null {
     const name = readName(entry.name);
     const role = serverFile(name, entry.kind);
@@ -47,28 +49,28 @@ export class Survey {
     const found = this.#tiling.end(position, this.#keep);
     if (found) return found;
     if (this.unpacked > MAX_UNPACKED) {
-      return finding("unpacked_too_large", shownSize(this.unpacked), shownSize(MAX_UNPACKED));
+      return finding("unpacked_too_large", binarySizeInWords(this.unpacked), binarySizeInWords(MAX_UNPACKED));
     }
     const bomb = this.unpacked > GIB && this.unpacked > this.packed * MAX_RATIO;
-    return bomb ? finding("bomb", shownSize(this.unpacked), shownSize(this.packed)) : null;
+    return bomb ? finding("bomb", binarySizeInWords(this.unpacked), binarySizeInWords(this.packed)) : null;
   }
 
-  readonly #keep = (placed: Placed & { role: ServerFile | null }): void => {
+  readonly #keep = (placed: PlacedEntry & { role: ServerFile | null }): void => {
     if (placed.role === null && !this.#keepAll) return;
     const kept = { ...placed, name: placed.name.slice() };
     if (placed.role) this.serverFiles.set(placed.role, kept);
-    if (this.#keepAll) this.looks.push(kept);
+    if (this.#keepAll) this.toCompare.push(kept);
   };
 }
 
 /** Whether an entry is packed in a way that servers can unpack and that adds up. */
 function packing(entry: Entry, name: string): Finding | null {
-  if (entry.flags & ENCRYPTED) return finding("encrypted", shown(name));
-  if (entry.method !== 0 && entry.method !== 8) return finding("method_unknown", shown(name), `${entry.method}`);
-  if (entry.kind === "folder" && entry.unpacked > 0) return finding("header_differs", shown(name));
-  if (entry.method === 0 && entry.packed !== entry.unpacked) return finding("header_differs", shown(name));
+  if (entry.flags & ENCRYPTED) return finding("encrypted", quotedName(name));
+  if (entry.method !== 0 && entry.method !== 8) return finding("method_unknown", quotedName(name), `${entry.method}`);
+  if (entry.kind === "folder" && entry.unpacked > 0) return finding("header_differs", quotedName(name));
+  if (entry.method === 0 && entry.packed !== entry.unpacked) return finding("header_differs", quotedName(name));
   if (entry.unpacked > (entry.packed + 1) * DEFLATE_LIMIT) {
-    return finding("bomb", shownSize(entry.unpacked), shownSize(entry.packed));
+    return finding("bomb", binarySizeInWords(entry.unpacked), binarySizeInWords(entry.packed));
   }
   return null;
 }

@@ -1,6 +1,6 @@
 import ipaddr from "ipaddr.js";
 
-/** What reaching an address would mean. Only `public` is safe to let somebody else choose. */
+/** The kind of network an address belongs to. Only `public` is safe to let somebody else choose. */
 export type AddressClass = "public" | "loopback" | "private" | "link-local" | "metadata" | "special";
 
 /**
@@ -72,21 +72,21 @@ function isatap(address: Address): Address | null {
   return marked ? new ipaddr.IPv4(bytes.slice(12)) : null;
 }
 
-function sorted(address: Address): AddressClass {
+function classOf(address: Address): AddressClass {
   return table.find(({ network }) => network[0].kind() === address.kind() && address.match(network))?.kind ?? "public";
 }
 
 /**
- * Sorts one IP address, v4 or v6 without brackets. IPv4 inside IPv6 is judged as IPv4. What is not an address at all is
- * `special`: refuse it.
+ * Classifies one IP address, v4 or v6 without brackets. IPv4 inside IPv6 is classified as IPv4. What is not an address
+ * at all is `special`: refuse it.
  */
 export function classify(ip: string): AddressClass {
   // ipaddr.js reads ::1.2.3.4 as the mapped ::ffff:1.2.3.4; on the wire it is the retired ::/96 (RFC 4291 §2.5.5.1).
   if (!ipaddr.isValid(ip) || /^::\d+\./.test(ip)) return "special";
   const address = unwrapped(ipaddr.parse(ip));
-  const kind = sorted(address);
+  const kind = classOf(address);
   const tunnelled = kind === "public" ? isatap(address) : null;
-  return tunnelled ? sorted(tunnelled) : kind;
+  return tunnelled ? classOf(tunnelled) : kind;
 }
 
 const names: readonly (readonly [pattern: RegExp, kind: AddressClass])[] = [
@@ -98,8 +98,8 @@ const names: readonly (readonly [pattern: RegExp, kind: AddressClass])[] = [
 ];
 
 /**
- * Sorts a host as `new URL(…).hostname` writes it: an address (IPv6 in brackets) or a name. A name that says nothing of
- * itself counts as `public`; where it really leads is known only after resolving it.
+ * Classifies a host as `new URL(…).hostname` writes it: an address (IPv6 in brackets) or a name. A name without a known
+ * ending counts as `public`; its address is known only after resolving it.
  */
 export function classifyHost(hostname: string): AddressClass {
   const host = hostname.toLowerCase().replace(/\.+$/, "");

@@ -14,7 +14,7 @@ export const hex = (bytes: Uint8Array): string => view(bytes).toString("hex");
 export const base64 = (bytes: Uint8Array): string => view(bytes).toString("base64");
 export const base64url = (bytes: Uint8Array): string => view(bytes).toString("base64url");
 
-/** Null instead of an exception: what arrives here was typed or sent by somebody. Buffer alone would skip bad characters. */
+/** Null instead of an exception, because the text comes from callers. Buffer alone would skip bad characters. */
 export const fromHex = (text: string): Uint8Array<ArrayBuffer> | null =>
   /^([0-9a-f]{2})*$/i.test(text) ? copy(Buffer.from(text, "hex")) : null;
 

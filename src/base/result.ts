@@ -1,4 +1,6 @@
-/** A value or the reason there is none. Crosses Durable Object RPC, where a thrown error would not survive. */
+/**
+ * A value or the reason there is none. It crosses Durable Object RPC, which keeps only the message of a thrown error.
+ */
 export type Result<T, E> = { ok: true; value: T } | { ok: false; error: E };
 
 export const ok = <T>(value: T): { ok: true; value: T } => ({ ok: true, value });

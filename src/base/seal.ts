@@ -3,9 +3,10 @@ import type { Random } from "./random.ts";
 import { fail, ok, type Result } from "./result.ts";
 
 /**
- * Sealing of what lets its holder act (credentials, signing keys): AES-256-GCM under a key derived by HKDF-SHA-256 from an
- * `ENCRYPTION_KEY`. The text is `s1.<key mark>.<nonce ‖ ciphertext>`; the mark tells which key sealed it without trying.
- * The context (instance, table, column, origin) is authenticated, so a sealed value cannot be moved to another row.
+ * Sealing of what lets its holder act (credentials, signing keys): AES-256-GCM under a key derived by HKDF-SHA-256 from
+ * an `ENCRYPTION_KEY`. The text is `s1.<key mark>.<nonce ‖ ciphertext>`; the mark says which key sealed it, so that
+ * none has to be tried. The context (instance, table, column, origin) is authenticated, so a sealed value cannot be
+ * moved to another row.
  */
 export type Sealer = {
   seal(plain: string, context: string): Promise<string>;

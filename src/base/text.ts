@@ -1,6 +1,6 @@
 /**
- * Foreign text made safe to store and show: control, bidirectional and zero-width characters become `\u{…}` escapes, and
- * the whole is cut to `limit` UTF-16 units (SECURITY: text in audit rows and in answers is somebody else's).
+ * Foreign text made safe to store and show: control, bidirectional and zero-width characters become `\u{…}` escapes,
+ * and the whole is cut to `limit` UTF-16 units (text in audit rows and in answers can come from anybody).
  */
 export function plainText(text: string, limit: number): string {
   const escaped = text.replace(

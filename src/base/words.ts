@@ -26,8 +26,8 @@ export function durationInWords(seconds: number): string {
   if (whole === 0) return "less than a second";
   const first = UNITS.findIndex(([, length]) => whole >= length);
   return UNITS.slice(first, first + 2)
-    .map(([name, length], place) => {
-      const count = Math.floor((place === 0 ? whole : whole % UNITS[first]![1]) / length);
+    .map(([name, length], index) => {
+      const count = Math.floor((index === 0 ? whole : whole % UNITS[first]![1]) / length);
       return count === 0 ? "" : `${count} ${name}${count === 1 ? "" : "s"}`;
     })
     .filter((text) => text !== "")

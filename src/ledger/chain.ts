@@ -1,21 +1,21 @@
 import { createHash } from "node:crypto";
 import { isoTime } from "../base/clock.ts";
-import { BEFORE_THE_FIRST, type EventDraft } from "./event.ts";
+import { type EventDraft, NO_PREVIOUS } from "./event.ts";
 import { fittingText } from "./fit.ts";
 
 /** The end of a ledger: the last event's `seq`, and the SHA-256 (hex) of its stored text. */
 export type Head = { seq: number; digest: string };
 
-export const EMPTY_LEDGER: Head = { seq: 0, digest: BEFORE_THE_FIRST };
+export const EMPTY_LEDGER: Head = { seq: 0, digest: NO_PREVIOUS };
 
 /** SHA-256 (hex) of the text's UTF-8 bytes: what the next event names as `prev`. */
 export const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 
-/** An event as it is stored, served, signed and delivered: nobody writes its JSON anew. */
+/** An event as it is stored, served, signed and delivered: its JSON is written once and never again. */
 export type StoredEvent = { seq: number; id: string; type: string; text: string };
 
 /**
- * The text of the next event of a ledger, and the head it leaves behind. `id` must be new and without a dot; `at` (ms) is
+ * The text of the next event of a ledger, and the head after it. `id` must be new and without a dot; `at` (ms) is
  * when the fact was observed. The caller writes row and head in one transaction, so a `seq` is never used twice.
  */
 export function chainEvent(
@@ -43,8 +43,8 @@ export type ChainProgress = {
   head: Head;
   /** The end of what retention removed, as the first event left names it; null when nothing was. */
   removed: Head | null;
-  /** Whether an event of the chain itself tells of that removal. */
-  told: boolean;
+  /** Whether a `ledger.cut` in the chain records that removal. */
+  removalRecorded: boolean;
 };
 
 /** Whether the chain holds, and if not, the `seq` at which it breaks. */
@@ -52,34 +52,44 @@ export type ChainCheck =
   | { ok: true; from: number; to: number; head: string }
   | { ok: false; from: number; to: number; brokenAt: number };
 
-export const startCheck = (): ChainProgress => ({ from: null, head: EMPTY_LEDGER, removed: null, told: true });
+export const startCheck = (): ChainProgress => ({
+  from: null,
+  head: EMPTY_LEDGER,
+  removed: null,
+  removalRecorded: true,
+});
 
 /** Takes the next stored text, oldest first. A number is the `seq` at which the chain is broken. */
 export function checkNext(check: ChainProgress, text: string): ChainProgress | number {
   const event = parsed(text);
-  const due = check.head.seq + 1;
+  const expectedSeq = check.head.seq + 1;
   const digest = digestOf(text);
   if (check.from === null && event !== null && event.seq > 1) {
     const removed = { seq: event.seq - 1, digest: event.prev };
-    return { from: event.seq, head: { seq: event.seq, digest }, removed, told: tells(event, removed) };
+    return {
+      from: event.seq,
+      head: { seq: event.seq, digest },
+      removed,
+      removalRecorded: recordsRemoval(event, removed),
+    };
   }
-  if (event === null || event.seq !== due || event.prev !== check.head.digest) return due;
+  if (event === null || event.seq !== expectedSeq || event.prev !== check.head.digest) return expectedSeq;
   return {
     ...check,
     from: check.from ?? event.seq,
     head: { seq: event.seq, digest },
-    told: check.told || tells(event, check.removed),
+    removalRecorded: check.removalRecorded || recordsRemoval(event, check.removed),
   };
 }
 
 /**
- * The result when every event was taken. `head` is what the ledger believes its end to be: a missing tail breaks the
- * chain too. A missing beginning is sound only when a later `ledger.cut` names the last event removed and its digest.
+ * The result when every event was taken. `head` is the end that the ledger stored: a missing tail breaks the
+ * chain too. A missing beginning is valid only when a later `ledger.cut` names the last event removed and its digest.
  */
 export function endCheck(check: ChainProgress, head: Head): ChainCheck {
   const from = check.from ?? 1;
   const to = check.head.seq;
-  if (!check.told) return { ok: false, from, to, brokenAt: from };
+  if (!check.removalRecorded) return { ok: false, from, to, brokenAt: from };
   if (to < head.seq) return { ok: false, from, to, brokenAt: to + 1 };
   if (to !== head.seq || check.head.digest !== head.digest) return { ok: false, from, to, brokenAt: to };
   return { ok: true, from, to, head: check.head.digest };
@@ -107,7 +117,7 @@ function parsed(text: string): Link | null {
   }
 }
 
-function tells(event: Link, removed: Head | null): boolean {
+function recordsRemoval(event: Link, removed: Head | null): boolean {
   if (removed === null || event.type !== "ledger.cut") return false;
   const { through, digest } = (event.data ?? {}) as { through?: unknown; digest?: unknown };
   return through === removed.seq && digest === removed.digest;

@@ -1,10 +1,13 @@
 import * as z from "zod";
 import type { Kind } from "./catalogue/shapes.ts";
 import { count, time } from "./catalogue/shapes.ts";
-import { BEFORE_THE_FIRST, type EventOf } from "./event.ts";
+import { type EventOf, NO_PREVIOUS } from "./event.ts";
 import { type EventData, type EventType, eventKinds } from "./event-kinds.ts";
 
-/** The JSON Schema (draft 2020-12) of a whole event of this type. Objects may gain fields; receivers ignore unknown ones. */
+/**
+ * The JSON Schema (draft 2020-12) of a whole event of this type. Objects may gain fields; receivers ignore unknown
+ * ones.
+ */
 export function eventSchema(type: EventType): Record<string, unknown> {
   const found: Kind = eventKinds[type] as unknown as Kind;
   const event = z.object({
@@ -40,7 +43,7 @@ export function exampleEvent<T extends EventType>(
     type,
     timestamp: "2026-11-22T10:00:00.000Z",
     instance: "acme",
-    prev: test ? BEFORE_THE_FIRST : "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+    prev: test ? NO_PREVIOUS : "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
     ...fields,
     data: { ...eventKinds[type].example, ...(test ? { test } : {}) } as EventData<T>,
   };

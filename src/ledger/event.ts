@@ -18,8 +18,8 @@ export type EventOf<T extends EventType> = {
 
 export type LedgerEvent = { [T in EventType]: EventOf<T> }[EventType];
 
-/** What a part of the relay hands to the ledger, which adds the rest. */
+/** An event before the ledger adds its id, number, time and hash. */
 export type EventDraft = { [T in EventType]: { type: T; data: EventData<T> } }[EventType];
 
 /** `prev` of the first event: there is none before it. */
-export const BEFORE_THE_FIRST = "0".repeat(64);
+export const NO_PREVIOUS = "0".repeat(64);

@@ -6,9 +6,9 @@ export const EVENT_BYTES = 20_000;
 const LONGEST_LIST = 20;
 
 /**
- * The event as JSON text of less than `EVENT_BYTES` bytes. What is too long for that loses the ends of its lists and of
- * its longest texts, visibly (`…`): a fact that is cut is still announced. A backup's key (1,024 bytes at most on S3)
- * fits uncut unless there are many of them.
+ * The event as JSON text of less than `EVENT_BYTES` bytes. An event that would be longer loses the ends of its lists
+ * and of its longest texts, marked by `…`: a shortened event is better than none. A backup's key (1,024 bytes at most
+ * on S3) fits uncut unless there are many of them.
  */
 export function fittingText<Event extends { data: object }>(event: Event): string {
   const text = JSON.stringify(event);

@@ -4,15 +4,15 @@ import { eventTypes, isEventType } from "./event-kinds.ts";
 /** At most this many in one filter or endpoint. */
 export const TYPE_PATTERN_LIMIT = 50;
 
-/** Whether a type is meant by `*`, by `group.*`, or by its own name. */
+/** Whether a type matches `*`, `group.*` or its own name. */
 export const matchesType = (patterns: readonly string[], type: string): boolean =>
-  patterns.some((pattern) => pattern === "*" || pattern === type || startsAs(pattern, type));
+  patterns.some((pattern) => pattern === "*" || pattern === type || inGroup(pattern, type));
 
-const startsAs = (pattern: string, type: string) => pattern.endsWith(".*") && type.startsWith(pattern.slice(0, -1));
+const inGroup = (pattern: string, type: string) => pattern.endsWith(".*") && type.startsWith(pattern.slice(0, -1));
 
 /**
- * Accepts a list of type patterns as somebody wrote it. One that can match nothing is refused with a sentence: a mistyped
- * name would silently be an endpoint that never hears anything. Duplicates are dropped.
+ * Accepts a list of type patterns as somebody wrote it. One that can match nothing is refused with a sentence: a
+ * mistyped name would silently be an endpoint that never hears anything. Duplicates are dropped.
  */
 export function parseTypePatterns(patterns: readonly string[]): Result<string[], string> {
   if (patterns.length === 0) return fail('Name at least one event type, or "*" for every one.');
@@ -21,7 +21,7 @@ export function parseTypePatterns(patterns: readonly string[]): Result<string[],
     if (pattern === "*" || isEventType(pattern)) continue;
     if (!/^[a-z]+\.\*$/.test(pattern) && pattern.includes("*"))
       return fail('A "*" stands for every type, or after a group and a dot: "backup.*".');
-    if (!eventTypes.some((type) => startsAs(pattern, type)))
+    if (!eventTypes.some((type) => inGroup(pattern, type)))
       return fail(`There is no such event type: ${shown(pattern)}.`);
   }
   return ok([...new Set(patterns)]);

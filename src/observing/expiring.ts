@@ -1,20 +1,20 @@
-/** How many days before an end it is said. */
+/** How many days before it expires something is announced. */
 export const WARNING_DAYS = [14, 3, 1] as const;
 export type WarningDays = (typeof WARNING_DAYS)[number];
 
 const DAY_MS = 86_400_000;
 
-/** What was said last about something's end; forgotten when the end moves. */
+/** The last warning about something that expires; void when the date moves. */
 export type Warned = { expires: number; days: WarningDays };
 
 /**
- * The warning to give now, or null. Something that expires in less than a day is told "1" once; a step that was slept
- * through is not made up for: only the nearest one counts.
+ * The warning to give now, or null. Something that expires within a day is announced once, with 1. A warning that was
+ * missed while the relay was down is not sent late: only the nearest one counts.
  */
 export function expiring(expires: number | null, warned: Warned | undefined, at: number): WarningDays | null {
   if (expires === null || expires <= at) return null;
   const left = (expires - at) / DAY_MS;
-  const step = WARNING_DAYS.findLast((days) => left <= days);
-  if (step === undefined) return null;
-  return warned?.expires === expires && warned.days <= step ? null : step;
+  const days = WARNING_DAYS.findLast((limit) => left <= limit);
+  if (days === undefined) return null;
+  return warned?.expires === expires && warned.days <= days ? null : days;
 }

@@ -6,8 +6,9 @@ import { fromHex, hex } from "../base/encoding.ts";
 export const NUDGE_SKEW_MS = 300_000;
 
 /**
- * The nonce of a genuine, timely nudge, or null: `X-Signature` is the hex HMAC-SHA256 of the body under the nudge secret;
- * the body says `at` (ISO 8601, or seconds since the epoch) and `nonce`. Whether it came before is for the caller to know.
+ * The nonce of a genuine, timely nudge, or null: `X-Signature` is the hex HMAC-SHA256 of the body under the nudge
+ * secret; the body says `at` (ISO 8601, or seconds since the epoch) and `nonce`. The caller checks whether the nonce
+ * was used before.
  */
 export function readNudge(secret: string, body: string, signature: string, at: number): string | null {
   if (fromHex(signature)?.length !== 32) return null;

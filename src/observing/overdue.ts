@@ -5,33 +5,36 @@ import type { EventDraft } from "../ledger/event.ts";
 /** How often backups are expected, and how late one may be. */
 export type Expectation = { everySeconds: number; graceSeconds: number };
 
-/** What was said about a backup that did not come; null while none is overdue. */
+/** What was announced about a backup that did not come; null while none is overdue. Stored as it is. */
 export type Overdue = { due: number; saidAt: number; reminded: number } | null;
 
 export const REMINDER_DAYS = [1, 3, 7] as const;
 const DAY_MS = 86_400_000;
 
-/** When the next backup is due, grace included. `from` is the newest backup's time, or when the expectation was stated. */
+/**
+ * When the next backup is due, grace included. `from` is the newest backup's time, or when the expectation was stated.
+ */
 export const dueAt = (expect: Expectation, from: number): number =>
   from + (expect.everySeconds + expect.graceSeconds) * 1000;
 
 /**
- * Whether it is time to say, or to say again, that no backup came. Said once when it is due, then after 1, 3 and 7 days.
- * It judges by what was listed last: a server that is down makes no backups either.
+ * Whether it is time to announce, or to repeat, that no backup came: once when it is due, then after 1, 3 and 7 days.
+ * The last list decides: a server that is down makes no backups either.
  */
 export function overdue(
   expect: Expectation,
-  said: Overdue,
+  before: Overdue,
   newest: { backup: BackupFact; at: number } | null,
   statedAt: number,
   at: number,
-): { said: Overdue; drafts: EventDraft[] } {
-  const due = said?.due ?? dueAt(expect, Math.max(newest?.at ?? 0, newest ? 0 : statedAt));
-  if (at < due) return { said, drafts: [] };
-  const days = said === null ? 0 : REMINDER_DAYS[said.reminded];
-  if (days === undefined || (said !== null && at < said.saidAt + days * DAY_MS)) return { said, drafts: [] };
+): { after: Overdue; drafts: EventDraft[] } {
+  const due = before?.due ?? dueAt(expect, Math.max(newest?.at ?? 0, newest ? 0 : statedAt));
+  if (at < due) return { after: before, drafts: [] };
+  const days = before === null ? 0 : REMINDER_DAYS[before.reminded];
+  if (days === undefined || (before !== null && at < before.saidAt + days * DAY_MS))
+    return { after: before, drafts: [] };
   return {
-    said: said === null ? { due, saidAt: at, reminded: 0 } : { ...said, reminded: said.reminded + 1 },
+    after: before === null ? { due, saidAt: at, reminded: 0 } : { ...before, reminded: before.reminded + 1 },
     drafts: [
       {
         type: "backup.overdue",
@@ -49,11 +52,11 @@ export function overdue(
 }
 
 /** A new backup ends it. */
-export function recovered(said: Overdue, backup: BackupFact, at: number): { said: Overdue; drafts: EventDraft[] } {
-  if (said === null) return { said, drafts: [] };
-  const overdueSeconds = Math.max(0, Math.round((at - said.due) / 1000));
+export function recovered(before: Overdue, backup: BackupFact, at: number): { after: Overdue; drafts: EventDraft[] } {
+  if (before === null) return { after: before, drafts: [] };
+  const overdueSeconds = Math.max(0, Math.round((at - before.due) / 1000));
   return {
-    said: null,
+    after: null,
     drafts: [{ type: "backup.recovered", data: { backup, overdueSeconds, actor: { kind: "relay" } } }],
   };
 }

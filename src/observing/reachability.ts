@@ -4,8 +4,9 @@ import { problems } from "../base/problems.ts";
 import type { Fault } from "../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../ledger/event.ts";
 
-/** What the looks of late say about the server. Times are ms since the epoch. */
+/** What the latest looks say about the server. Times are ms since the epoch. */
 export type Reachability = {
+  /** What the ledger announced last. */
   said: "reachable" | "unreachable" | "unauthorized";
   /** The first of the looks that failed in a row. */
   failingSince: number | null;

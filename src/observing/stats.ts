@@ -7,19 +7,20 @@ type Listed = FileVersion & { key: string };
 const WINDOW = 10;
 
 /**
- * What a reader asks next about a backup that came or went: how its size compares with the ten before it, how long ago
- * the one before it was made, how many there are and how large together. Make it once per look; `listed` is what is there
- * now. A file without a time is counted and compared with nothing.
+ * The numbers of an event about a backup that came or went: how its size compares with the ten before it, how long ago
+ * the one before it was made, how many there are and how large together. Build it once per look; `listed` is what is
+ * there now. A file without a time is counted and compared with nothing.
  */
 export function statsOf(listed: readonly Listed[]): (backup: Listed) => Stats {
   const totalSize = listed.reduce((sum, { size }) => sum + size, 0);
   const dated = listed
     .filter((other): other is Listed & { modified: number } => other.modified !== null)
     .sort((a, b) => a.modified - b.modified || (a.key < b.key ? -1 : 1));
-  const places = new Map(dated.map(({ key }, place) => [key, place]));
+  const positions = new Map(dated.map(({ key }, position) => [key, position]));
   return ({ key, size, modified }) => {
-    const place = places.get(key) ?? dated.filter((other) => modified !== null && other.modified <= modified).length;
-    const before = modified === null ? [] : dated.slice(Math.max(0, place - WINDOW), place);
+    const position =
+      positions.get(key) ?? dated.filter((other) => modified !== null && other.modified <= modified).length;
+    const before = modified === null ? [] : dated.slice(Math.max(0, position - WINDOW), position);
     const medianSize = median(before.map((other) => other.size));
     const previous = before.at(-1);
     return {

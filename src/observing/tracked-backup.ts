@@ -5,17 +5,17 @@ export type FileVersion = {
   modified: number | null;
 };
 
-/** What is remembered of one key: a row of the snapshot. Times are ms by the relay's clock. */
+/** What is stored of one key: a row of `tracked_backups`. Times are ms by the relay's clock. */
 export type TrackedBackup = {
   key: string;
   firstSeen: number;
-  /** What the ledger says is there; null before it is announced and after it was deleted. */
+  /** The version that the ledger announced; null before it is announced and after it was deleted. */
   said: FileVersion | null;
-  /** Seen since then and not announced yet, because it is too young, or older than what was there before. */
+  /** A version seen since then and not announced yet: it is too young, or older than the one before. */
   seen: (FileVersion & { since: number }) | null;
   /** The first of the looks that all missed it, and the last one before; null while it is listed. */
   missing: { since: number; lastListed: number } | null;
-  /** What the ledger said is gone, for as long as a lagging list may still show it. */
+  /** Versions announced as gone, for as long as a list that lags may still show them. */
   gone: (FileVersion & { at: number })[];
 };
 
@@ -25,7 +25,7 @@ export type ObservedState = {
   tracked: ReadonlyMap<string, TrackedBackup>;
 };
 
-/** What a look found to have happened. Each is true once, however often it is looked at. */
+/** What a look found to have happened. Each is found once. */
 export type Fact =
   | { kind: "created"; key: string; version: FileVersion }
   | { kind: "changed"; key: string; version: FileVersion; previous: FileVersion }
@@ -42,5 +42,5 @@ export type Diff = {
   lookAgain: boolean;
 };
 
-export const sameGeneration = (a: FileVersion | null, b: FileVersion | null): boolean =>
+export const sameVersion = (a: FileVersion | null, b: FileVersion | null): boolean =>
   a !== null && b !== null && a.size === b.size && a.modified === b.modified;

@@ -1,4 +1,4 @@
-import { shown } from "../archive/entry-name.ts";
+import { quotedName } from "../archive/entry-name.ts";
 import type { RestoreOutcome } from "./restore-outcome.ts";
 
 type Unknown = Extract<RestoreOutcome, { state: "unknown" }>["because"];
@@ -31,7 +31,7 @@ export function recoverySteps(because: Unknown, safetyKey: string | null): strin
   }
   steps.push(
     safetyKey
-      ? `The data from just before the restore is also in the safety backup ${shown(safetyKey)}: in pb_data/backups on the server, or in its S3 bucket. It can be restored like any other backup.`
+      ? `The data from just before the restore is also in the safety backup ${quotedName(safetyKey)}: in pb_data/backups on the server, or in its S3 bucket. It can be restored like any other backup.`
       : "There is no safety backup: it was left out on request.",
   );
   return steps;

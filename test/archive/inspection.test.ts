@@ -44,7 +44,7 @@ function noise(length: number): Uint8Array {
 describe("a sound archive", () => {
   it("passes with its facts, from a handful of reads", async () => {
     const bytes = zip(backup);
-    const { findings, archive, lookedAt, reads } = await inspect(bytes);
+    const { findings, archive, cost, reads } = await inspect(bytes);
     expect(findings).toEqual([]);
     const start = Buffer.from(bytes).readUInt32LE(bytes.length - 6);
     expect(archive).toEqual({
@@ -55,7 +55,7 @@ describe("a sound archive", () => {
         .digest("hex"),
       database: { bytes: 3 * 4096, pageSize: 4096, pages: 3 },
     });
-    expect(lookedAt).toEqual({ reads: 1, bytes: bytes.length, localHeaders: 4 });
+    expect(cost).toEqual({ reads: 1, bytes: bytes.length, localHeaders: 4 });
     expect(reads).toBe(1);
   });
 
@@ -89,21 +89,21 @@ describe("a sound archive", () => {
 
   it("is looked into by few reads when it is large: tail, databases, their ends", async () => {
     const large = { name: "storage/video.mp4", data: noise(6 * 1024 * 1024), method: 8 };
-    const { findings, lookedAt } = await inspect(
+    const { findings, cost } = await inspect(
       zip([{ ...data, data: database({ pages: 300 }) }, auxiliary, large, types]),
     );
     expect(findings).toEqual([]);
-    expect(lookedAt.reads).toBeLessThanOrEqual(5);
-    expect(lookedAt.bytes).toBeLessThan(300_000);
-    expect(lookedAt.localHeaders).toBe(2);
+    expect(cost.reads).toBeLessThanOrEqual(5);
+    expect(cost.bytes).toBeLessThan(300_000);
+    expect(cost.localHeaders).toBe(2);
   });
 
   it("looks at one local header for each way the entries were written", async () => {
     const files = Array.from({ length: 500 }, (_, index) => ({ name: `storage/${index}`, data: noise(10_000) }));
     const folder = { name: "storage/", data: "" };
-    const { findings, lookedAt } = await inspect(zip([folder, ...files, data, auxiliary], { dialect: "server" }));
+    const { findings, cost } = await inspect(zip([folder, ...files, data, auxiliary], { dialect: "server" }));
     expect(findings).toEqual([]);
-    expect(lookedAt.localHeaders).toBe(4);
+    expect(cost.localHeaders).toBe(4);
   });
 
   it("has only a problem, not a verdict, when its bytes cannot be had", async () => {
@@ -438,11 +438,11 @@ describe("an archive without a usable database is refused", () => {
 describe("limits", () => {
   it("reads a directory of 200,000 entries in windows, and refuses one more unread", async () => {
     const { bytes, expected } = manyEntries(200_000);
-    const { findings, archive, lookedAt } = await inspect(bytes);
+    const { findings, archive, cost } = await inspect(bytes);
     expect(findings).toEqual([]);
     expect(archive!.entries).toBe(200_000);
     expect(archive!.directorySha256).toBe(expected);
-    expect(lookedAt.localHeaders).toBe(1);
+    expect(cost.localHeaders).toBe(1);
     const more = manyEntries(200_001);
     const refused = await inspect(more.bytes);
     expect(codes(refused.findings)).toEqual(["too_many_entries"]);

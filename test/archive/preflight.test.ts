@@ -118,7 +118,7 @@ describe("a backup that has just arrived", () => {
   it("is verified, with what was looked at", async () => {
     const verdict = await verify([data, types]);
     expect(verdict).toMatchObject({ verified: "ok", reasons: [], archive: { entries: 2 } });
-    expect(verdict).toMatchObject({ lookedAt: { reads: 1, localHeaders: 2 } });
+    expect(verdict).toMatchObject({ cost: { reads: 1, localHeaders: 2 } });
   });
 
   it("is suspect with the reason, when a restore of it would be refused", async () => {

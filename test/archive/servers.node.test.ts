@@ -42,14 +42,14 @@ describe.each([defaultVersion, previousVersion])("a backup made by PocketBase %s
       expect(result).toMatchObject({ ok: true, value: { verified: "ok", reasons: [] } });
       const files = await unzip(bytes);
       const data = files.find(({ name }) => name === "data.db")!.data;
-      const { findings, archive, lookedAt } = await inspect(bytes);
+      const { findings, archive, cost } = await inspect(bytes);
       expect(findings).toEqual([]);
       expect(archive).toMatchObject({
         entries: files.length,
         uncompressed: files.reduce((sum, { data }) => sum + data.length, 0),
         database: { bytes: data.length, pageSize: 4096, pages: data.length / 4096 },
       });
-      expect(lookedAt.reads).toBeLessThanOrEqual(4);
+      expect(cost.reads).toBeLessThanOrEqual(4);
       expect(await refusals(zip(files, { dialect: "infozip" }))).toEqual([]);
       for (const left of [bytes.length - 1, Math.floor(bytes.length / 2), 100]) {
         expect(await refusals(bytes.subarray(0, left))).toEqual(["truncated"]);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { isBackupKey } from "../../src/observing/backup-key.ts";
-import { CONFIRM_MS, ECHO_MS } from "../../src/observing/diff.ts";
+import { CONFIRM_MS, STALE_LIST_MS } from "../../src/observing/diff.ts";
 import { median, statsOf } from "../../src/observing/stats.ts";
 import type { Fact, FileVersion } from "../../src/observing/tracked-backup.ts";
 import { type Files, START, Watcher } from "../harness/watcher.ts";
@@ -68,7 +68,7 @@ it("tells a replaced file as a change, with what was there before", () => {
   ]);
   expect(watcher.look({ "a.zip": { size: 1 } }, START + 62_000), "a list from before").toEqual([]);
   expect(watcher.look(changed, START + 64_000)).toEqual([]);
-  const late = START + 61_000 + ECHO_MS;
+  const late = START + 61_000 + STALE_LIST_MS;
   expect(watcher.look({ "a.zip": { size: 1 } }, late)).toEqual([]);
   expect(told(watcher.look({ "a.zip": { size: 1 } }, late + CONFIRM_MS)), "really put back").toEqual(["changed a.zip"]);
 });
@@ -85,7 +85,7 @@ it("tells a deletion once, after looks that all missed the file for a while", ()
   ]);
   for (const later of [30_000, 40_000]) expect(watcher.look({ "b.zip": {} }, START + later)).toEqual([]);
   expect(watcher.look({ "a.zip": {}, "b.zip": {} }, START + 41_000), "an old list once more").toEqual([]);
-  expect(watcher.look({ "b.zip": {} }, START + 41_000 + ECHO_MS)).toEqual([]);
+  expect(watcher.look({ "b.zip": {} }, START + 41_000 + STALE_LIST_MS)).toEqual([]);
   expect([...watcher.tracked.keys()], "nothing is remembered for ever").toEqual(["b.zip"]);
 });
 
@@ -282,7 +282,7 @@ it("yields each fact exactly once from any sequence of lists, however late and h
           look([0, 0, 0, 0], false);
         }
         expect(watcher.last!.lookAgain, "nothing is left open").toBe(false);
-        now += ECHO_MS;
+        now += STALE_LIST_MS;
         look([0, 0, 0, 0], false);
         look([0, 0, 0, 0], false);
         expect(watcher.last, "an idle look changes no row").toEqual({

@@ -28,7 +28,7 @@ export type BackupCommands = {
   "backups.list": { input: object; output: ListedBackup[] };
   "backups.page": { input: PageRequest & { sort: BackupOrder }; output: Page<BackupView> };
   "backups.latest": { input: Newest; output: BackupView };
-  /** The same for whoever is about to download it, and need not list for that. */
+  /** The same for a caller who is about to download it; the right to list is not needed for that. */
   "download.latest": { input: Newest; output: BackupView };
 };
 
@@ -44,7 +44,7 @@ export const backupPolicies: Policies<BackupCommands> = {
 export const seenBy = (admitted: Admitted): ((key: string) => boolean) =>
   admitted.lineage ? visibility(admitted.lineage) : () => true;
 
-/** Looking at the server and at its backups. */
+/** Reading the server's health and its backups. */
 export function backupHandlers({ server, verifications, observer, origins, clock }: Deps): Handlers<BackupCommands> {
   const list = async (admitted: Admitted): Promise<Result<ListedBackup[], Problem>> => {
     const connected = await server.connect();
@@ -105,7 +105,10 @@ export function backupHandlers({ server, verifications, observer, origins, clock
   };
 }
 
-/** The entry, byte for byte in the list, with one fresh look on a miss; else the problem the call answers for a missing one. */
+/**
+ * The entry, byte for byte in the list, with one fresh list on a miss; else the problem that the caller chose for a
+ * missing one.
+ */
 export async function find(
   server: Server,
   key: string,

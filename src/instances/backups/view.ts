@@ -9,7 +9,7 @@ export type BackupView = {
   modified: string;
   /** When the relay saw it first; null before it was announced. */
   firstSeen: string | null;
-  /** Who made it, and by which operation; null where the ledger does not tell. */
+  /** Who made it, and by which operation; null where the ledger does not say. */
   actor: Actor | null;
   operation: string | null;
   verified: "ok" | "suspect" | "no" | "pending";
@@ -54,7 +54,7 @@ const orders: { [order in BackupOrder]: (one: ListedBackup, other: ListedBackup)
 
 /**
  * One page in the order asked for. The cursor is the last key given out; when that backup is gone meanwhile, the list
- * starts anew, so that nothing is left out unseen.
+ * starts anew, so that no backup is skipped.
  */
 export function pageOf(
   all: readonly ListedBackup[],

@@ -5,12 +5,12 @@ import type { Actor } from "../../ledger/catalogue/shapes.ts";
 import type { EventOf } from "../../ledger/event.ts";
 import type { ListedBackup } from "../../upstream/backups-api.ts";
 
-/** Whose doing a backup was. */
+/** Who made or removed a backup, and by which operation. */
 export type Origin = { actor: Actor; operation: string | null };
 
 type Known = Origin & { size: number; modified: string | null };
 
-/** Who made the backups that are there, as the ledger told it. Reads each event once. */
+/** Who made the backups that are there, as the ledger says. Reads each event once. */
 export class BackupOrigins {
   private readonly sql: SqlStorage;
   private readonly known = new Map<string, Known>();
@@ -20,7 +20,10 @@ export class BackupOrigins {
     this.sql = sql;
   }
 
-  /** Null when the ledger does not speak of this very file: not announced yet, older than the ledger, or replaced. */
+  /**
+   * Null when the ledger has no event of this version of the file: not announced yet, older than the ledger, or
+   * replaced.
+   */
   of({ key, size, modified }: ListedBackup): Origin | null {
     this.catchUp();
     const known = this.known.get(key);
@@ -31,9 +34,9 @@ export class BackupOrigins {
 
   /** For the preflight: the server when the relay asked it to, a key that uploaded it, else unknown. */
   madeBy(backup: ListedBackup): MadeBy {
-    const maker = this.of(backup);
-    if (maker?.operation) return { kind: "server" };
-    const { kind, id, name } = maker?.actor ?? { kind: "upstream" };
+    const origin = this.of(backup);
+    if (origin?.operation) return { kind: "server" };
+    const { kind, id, name } = origin?.actor ?? { kind: "upstream" };
     return kind === "key" && id ? { kind: "key", id, name: name ?? "" } : { kind: "unknown" };
   }
 

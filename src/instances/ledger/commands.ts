@@ -7,7 +7,7 @@ import type { EventPage, Ledger } from "./ledger.ts";
 
 export type EventCommands = {
   "events.list": { input: { after: number; limit: number; types: string[] }; output: EventPage };
-  /** The further pages of a stream: judged anew each time, counted once. */
+  /** The further pages of a stream: the rights are checked each time, the quota is counted once. */
   "events.follow": { input: { after: number; limit: number; types: string[] }; output: EventPage };
   "events.verify": { input: object; output: ChainCheck };
 };
@@ -20,7 +20,7 @@ export const eventPolicies: Policies<EventCommands> = {
 
 type EventRequest = { after: number; limit: number; types: string[] };
 
-/** Only who may see every backup reads the stored text byte for byte, aggregates included (SECURITY 28). */
+/** Only a caller who may see every backup reads the stored text byte for byte, aggregates included (SECURITY 28). */
 const readerOf = ({ lineage }: Admitted): EventReader => {
   if (!lineage || lineage.every((level) => level.patterns.includes("*"))) return { everything: true };
   return { everything: false, admits: visibility(lineage) };

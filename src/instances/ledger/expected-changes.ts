@@ -3,12 +3,12 @@ import type { Origin } from "./backup-origins.ts";
 
 export type ChangeKind = "made" | "deleted";
 
-/** A fact that shows up later than this after the deed has another cause. */
+/** A fact that shows up later than this after the request has another cause. */
 const WINDOW_MS = 3_600_000;
 
 /**
- * Who is about to do what to which backup. Written before it is asked of the server, read by the observer when it finds
- * the fact: the relay never announces its own doings, it only says whose they were.
+ * Who is about to change which backup. Written before the request is sent, read by the observer when a list shows the
+ * change: events come from lists alone, and this table only adds actor and operation to them.
  */
 export class ExpectedChanges {
   private readonly sql: SqlStorage;
@@ -30,12 +30,15 @@ export class ExpectedChanges {
     );
   }
 
-  /** The deed did not happen. */
+  /** The change did not happen. */
   withdraw(key: string, change: ChangeKind): void {
     this.sql.exec("DELETE FROM expected_changes WHERE key = ? AND change = ?", key, change);
   }
 
-  /** Whose doing the fact is; null: not the relay's. Consumed, so that a later fact of the same name is not mistaken. */
+  /**
+   * Who made the change; null: not the relay. The row is removed, so that a later change of the same name is not
+   * mistaken for it.
+   */
   consume(key: string, change: ChangeKind): Origin | null {
     const [row] = this.sql
       .exec<{ at: number; actor: string; operation: string | null }>(
@@ -49,7 +52,7 @@ export class ExpectedChanges {
     return this.clock() - row.at > WINDOW_MS ? null : { actor: JSON.parse(row.actor), operation: row.operation };
   }
 
-  /** Forgets what nobody will ask for any more. */
+  /** Removes rows that are too old to explain a change. */
   prune(): void {
     this.sql.exec("DELETE FROM expected_changes WHERE at < ?", this.clock() - WINDOW_MS);
   }

@@ -27,7 +27,7 @@ type Row = { seq: number; type: string; text: string };
 
 /**
  * The instance's append-only list of facts. Append inside the transaction that stores what the facts were derived from:
- * then none is told twice and none is lost.
+ * then none is announced twice and none is lost.
  */
 export class Ledger {
   private readonly sql: SqlStorage;
@@ -35,7 +35,10 @@ export class Ledger {
   private readonly random: Random;
   private readonly instance: () => string;
   private last: Head | null = null;
-  /** Called in the turn of every append; nobody may hear of an event before that turn is over. */
+  /**
+   * Called in the turn of every append. Events may leave only after that turn: until then its transaction can be rolled
+   * back.
+   */
   grew: () => void = () => undefined;
 
   constructor(sql: SqlStorage, clock: Clock, random: Random, instance: () => string) {
@@ -83,7 +86,7 @@ export class Ledger {
     return { texts, nextAfter, head: this.head.seq };
   }
 
-  /** The same stretch for a webhook endpoint. A `limit` of 0 reads nothing and only says where the ledger ends. */
+  /** The same events for a webhook endpoint. A `limit` of 0 reads nothing and only says where the ledger ends. */
   feed(after: number, limit: number, types: readonly string[], reader: EventReader): FeedPage {
     const events: FedEvent[] = [];
     const head = this.head.seq;
@@ -103,7 +106,10 @@ export class Ledger {
     return { after, events, nextAfter, head };
   }
 
-  /** Single events as this reader may have them; what is not kept any more or not the reader's is left out. */
+  /**
+   * Single events as this reader may have them; those that are not kept any more, or that the reader may not see, are
+   * left out.
+   */
   pick(seqs: readonly number[], reader: EventReader): FedEvent[] {
     return seqs.flatMap((seq) => {
       const [row] = this.sql.exec<FedEvent>("SELECT seq, id, type, text FROM events WHERE seq = ?", seq).toArray();

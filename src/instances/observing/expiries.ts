@@ -5,7 +5,7 @@ import type { KeyStore } from "../keys/store.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Configuration } from "../server/configuration.ts";
 
-/** How often ends are looked at. */
+/** How often expiries are checked. */
 export const EXPIRY_ROUND_MS = 3_600_000;
 
 type Deps = {
@@ -16,7 +16,7 @@ type Deps = {
   clock: Clock;
 };
 
-/** Says 14, 3 and 1 days ahead that a key, or the credential for the server, is going to end. */
+/** Announces 14, 3 and 1 days ahead that a key, or the credential for the server, expires. */
 export class Expiries {
   private readonly deps: Deps;
   private nextAt = 0;

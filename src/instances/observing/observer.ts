@@ -19,7 +19,7 @@ const AGAIN_MS = 5_000;
 /** A look that found nothing new is written down at most this often. */
 const IDLE_WRITE_MS = 15 * 60_000;
 
-/** One row: what the observer remembers besides the sightings. */
+/** One row: what the observer stores besides the tracked backups. */
 type ObserverState = {
   lookedAt: number | null;
   reach: Reachability;
@@ -28,7 +28,7 @@ type ObserverState = {
   expectedSince: number | null;
   /** How far the server's clock was ahead of ours at the last list. */
   skewMs?: number;
-  /** The last row of the server's log that was told, ms by the server's clock; null before the first list. */
+  /** The last row of the server's log that became an event, ms by the server's clock; null before the first list. */
   cronFailuresUntil: number | null;
 };
 
@@ -43,8 +43,8 @@ type Deps = {
 };
 
 /**
- * Turns lists into facts. Every list that passes is taken, whoever asked for it; the difference to what is remembered and
- * the events it makes are stored in one transaction, so that each fact is told exactly once.
+ * Turns lists into facts. Every list that passes is taken, whoever asked for it; the difference to what is remembered
+ * and the events it makes are stored in one transaction, so that each fact is announced exactly once.
  */
 export class Observer {
   private readonly deps: Deps;
@@ -53,7 +53,7 @@ export class Observer {
   private again = false;
   /** When a look failed last. */
   private failedAt = 0;
-  /** When the watch row was last written: a look that changed nothing waits with it. */
+  /** When the row was last written: a look that changed nothing is not written each time. */
   private writtenAt = 0;
 
   constructor(deps: Deps) {
@@ -71,7 +71,7 @@ export class Observer {
     const usual = last + (this.again ? Math.min(AGAIN_MS, pollMs) : pollMs);
     const expect = this.deps.expectation();
     if (!expect || this.state.overdue) return usual;
-    // A backup that does not come is missed when it is due, not a long poll later.
+    // A missing backup is announced when it is due, not up to a poll interval later.
     const due = dueAt(expect, this.newestAt() ?? this.state.expectedSince ?? last);
     return due > last ? Math.min(usual, due) : usual;
   }
@@ -80,12 +80,12 @@ export class Observer {
     return this.tracked.get(key)?.firstSeen ?? null;
   }
 
-  /** Null: not known from when on the server's log is news. */
+  /** Null: not known yet from which time on a row of the server's log is new. */
   get cronFailuresUntil(): number | null {
     return this.state.cronFailuresUntil;
   }
 
-  /** A list that began at `began`. One that began before the last one taken is older news and is left out. */
+  /** A list that began at `began`. One that began before the last one taken is ignored. */
   take(listing: Listing, began: number): void {
     if (began < (this.state.lookedAt ?? 0)) return;
     const { clock, ledger } = this.deps;
@@ -100,24 +100,24 @@ export class Observer {
       return;
     }
     this.commit(() => {
-      for (const backup_ of found.upserts) this.remember(backup_);
+      for (const backup of found.upserts) this.remember(backup);
       for (const key of found.removed) this.forget(key);
       const reached = lookSucceeded(this.state.reach, clock());
-      ledger.append([...reached.drafts, ...this.told(found.facts)]);
+      ledger.append([...reached.drafts, ...this.eventsOf(found.facts)]);
       const due = this.judgeOverdue();
       ledger.append(due.drafts);
       return {
         ...this.state,
         lookedAt: Math.max(began, lookedAt ?? 0),
         reach: reached.after,
-        overdue: due.said,
+        overdue: due.after,
         expectedSince: this.expectedSince(),
         cronFailuresUntil: this.state.cronFailuresUntil ?? listing.serverTime,
       };
     });
   }
 
-  /** A look that got no list. Not to be told while an operation watches the server anyway. */
+  /** A look that got no list. Not to be called while an operation watches the server. */
   failed(failure: { problem: Problem; unauthorized: boolean }): void {
     const { clock, ledger } = this.deps;
     this.failedAt = clock();
@@ -125,11 +125,11 @@ export class Observer {
       const { after, drafts } = lookFailed(this.state.reach, failure, clock());
       const due = this.judgeOverdue();
       ledger.append([...drafts, ...due.drafts]);
-      return { ...this.state, reach: after, overdue: due.said, expectedSince: this.expectedSince() };
+      return { ...this.state, reach: after, overdue: due.after, expectedSince: this.expectedSince() };
     });
   }
 
-  /** Failures of the server's own cron, oldest first, as its log tells them. */
+  /** Failures of the server's own cron, oldest first, from its log. */
   cronFailed(failures: { name: string; at: number; message: string }[]): void {
     const news = failures.filter(({ at }) => at > (this.state.cronFailuresUntil ?? Number.POSITIVE_INFINITY));
     if (news.length === 0) return;
@@ -144,12 +144,12 @@ export class Observer {
     });
   }
 
-  /** The expectation was stated, changed or taken back. */
+  /** The expectation was set, changed or removed. */
   expect(expectation: Expectation | null): void {
     this.commit(() => ({ ...this.state, overdue: null, expectedSince: expectation ? this.deps.clock() : null }));
   }
 
-  private told(facts: Fact[]): EventDraft[] {
+  private eventsOf(facts: Fact[]): EventDraft[] {
     if (facts.length === 0) return [];
     const stats = statsOf(this.listed());
     return facts.map((fact) => this.draft(fact, stats));
@@ -180,22 +180,23 @@ export class Observer {
     return { type: "backup.changed", data: { ...data, previous: backupFact(key, fact.previous) } };
   }
 
-  /** An expectation that came with the registration counts from the first look. */
+  /** An expectation set at registration counts from the first look. */
   private expectedSince(): number | null {
     return this.deps.expectation() ? (this.state.expectedSince ?? this.deps.clock()) : null;
   }
 
-  /** By the relay's clock: a server whose own runs ahead or behind makes its backups no later. */
-  private judgeOverdue(): { said: Overdue; drafts: EventDraft[] } {
+  /** By the relay's clock, because the server's may be ahead or behind. */
+  private judgeOverdue(): { after: Overdue; drafts: EventDraft[] } {
     const expect = this.deps.expectation();
-    if (!expect) return { said: null, drafts: [] };
+    if (!expect) return { after: null, drafts: [] };
     const at = this.deps.clock();
     const newest = this.newest();
     const made = newest && { backup: backupFact(newest.key, newest), at: this.newestAt()! };
-    const { overdue: said } = this.state;
-    // A backup that came after it was said, or one that makes the next due later than now, ends it.
-    if (said && made && (made.at > said.saidAt || dueAt(expect, made.at) > at)) return recovered(said, made.backup, at);
-    return overdue(expect, said, made, this.expectedSince() ?? at, at);
+    const { overdue: before } = this.state;
+    // A backup that came after the announcement, or one that makes the next due later than now, ends it.
+    if (before && made && (made.at > before.saidAt || dueAt(expect, made.at) > at))
+      return recovered(before, made.backup, at);
+    return overdue(expect, before, made, this.expectedSince() ?? at, at);
   }
 
   /** When the newest backup was made, by the relay's clock. */
@@ -218,7 +219,7 @@ export class Observer {
     );
   }
 
-  /** All or nothing: after a failure memory is read anew from what is stored. */
+  /** After a failure memory is read again from what is stored. */
   private commit(change: () => ObserverState): void {
     const { storage, ledger, clock } = this.deps;
     try {
@@ -239,20 +240,20 @@ export class Observer {
     const { sql } = this.deps.storage;
     this.tracked.clear();
     for (const row of sql.exec<{ record: string }>("SELECT record FROM tracked_backups")) {
-      const backup_: TrackedBackup = JSON.parse(row.record);
-      this.tracked.set(backup_.key, backup_);
+      const backup: TrackedBackup = JSON.parse(row.record);
+      this.tracked.set(backup.key, backup);
     }
     const [row] = sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'observer'").toArray();
     if (row) return JSON.parse(row.value);
     return { lookedAt: null, reach: REACHABLE, overdue: null, expectedSince: null, cronFailuresUntil: null };
   }
 
-  private remember(backup_: TrackedBackup): void {
-    this.tracked.set(backup_.key, backup_);
+  private remember(backup: TrackedBackup): void {
+    this.tracked.set(backup.key, backup);
     this.deps.storage.sql.exec(
       "INSERT OR REPLACE INTO tracked_backups (key, record) VALUES (?, ?)",
-      backup_.key,
-      JSON.stringify(backup_),
+      backup.key,
+      JSON.stringify(backup),
     );
   }
 

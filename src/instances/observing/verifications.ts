@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { FileVersion } from "../../observing/tracked-backup.ts";
 
-/** What is known of one backup's inside. `pending` waits for its turn; `no` could not be looked into. */
+/** What is known of one backup's content. `pending`: waits for its turn; `no`: could not be inspected. */
 export type Verification = {
   key: string;
   size: number;
@@ -14,18 +14,18 @@ export type Verification = {
   at: number;
 };
 
-/** A backup whose bytes cannot be had so often is left alone. */
+/** After this many failed reads a backup is not tried again. */
 export const MAX_TRIES = 5;
 
 /**
- * The backups that were, or are to be, looked into when they appeared. What waits is read from the table once and then
- * kept in memory: thousands can appear at once, and each is written when its turn is over.
+ * The backups that were, or are to be, inspected after they appeared. Those that wait are read from the table once and
+ * then kept in memory: thousands can appear at once, and each is written when its turn is over.
  */
 export class Verifications {
   private readonly sql: SqlStorage;
   private readonly clock: Clock;
   private waiting: Map<string, Verification> | null = null;
-  /** Known until something is written. */
+  /** Valid until something is written. */
   private soonest: number | null = null;
 
   constructor(sql: SqlStorage, clock: Clock) {
@@ -90,7 +90,7 @@ export class Verifications {
     );
   }
 
-  /** To be called when the store behind the instance is another. */
+  /** To be called when the server's store changed. */
   forgetAllBut(stays: (key: string) => boolean): void {
     for (const { key } of this.sql.exec<{ key: string }>("SELECT key FROM verifications").toArray())
       if (!stays(key)) this.forget(key);

@@ -1,4 +1,4 @@
-import { type Arrival, verifyOnArrival } from "../../archive/arrival.ts";
+import { type ArrivalReport, verifyOnArrival } from "../../archive/arrival.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isoTime } from "../../base/clock.ts";
 import type { BackupFact } from "../../ledger/catalogue/shapes.ts";
@@ -18,7 +18,7 @@ type Deps = {
   clock: Clock;
 };
 
-/** Looks into new backups, one after the other, and says what it found. */
+/** Inspects new backups, one after the other, and announces what it found. */
 export class Verifier {
   private readonly deps: Deps;
   private running = false;
@@ -31,7 +31,7 @@ export class Verifier {
     return this.running;
   }
 
-  /** Works off what is due; returns at once when it is at it already. */
+  /** Verifies everything that is due; returns at once when it is running already. */
   async run(): Promise<void> {
     if (this.running) return;
     this.running = true;
@@ -54,7 +54,7 @@ export class Verifier {
           medianSize,
         )
       : connected;
-    // Deleted or replaced meanwhile: the observer knows better.
+    // Deleted or replaced meanwhile: the observer has recorded that already.
     const current = verifications.read(key);
     if (current?.size !== size || current.modified !== pending.modified) return;
     const tries = pending.tries + 1;
@@ -74,12 +74,12 @@ export class Verifier {
     const reason = reasons[0]?.message ?? null;
     this.deps.storage.transactionSync(() => {
       verifications.write({ ...pending, tries, verified, reason, at: clock() });
-      this.deps.ledger.append(told(arrival.value, backup));
+      this.deps.ledger.append(eventsOf(arrival.value, backup));
     });
   }
 }
 
-function told({ verified, reasons, archive }: Arrival, backup: BackupFact): EventDraft[] {
+function eventsOf({ verified, reasons, archive }: ArrivalReport, backup: BackupFact): EventDraft[] {
   const actor = { kind: "relay" as const };
   if (verified === "ok" && archive) return [{ type: "backup.verified", data: { backup, archive, actor } }];
   return verified === "suspect" ? [{ type: "backup.suspect", data: { backup, archive, reasons, actor } }] : [];

@@ -31,7 +31,7 @@ type Deps = {
   view: () => Promise<InstanceView>;
 };
 
-/** What an administrator does to an instance as such. */
+/** What an administrator does to the instance itself. */
 export function administrationHandlers({
   configuration,
   server,
@@ -52,7 +52,7 @@ export function administrationHandlers({
         const checked = await server.check();
         if (checked.ok && checked.value.refusal && !force) {
           const { code, message, hint } = checked.value.refusal;
-          // What was entered is kept: it may be right while the server is down; but it is said.
+          // The values are kept, because they may be right while the server is down, but the answer says what the check found.
           return fail(
             problem("check_failed", {
               message: `Saved, but: ${message ?? problems[code].message}`,

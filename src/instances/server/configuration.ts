@@ -101,7 +101,7 @@ export class Configuration {
         previousUntil: former?.ok ? at + PREVIOUS_KEPT_MS : null,
       });
       secrets.credential = JSON.stringify(change.credential);
-      // Whoever enters the credential again after a lost ENCRYPTION_KEY gets the other secrets anew as well.
+      // After a lost ENCRYPTION_KEY the credential is entered again; the other secrets are then made anew as well.
       for (const name of ["sessionKey", "nudgeSecret"] as const)
         if (!(await this.sealed.open(name)).ok) secrets[name] = this.newSecret();
     }
@@ -109,7 +109,7 @@ export class Configuration {
       secrets.headers = JSON.stringify(change.headers ?? {});
       next.headerNames = Object.keys(change.headers ?? {});
     } else if (change.credential && !(await this.sealed.open("headers")).ok) {
-      // Without them the server may be out of reach, so they are not dropped in silence.
+      // The server may be unreachable without them, so they are not dropped without an error.
       if (stored.headerNames.length > 0) return fail(headersLost(stored.headerNames));
       secrets.headers = "{}";
     }
@@ -127,7 +127,9 @@ export class Configuration {
     return text.ok ? ok(JSON.parse(text.value)) : text;
   }
 
-  /** What a restore has to know of the credential: since when it is there, and whether it outlives the next hours. */
+  /**
+   * What a restore has to know of the credential: when it was entered, and whether it is valid for the next two hours.
+   */
   credentialFacts(): { since: number | null; lasts: boolean } {
     const { credential, credentialSince } = this.own;
     const lasts = credential.kind === "password" || (credential.expires ?? Infinity) > this.clock() + 2 * 3_600_000;
@@ -192,7 +194,7 @@ export class Configuration {
 
   /**
    * The environment decides address and credential of its instance anew at every start, also of one that was registered
-   * under its name before. A lost key of sessions is made anew: there is nothing to enter again.
+   * under its name before. A session key that cannot be opened is made anew: nobody could enter it again.
    */
   async followEnvironment(url: string, credential: UpstreamCredential): Promise<void> {
     if (!(await this.sealed.open("sessionKey")).ok)

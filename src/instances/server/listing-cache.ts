@@ -1,17 +1,17 @@
 import type { Clock } from "../../base/clock.ts";
 import type { ListedBackup, Listing, UpstreamResult } from "../../upstream/backups-api.ts";
 
-type Looking = { began: number; answer: Promise<UpstreamResult<Listing>> };
+type ListCall = { began: number; answer: Promise<UpstreamResult<Listing>> };
 
 /**
- * What the server listed last. Callers that may share an answer join a call in flight, but only one that began after the
- * last finished change: an older one could still show, or miss, what the change was about.
+ * What the server listed last. Callers that may share an answer join a call in flight, but only one that began after
+ * the last finished change: an older one may show the list as it was before.
  */
 export class ListingCache {
   private readonly clock: Clock;
   private readonly list: () => Promise<UpstreamResult<Listing>>;
   private readonly seen: (listing: Listing, began: number) => void;
-  private looking: Looking | null = null;
+  private looking: ListCall | null = null;
   private changed = 0;
   private byKey: Map<string, ListedBackup> | null = null;
 
@@ -25,7 +25,7 @@ export class ListingCache {
     this.seen = seen;
   }
 
-  /** To be called when something was, or may have been, changed: lists begun before do not count any more. */
+  /** To be called when something was, or may have been, changed: lists that began before are not used any more. */
   touch(): void {
     this.changed++;
   }
@@ -53,7 +53,7 @@ export class ListingCache {
   private start(): Promise<UpstreamResult<Listing>> {
     const began = this.changed;
     const at = this.clock();
-    const looking: Looking = {
+    const looking: ListCall = {
       began,
       answer: this.list().then((answer) => {
         if (this.looking === looking) this.looking = null;

@@ -51,7 +51,7 @@ export type Stored = {
   url: string;
   source: "api" | "environment";
   credential: { kind: "token" | "password"; email?: string; expires?: number };
-  /** Of the extra headers, so that their loss is noticed. */
+  /** Names of the extra headers, so that their loss is noticed. */
   headerNames: string[];
   pollSeconds: number;
   expect: Expectation | null;
@@ -65,7 +65,7 @@ export type Stored = {
   previousUntil: number | null;
 };
 
-/** What an administrator is shown of the row, with what only memory and the sealed values know. */
+/** What an administrator is shown of the row, with what is kept in memory and in the sealed values. */
 export function instanceView(
   stored: Stored,
   known: Pick<InstanceView, "newestBackup" | "locked" | "leftToReseal">,
