@@ -8,8 +8,8 @@ const ListedSchema = z
     size: z.number(),
     modified: z.string().describe("As the server wrote it: a space, no T."),
   })
-  .openapi("ListedBackup");
-const AuthSchema = z.object({ token: z.string(), record: z.record(z.string(), z.unknown()) }).openapi("Session");
+  .meta({ id: "ListedBackup" });
+const AuthSchema = z.object({ token: z.string(), record: z.record(z.string(), z.unknown()) }).meta({ id: "Session" });
 const ZIP = { "application/zip": { schema: z.string().meta({ format: "binary" }) } };
 const json = (schema: z.ZodType) => ({ "application/json": { schema } });
 

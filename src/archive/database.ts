@@ -1,4 +1,5 @@
 import { constants, inflateRawSync } from "node:zlib";
+import * as z from "zod";
 import { ok, type Result } from "../base/result.ts";
 import { binarySizeInWords, quotedName } from "./entry-name.ts";
 import { type Finding, finding, type Halt } from "./finding.ts";
@@ -6,7 +7,8 @@ import { checkDescriptor, checkLocalHeader, LOCAL_SIZE, type PlacedEntry } from 
 import type { Ranges } from "./ranges.ts";
 import { readSchema, readSqliteHeader, SQLITE_HEADER_SIZE } from "./sqlite-header.ts";
 
-export type DatabaseFacts = { bytes: number; pageSize: number; pages: number };
+export const DatabaseFactsSchema = z.object({ bytes: z.number(), pageSize: z.number(), pages: z.number() });
+export type DatabaseFacts = z.infer<typeof DatabaseFactsSchema>;
 export type DatabaseInspection = { facts: DatabaseFacts | null; finding: Finding | null };
 
 /**

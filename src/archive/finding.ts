@@ -1,8 +1,10 @@
 import type { Problem } from "../base/problem.ts";
 
 /** The part of the preflight a finding belongs to. */
-export type ArchiveCheckName = "archive" | "names" | "database";
-export type Severity = "refuse" | "warn";
+export const archiveCheckNames = ["archive", "names", "database"] as const;
+export type ArchiveCheckName = (typeof archiveCheckNames)[number];
+export const severities = ["refuse", "warn"] as const;
+export type Severity = (typeof severities)[number];
 
 /** One thing found in an archive, in words for the person who has to restore it. */
 export type Finding = { check: ArchiveCheckName; severity: Severity; code: FindingCode; message: string };

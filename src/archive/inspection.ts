@@ -1,7 +1,8 @@
+import * as z from "zod";
 import type { Problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { readDirectory } from "./central-directory.ts";
-import { type DatabaseFacts, inspectDatabase } from "./database.ts";
+import { DatabaseFactsSchema, inspectDatabase } from "./database.ts";
 import { findDirectory } from "./end-record.ts";
 import { binarySizeInWords, quotedName } from "./entry-name.ts";
 import { type Finding, finding, type Halt, refused } from "./finding.ts";
@@ -11,13 +12,14 @@ import { type RangeReader, Ranges, WINDOW } from "./ranges.ts";
 import { Survey } from "./survey.ts";
 
 /** What an archive holds. `database` is null when there is none to trust. Sizes in bytes. */
-export type ArchiveFacts = {
-  entries: number;
-  uncompressed: number;
+export const ArchiveFactsSchema = z.object({
+  entries: z.number(),
+  uncompressed: z.number(),
   /** SHA-256 (hex) of the directory's bytes: names, sizes and CRCs of everything in it. Approvals are bound to it. */
-  directorySha256: string;
-  database: DatabaseFacts | null;
-};
+  directorySha256: z.string(),
+  database: DatabaseFactsSchema.nullable(),
+});
+export type ArchiveFacts = z.infer<typeof ArchiveFactsSchema>;
 
 export type ArchiveInspection = {
   /** Empty when nothing is wrong; the first of severity `refuse` is the one to report. */

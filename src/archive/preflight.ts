@@ -1,25 +1,38 @@
+import * as z from "zod";
 import type { Problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
 import type { Result } from "../base/result.ts";
 import { binarySizeInWords } from "./entry-name.ts";
-import type { ArchiveCheckName, Severity } from "./finding.ts";
-import type { ArchiveFacts, ArchiveInspection } from "./inspection.ts";
+import { type ArchiveCheckName, archiveCheckNames, severities } from "./finding.ts";
+import { type ArchiveFacts, ArchiveFactsSchema, type ArchiveInspection } from "./inspection.ts";
 
+const CheckSchema = z.object({
+  name: z.enum(["exists", "idle", ...archiveCheckNames, "credential", "tokens"]),
+  ok: z.boolean(),
+  severity: z.enum(severities),
+  message: z.string(),
+});
 /** One thing that was checked before a restore. `ok: false` with `warn` is something to know, not a refusal. */
-export type Check = { name: CheckName; ok: boolean; severity: Severity; message: string };
-export type CheckName = "exists" | "idle" | ArchiveCheckName | "credential" | "tokens";
+export type Check = z.infer<typeof CheckSchema>;
 
+const MadeBySchema = z.union([
+  z.object({ kind: z.enum(["server", "unknown"]) }),
+  z.object({ kind: z.literal("key"), id: z.string(), name: z.string() }),
+]);
 /** Who made the file, as far as the relay saw it. */
-export type MadeBy = { kind: "server" | "unknown" } | { kind: "key"; id: string; name: string };
+export type MadeBy = z.infer<typeof MadeBySchema>;
 
-/** The API's Preflight. `ok` is false when a check of severity `refuse` failed. */
-export type Preflight = {
-  ok: boolean;
-  checks: Check[];
-  backup: { key: string; size: number; modified: string } | null;
-  archive: ArchiveFacts | null;
-  madeBy: MadeBy;
-};
+/** What a look before a restore found. `ok` is false when a check of severity `refuse` failed. */
+export const PreflightSchema = z
+  .object({
+    ok: z.boolean(),
+    checks: z.array(CheckSchema),
+    backup: z.object({ key: z.string(), size: z.number(), modified: z.string() }).nullable(),
+    archive: ArchiveFactsSchema.nullable(),
+    madeBy: MadeBySchema,
+  })
+  .meta({ id: "Preflight" });
+export type Preflight = z.infer<typeof PreflightSchema>;
 
 /** What is known before a restore. Times are ms since the epoch, by the server's clock. */
 export type PreflightEvidence = {
@@ -61,7 +74,7 @@ export function archiveChecks(inspection: Result<ArchiveInspection, Problem>): C
     return [{ name: "archive", ok: false, severity: "refuse", message }];
   }
   const { findings, archive } = inspection.value;
-  return (["archive", "names", "database"] as const).flatMap((name): Check[] => {
+  return archiveCheckNames.flatMap((name): Check[] => {
     const found = findings.filter((finding) => finding.check === name);
     const failed = found.map(({ severity, message }): Check => ({ name, ok: false, severity, message }));
     if (found.some((finding) => finding.severity === "refuse")) return failed;

@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import { instanceTag } from "../access/token.ts";
 import { systemClock } from "../base/clock.ts";
 import { fromHex, hex } from "../base/encoding.ts";
+import type { Page } from "../base/page.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { randomBase62, secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
@@ -82,7 +83,7 @@ export class Directory extends DurableObject<Bindings> {
   }
 
   /** By name; the cursor is the last name given out. */
-  list(limit: number, after: string | null): { items: Place[]; nextCursor: string | null } {
+  list(limit: number, after: string | null): Page<Place> {
     const rows = this.sql
       .exec<Row>(
         "SELECT * FROM instances WHERE state = 'active' AND name > ? ORDER BY name LIMIT ?",

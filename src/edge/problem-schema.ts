@@ -10,4 +10,4 @@ export const ProblemSchema = z
     requestId: z.string(),
     data: z.record(z.string(), z.object({ code: z.string(), message: z.string() })),
   })
-  .openapi("Problem");
+  .meta({ id: "Problem" });

@@ -1,25 +1,8 @@
 import { isoTime } from "../base/clock.ts";
+import type { Page } from "../base/page.ts";
 import type { Attempted } from "./attempt.ts";
+import type { AttemptView } from "./attempt-view.ts";
 import type { Deliveries } from "./deliveries.ts";
-
-/** One attempt as its endpoint's owner sees it (API.md "Webhooks"). */
-export type AttemptView = {
-  event: string;
-  type: string;
-  /** Null for a test, which is no event of the ledger. */
-  seq: number | null;
-  at: string;
-  /** Which try of this delivery it was, from 1. */
-  attempt: number;
-  outcome: "delivered" | "failed";
-  status: number | null;
-  latencyMs: number;
-  /** In words, and a word to filter by; null when it was delivered. */
-  reason: { kind: string; message: string } | null;
-  /** The start of the answer's body; null when there was none, or the receiver is not known to be public. */
-  snippet: string | null;
-  test: boolean;
-};
 
 export const KEPT_ATTEMPTS = 1_000;
 
@@ -85,7 +68,7 @@ export class AttemptLog {
   }
 
   /** Newest first. Many end in the same millisecond: the cursor is a time and how many of it were given out. */
-  list(limit: number, cursor: string | null): { items: AttemptView[]; nextCursor: string | null } {
+  list(limit: number, cursor: string | null): Page<AttemptView> {
     const [at = Number.MAX_SAFE_INTEGER, given = 0] = /^\d+\.\d+$/.test(cursor ?? "")
       ? cursor!.split(".").map(Number)
       : [];

@@ -1,5 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { systemClock } from "../base/clock.ts";
+import type { Page } from "../base/page.ts";
 import type { Problem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
 import { secureRandom } from "../base/random.ts";
@@ -15,7 +16,7 @@ import { missingInAddress } from "../webhooks/formats/render.ts";
 import { jwks, type PublicJwk } from "../webhooks/key-pair.ts";
 import { secretText } from "../webhooks/secret.ts";
 import type { Attempted } from "./attempt.ts";
-import type { AttemptView } from "./attempt-log.ts";
+import type { AttemptView } from "./attempt-view.ts";
 import { netOf } from "./net.ts";
 import { buildEndpoint, type EndpointParts } from "./parts.ts";
 import { endpointName, endpointSteps } from "./schema.ts";
@@ -122,7 +123,7 @@ export class Endpoint extends DurableObject<Bindings> {
 
   async attempts(limit: number, cursor: string | null) {
     if (!this.parts) return fail(this.refusal);
-    return ok<{ items: AttemptView[]; nextCursor: string | null }>(this.parts.log.list(limit, cursor));
+    return ok<Page<AttemptView>>(this.parts.log.list(limit, cursor));
   }
 
   /** Sends one event once more, or everything after a `seq`. */

@@ -39,10 +39,6 @@ export type Admitted = {
 /** Who was admitted: a key, or the administrator. */
 export type Actor = { kind: "key" | "admin"; id?: string; name?: string };
 
-/** One page of a list; `nextCursor` is null on the last. */
-export type Page<T> = { items: T[]; nextCursor: string | null };
-export type PageRequest = { limit: number; cursor: string | null };
-
 /** How a caller asks for an operation. */
 export type RequestOptions = {
   /** How long to wait for its end; a restore asked for through `/api` only until its preflight is over. */

@@ -16,7 +16,8 @@ import type { Answer, Command } from "./commands.ts";
 import { buildParts, type Parts } from "./parts.ts";
 import { forgetRights, instanceSteps } from "./schema.ts";
 import { DEFAULT_POLL_SECONDS } from "./server/configuration.ts";
-import type { InstanceRequest, InstanceView, Place } from "./server/record.ts";
+import type { InstanceRequest, Place } from "./server/record.ts";
+import type { InstanceView } from "./server/view.ts";
 import { endDownload, type SettledUpload, settleUpload } from "./transfers/commands.ts";
 import type { EndpointObject } from "./webhooks/commands.ts";
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import * as z from "zod";
 import { isoTime } from "../base/clock.ts";
 import { type EventDraft, NO_PREVIOUS } from "./event.ts";
 import { fittingText } from "./fit.ts";
@@ -47,10 +48,18 @@ export type ChainProgress = {
   removalRecorded: boolean;
 };
 
-/** Whether the chain holds, and if not, the `seq` at which it breaks. */
-export type ChainCheck =
-  | { ok: true; from: number; to: number; head: string }
-  | { ok: false; from: number; to: number; brokenAt: number };
+/** Whether the chain holds between two `seq`s, and if not, the `seq` at which it breaks. */
+export const ChainCheckSchema = z
+  .object({
+    ok: z.boolean(),
+    from: z.number(),
+    to: z.number(),
+    /** The digest of the last event; only when the chain holds. */
+    head: z.string().optional(),
+    brokenAt: z.number().optional(),
+  })
+  .meta({ id: "LedgerVerdict" });
+export type ChainCheck = z.infer<typeof ChainCheckSchema>;
 
 export const startCheck = (): ChainProgress => ({
   from: null,

@@ -1,9 +1,7 @@
 import { isoTime } from "../base/clock.ts";
 import type { BackupFact } from "../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../ledger/event.ts";
-
-/** How often backups are expected, and how late one may be. */
-export type Expectation = { everySeconds: number; graceSeconds: number };
+import type { Expectation } from "./expectation.ts";
 
 /** What was announced about a backup that did not come; null while none is overdue. Stored as it is. */
 export type Overdue = { due: number; saidAt: number; reminded: number } | null;

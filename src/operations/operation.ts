@@ -3,18 +3,21 @@ import { fail, ok, type Result } from "../base/result.ts";
 import type { Preview } from "./preview.ts";
 import type { RestoreOutcome } from "./restore-outcome.ts";
 
-export type OperationKind = "create" | "restore" | "delete";
+export const operationKinds = ["create", "restore", "delete"] as const;
+export type OperationKind = (typeof operationKinds)[number];
 
-export type OperationState =
-  | "awaiting_approval"
-  | "queued"
-  | "running"
-  | "succeeded"
-  | "failed"
-  | "unknown"
-  | "canceled"
-  | "denied"
-  | "expired";
+export const operationStates = [
+  "awaiting_approval",
+  "queued",
+  "running",
+  "succeeded",
+  "failed",
+  "unknown",
+  "canceled",
+  "denied",
+  "expired",
+] as const;
+export type OperationState = (typeof operationStates)[number];
 
 /** Who asked: a key, an administrator, or the relay itself. Never a secret. */
 export type OperationActor = {

@@ -11,7 +11,8 @@ export type Listing = {
   serverTime: number | null;
 };
 
-export type Flavour = "pocketbase" | "bosbase" | "unknown";
+export const flavours = ["pocketbase", "bosbase", "unknown"] as const;
+export type Flavour = (typeof flavours)[number];
 
 /** What `GET /api/health` tells. */
 export type Health = {

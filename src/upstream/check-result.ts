@@ -1,25 +1,30 @@
-import type { Flavour, Health, Listing, UpstreamResult } from "./backups-api.ts";
+import * as z from "zod";
+import { flavours, type Health, type Listing, type UpstreamResult } from "./backups-api.ts";
 import type { ServerSettings } from "./inspection.ts";
 
+const WarningSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() });
 /** Something true of this server that will matter later, and the way out. */
-export type CheckWarning = { code: string; message: string; hint: string };
+export type CheckWarning = z.infer<typeof WarningSchema>;
 
-/** What a look at a server found (API.md "Instances"). Never an error: a bad finding is a warning with its way out. */
-export type Check = {
-  at: string;
-  reachable: boolean;
-  authorized: boolean;
-  flavour: Flavour;
-  /** The range of versions the server's answers allow for; left out when they tell nothing. */
-  version?: string;
-  /** False while a backup is made or restored; null when it could not be asked. */
-  idle: boolean | null;
-  storage: "local" | "s3" | "unknown";
-  latencyMs: number | null;
-  /** How far the server's clock is ahead of ours. */
-  clockSkewSeconds: number | null;
-  warnings: CheckWarning[];
-};
+/** What a look at a server found. Never an error: a bad finding is a warning that says what to do. */
+export const CheckSchema = z
+  .object({
+    at: z.string(),
+    reachable: z.boolean(),
+    authorized: z.boolean(),
+    flavour: z.enum(flavours),
+    /** The range of versions the server's answers allow for; left out when they tell nothing. */
+    version: z.string().optional(),
+    /** False while a backup is made or restored; null when it could not be asked. */
+    idle: z.boolean().nullable(),
+    storage: z.enum(["local", "s3", "unknown"]),
+    latencyMs: z.number().nullable(),
+    /** How far the server's clock is ahead of ours. */
+    clockSkewSeconds: z.number().nullable(),
+    warnings: z.array(WarningSchema),
+  })
+  .meta({ id: "Check" });
+export type Check = z.infer<typeof CheckSchema>;
 
 /** The answers a check is made of; `inspect` collects them. */
 export type Observed = {

@@ -1,24 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { ask } from "../edge/ask.ts";
 import { refuse } from "../edge/context.ts";
+import { AuditEntrySchema } from "../instances/audit/view.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
-
-const AuditSchema = z
-  .object({
-    id: z.string(),
-    at: z.string(),
-    actor: z.string(),
-    action: z.string(),
-    target: z.string(),
-    verdict: z.enum(["allowed", "denied"]),
-    code: z.string().nullable(),
-    detail: z.string().nullable(),
-    times: z.number().describe("Denials of one kind in one minute are one row."),
-    address: z.string().nullable(),
-    userAgent: z.string(),
-    requestId: z.string(),
-  })
-  .openapi("AuditEntry");
 
 const list = route({
   method: "get",
@@ -32,7 +16,7 @@ const list = route({
     action: z.string().max(64).optional(),
     actor: z.string().max(64).optional(),
   }),
-  answers: { 200: { description: "Newest first.", schema: page(AuditSchema) } },
+  answers: { 200: { description: "Newest first.", schema: page(AuditEntrySchema) } },
 });
 
 export function mountAudit(app: Relay): void {

@@ -1,45 +1,16 @@
 import { z } from "@hono/zod-openapi";
 import { backupKeyIn } from "../access/backup-name.ts";
+import { PreflightSchema } from "../archive/preflight.ts";
 import { ask } from "../edge/ask.ts";
 import { refuse } from "../edge/context.ts";
 import { downloadKey } from "../edge/download.ts";
 import { uploadRaw } from "../edge/upload.ts";
+import { BackupSchema, backupOrders } from "../instances/backups/view.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
 import { accepted, OperationSchema } from "./operations.ts";
 import { requestOptions } from "./request-options.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
-const BackupSchema = z
-  .object({
-    key: z.string(),
-    size: z.number(),
-    modified: z.string(),
-    firstSeen: z.string().nullable(),
-    actor: z
-      .object({ kind: z.string(), id: z.string().optional(), name: z.string().optional() })
-      .nullable()
-      .describe("Who made it; null where the ledger does not tell."),
-    operation: z.string().nullable(),
-    verified: z.enum(["ok", "suspect", "no", "pending"]),
-    reason: z.string().optional(),
-  })
-  .openapi("Backup");
-const PreflightSchema = z
-  .object({
-    ok: z.boolean(),
-    checks: z.array(
-      z.object({ name: z.string(), ok: z.boolean(), severity: z.enum(["refuse", "warn"]), message: z.string() }),
-    ),
-    backup: z.object({ key: z.string(), size: z.number(), modified: z.string() }).nullable(),
-    archive: z.record(z.string(), z.unknown()).nullable(),
-    madeBy: z.object({
-      kind: z.enum(["server", "key", "unknown"]),
-      id: z.string().optional(),
-      name: z.string().optional(),
-    }),
-  })
-  .openapi("Preflight");
-const sorts = ["-modified", "modified", "key", "-size"] as const;
 const oneKey = z.object({ key: z.string() });
 const newest = z.strictObject({
   pattern: z.string().min(1).max(160).optional(),
@@ -52,7 +23,7 @@ const list = route({
   tag: "Backups",
   summary: "List the backups the caller may see",
   scope: "backups:list",
-  query: z.strictObject({ ...pageQuery, sort: z.enum(sorts).default("-modified") }),
+  query: z.strictObject({ ...pageQuery, sort: z.enum(backupOrders).default("-modified") }),
   answers: { 200: { description: "One page.", schema: page(BackupSchema) } },
 });
 const latest = route({

@@ -5,6 +5,7 @@ import { fail, ok, type Result } from "../base/result.ts";
 import { ask, perform } from "../edge/ask.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
 import { resolveCaller } from "../edge/resolve-caller.ts";
+import { ChainCheckSchema } from "../ledger/chain.ts";
 import { parseTypePatterns } from "../ledger/type-pattern.ts";
 import { eventStream } from "./event-stream.ts";
 import { type Relay, route, serve } from "./route.ts";
@@ -19,17 +20,7 @@ const EventSchema = z
     prev: z.string(),
     data: z.record(z.string(), z.unknown()),
   })
-  .openapi("Event");
-const VerdictSchema = z
-  .object({
-    ok: z.boolean(),
-    from: z.number(),
-    to: z.number(),
-    head: z.string().optional(),
-    brokenAt: z.number().optional(),
-  })
-  .openapi("LedgerVerdict");
-
+  .meta({ id: "Event" });
 const type = z
   .string()
   .max(1000)
@@ -67,7 +58,7 @@ const verify = route({
   summary: "Check the hash chain from the first event kept to the head",
   scope: "events:read",
   query: z.strictObject({}),
-  answers: { 200: { description: "Whether it holds, and where it breaks.", schema: VerdictSchema } },
+  answers: { 200: { description: "Whether it holds, and where it breaks.", schema: ChainCheckSchema } },
 });
 
 export function mountEvents(app: Relay): void {

@@ -5,9 +5,12 @@ import { directoryOf } from "../directory/stub.ts";
 import { admitAdmin, perform } from "../edge/ask.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
 import { resolveCaller } from "../edge/resolve-caller.ts";
-import type { InstanceView, Place } from "../instances/server/record.ts";
+import type { Place } from "../instances/server/record.ts";
+import { InstanceSchema, type InstanceView } from "../instances/server/view.ts";
 import { instanceOf } from "../instances/stub.ts";
+import { ExpectationSchema } from "../observing/expectation.ts";
 import { baseUrl } from "../upstream/address.ts";
+import { CheckSchema } from "../upstream/check-result.ts";
 import { extraHeaders } from "../upstream/extra-headers.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
@@ -17,51 +20,11 @@ const credential = z.union([
   z.strictObject({ email: z.string().min(3).max(255), password: z.string().min(1).max(255) }),
 ]);
 const headers = z.record(z.string(), z.string());
-const expect = z.strictObject({
-  everySeconds: z.number().int().min(60).max(31_536_000),
-  graceSeconds: z.number().int().min(0).max(31_536_000),
-});
 const pollSeconds = z.number().int().min(15).max(86_400);
 
-const WarningSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() });
-const CheckSchema = z
-  .object({
-    at: z.string(),
-    reachable: z.boolean(),
-    authorized: z.boolean(),
-    flavour: z.enum(["pocketbase", "bosbase", "unknown"]),
-    version: z.string().optional(),
-    idle: z.boolean().nullable(),
-    storage: z.enum(["local", "s3", "unknown"]),
-    latencyMs: z.number().nullable(),
-    clockSkewSeconds: z.number().nullable(),
-    warnings: z.array(WarningSchema),
-  })
-  .openapi("Check");
-const InstanceSchema = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    url: z.string(),
-    state: z.enum(["reachable", "unreachable", "unauthorized", "unchecked"]),
-    credential: z.object({
-      kind: z.enum(["token", "password"]),
-      email: z.string().optional(),
-      expires: z.string().optional(),
-    }),
-    headers: z.array(z.string()).describe("Names of the extra headers; their values never come back."),
-    pollSeconds: z.number(),
-    expect: expect.nullable(),
-    verify: z.boolean(),
-    newestBackup: z.object({ key: z.string(), modified: z.string(), ageSeconds: z.number() }).nullable(),
-    created: z.string(),
-    updated: z.string(),
-    check: CheckSchema.nullable(),
-    leftToReseal: z.number().describe("0 when a former ENCRYPTION_KEY can be taken away."),
-    locked: z.array(z.string()).describe("Sealed values that no configured ENCRYPTION_KEY opens."),
-  })
-  .openapi("Instance");
-const NudgeSchema = z.object({ url: z.string(), secret: z.string() }).openapi("Nudge");
+const NudgeSchema = z.object({ url: z.string(), secret: z.string() }).meta({ id: "Nudge" });
+
+const NewInstanceSchema = z.intersection(InstanceSchema, z.object({ nudge: NudgeSchema })).meta({ id: "NewInstance" });
 
 const named = z.object({ name });
 
@@ -77,12 +40,12 @@ const create = route({
     credential,
     headers: headers.optional(),
     pollSeconds: pollSeconds.optional(),
-    expect: expect.optional(),
+    expect: ExpectationSchema.optional(),
     verify: z.boolean().optional(),
     force: z.boolean().optional(),
   }),
   answers: {
-    201: { description: "Registered.", schema: InstanceSchema.extend({ nudge: NudgeSchema }).openapi("NewInstance") },
+    201: { description: "Registered.", schema: NewInstanceSchema },
   },
 });
 const list = route({
@@ -115,7 +78,7 @@ const change = route({
     credential: credential.optional(),
     headers: headers.nullable().optional(),
     pollSeconds: pollSeconds.nullable().optional(),
-    expect: expect.nullable().optional(),
+    expect: ExpectationSchema.nullable().optional(),
     verify: z.boolean().optional(),
     force: z.boolean().optional(),
   }),

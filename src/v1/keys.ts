@@ -1,72 +1,24 @@
 import { z } from "@hono/zod-openapi";
 import { type PresetName, presetNames } from "../access/preset.ts";
-import { scopes } from "../access/scope.ts";
 import { ask } from "../edge/ask.ts";
 import { refuse } from "../edge/context.ts";
+import { KeySchema, KeySelfSchema, MintedKeySchema, QuotasSchema, ScopeSchema } from "../instances/keys/view.ts";
 import { MAX_APPROVAL_SECONDS } from "../operations/approval.ts";
 import { isoTimeField, page, pageQuery, type Relay, route, serve } from "./route.ts";
 
-const ScopeSchema = z.enum(scopes).openapi("Scope");
-const quotas = z.partialRecord(ScopeSchema, z.number().int().min(0).max(1_000_000));
 const limits = {
   patterns: z.array(z.string()).min(1).max(20),
   networks: z.array(z.string()).max(50),
   notBefore: isoTimeField.nullable(),
   expires: isoTimeField.nullable(),
   ratePerMinute: z.number().int().min(1).max(100_000).nullable(),
-  quotas,
+  quotas: QuotasSchema,
   approval: z.array(z.enum(["backups:restore", "backups:delete"])),
   approvalSeconds: z.number().int().min(1).max(MAX_APPROVAL_SECONDS).nullable(),
   principal: z.string().min(1).max(64),
   note: z.string().max(256),
 };
 const name = z.string().min(1).max(64);
-
-const KeySchema = z
-  .object({
-    id: z.string(),
-    parent: z.string().nullable(),
-    principal: z.string(),
-    name: z.string(),
-    preset: z.string().nullable(),
-    scopes: z.array(ScopeSchema),
-    patterns: z.array(z.string()),
-    networks: z.array(z.string()),
-    notBefore: z.string().nullable(),
-    expires: z.string().nullable(),
-    ratePerMinute: z.number().nullable(),
-    quotas,
-    approval: z.array(z.string()),
-    approvalSeconds: z.number().nullable(),
-    disabled: z.boolean(),
-    note: z.string(),
-    created: z.string(),
-    createdBy: z.string(),
-    previousUntil: z.string().nullable(),
-    lastUsed: z.object({ at: z.string(), address: z.string().nullable() }).nullable(),
-    uses: z.number(),
-  })
-  .openapi("Key");
-const MintedKeySchema = KeySchema.extend({ key: z.string() }).openapi("MintedKey");
-const LevelSchema = KeySchema.pick({ id: true, patterns: true, networks: true, ratePerMinute: true, quotas: true });
-const SelfSchema = z
-  .object({
-    kind: z.enum(["admin", "key"]),
-    key: KeySchema.nullable(),
-    rights: z
-      .object({
-        scopes: z.array(ScopeSchema),
-        notBefore: z.string().nullable(),
-        expires: z.string().nullable(),
-        approval: z.array(z.string()),
-        disabled: z.boolean(),
-        levels: z.array(LevelSchema),
-        rateLeft: z.number().nullable().describe("Requests left of this minute; null without a rate."),
-        quotasLeft: z.partialRecord(ScopeSchema, z.number()).describe("Uses left until 00:00 UTC."),
-      })
-      .nullable(),
-  })
-  .openapi("Self");
 
 const one = z.object({ id: z.string().max(64) });
 
@@ -108,7 +60,7 @@ const self = route({
   tag: "Keys",
   summary: "What the caller may do",
   scope: null,
-  answers: { 200: { description: "Scopes, patterns, limits left and expiry.", schema: SelfSchema } },
+  answers: { 200: { description: "Scopes, patterns, limits left and expiry.", schema: KeySelfSchema } },
 });
 const read = route({
   method: "get",

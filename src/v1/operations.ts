@@ -3,27 +3,16 @@ import { isoTime } from "../base/clock.ts";
 import { problems } from "../base/problems.ts";
 import { ask } from "../edge/ask.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
-import { isFinal, type Operation } from "../operations/operation.ts";
+
+import { isFinal, type Operation, operationKinds, operationStates } from "../operations/operation.ts";
 import { requestOptions } from "./request-options.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
-
-const states = [
-  "awaiting_approval",
-  "queued",
-  "running",
-  "succeeded",
-  "failed",
-  "unknown",
-  "canceled",
-  "denied",
-  "expired",
-] as const;
 
 export const OperationSchema = z
   .object({
     id: z.string(),
-    kind: z.enum(["create", "restore", "delete"]),
-    state: z.enum(states),
+    kind: z.enum(operationKinds),
+    state: z.enum(operationStates),
     target: z.object({ key: z.string(), size: z.number().optional(), modified: z.string().optional() }),
     steps: z.array(z.object({ name: z.string(), state: z.string(), at: z.string(), detail: z.string().optional() })),
     actor: z.object({ kind: z.string(), id: z.string().optional(), name: z.string().optional() }),
@@ -42,7 +31,7 @@ export const OperationSchema = z
     ahead: z.number().nullable().describe("How many operations go before this one; null when it is not in line."),
     links: z.object({ self: z.string(), outcome: z.string() }),
   })
-  .openapi("Operation");
+  .meta({ id: "Operation" });
 
 const time = (at: number | null): string | null => (at === null ? null : isoTime(at));
 
@@ -88,8 +77,8 @@ const list = route({
   scope: "operations:read",
   query: z.strictObject({
     ...pageQuery,
-    state: z.enum(states).optional(),
-    kind: z.enum(["create", "restore", "delete"]).optional(),
+    state: z.enum(operationStates).optional(),
+    kind: z.enum(operationKinds).optional(),
   }),
   answers: { 200: { description: "Newest first.", schema: page(OperationSchema) } },
 });

@@ -36,62 +36,13 @@ export const ReplayWebhook = z.union([
   z.strictObject({ event: z.string().max(64) }),
 ]);
 
-export const WebhookSchema = z
-  .object({
-    id: z.string(),
-    url: z.string(),
-    types: z.array(z.string()),
-    patterns: z.array(z.string()),
-    state: z.enum(["active", "paused", "disabled"]),
-    reason: z.string().optional(),
-    cursor: z.number().nullable(),
-    head: z.number(),
-    behind: z.number().nullable(),
-    format: settings.format,
-    signatures: z.array(z.enum(signatureKinds)),
-    headers: z.array(z.string()).describe("Names only."),
-    description: z.string(),
-    ratePerMinute: z.number().nullable(),
-    owner: z.string().nullable(),
-    created: z.string(),
-    lastSuccess: z.string().nullable(),
-    lastFailure: z.string().nullable(),
-  })
-  .openapi("Webhook");
-export const MadeWebhookSchema = WebhookSchema.extend({ secret: z.string().optional() }).openapi("MadeWebhook");
-
-const reason = z.object({ kind: z.string(), message: z.string() }).nullable();
-export const AttemptSchema = z
-  .object({
-    event: z.string(),
-    type: z.string(),
-    seq: z.number().nullable(),
-    at: z.string(),
-    attempt: z.number(),
-    outcome: z.enum(["delivered", "failed"]),
-    status: z.number().nullable(),
-    latencyMs: z.number(),
-    reason,
-    snippet: z.string().nullable(),
-    test: z.boolean(),
-  })
-  .openapi("WebhookAttempt");
-export const TestedSchema = z
-  .object({
-    outcome: z.enum(["delivered", "failed"]),
-    status: z.number().nullable(),
-    latencyMs: z.number(),
-    reason,
-    snippet: z.string().nullable(),
-  })
-  .openapi("WebhookTest");
 export const EventTypeSchema = z
   .object({
     type: z.string(),
     schema: z.record(z.string(), z.unknown()).describe("JSON Schema, draft 2020-12."),
     example: z.record(z.string(), z.unknown()),
   })
-  .openapi("EventType");
+  .meta({ id: "EventType" });
 export const JwksSchema = z.object({
   keys: z.array(
     z.object({

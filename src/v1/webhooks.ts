@@ -4,25 +4,22 @@ import { ask, perform } from "../edge/ask.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
 import { isGenuineEndpoint, makeEndpointId } from "../edge/genuine-ids.ts";
 import { resolveCaller } from "../edge/resolve-caller.ts";
+import { AttemptSchema, TestedSchema } from "../endpoints/attempt-view.ts";
 import { addressPolicyAt } from "../endpoints/net.ts";
 import { endpointOf } from "../endpoints/stub.ts";
-import type { ReplayFrom } from "../instances/webhooks/view.ts";
+import { MadeWebhookSchema, type ReplayFrom, WebhookSchema } from "../instances/webhooks/view.ts";
 import { type EventType, eventTypes, isEventType } from "../ledger/event-kinds.ts";
 import { eventSchema, exampleEvent } from "../ledger/event-types.ts";
 import { readAddress } from "../webhooks/address.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 import {
-  AttemptSchema,
   ChangeWebhook,
   CreateWebhook,
   EventTypeSchema,
   JwksSchema,
-  MadeWebhookSchema,
   ReplayWebhook,
   RotateWebhook,
-  TestedSchema,
   TestWebhook,
-  WebhookSchema,
 } from "./webhook-schemas.ts";
 
 const one = z.object({ id: z.string().max(64) });

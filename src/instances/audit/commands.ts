@@ -1,7 +1,9 @@
+import type { Page, PageRequest } from "../../base/page.ts";
 import { problem } from "../../base/problem.ts";
 import { fail, ok } from "../../base/result.ts";
-import type { Handlers, Page, PageRequest, Policies } from "../caller.ts";
-import type { Audit, AuditEntry, AuditFilter } from "./store.ts";
+import type { Handlers, Policies } from "../caller.ts";
+import type { Audit, AuditFilter } from "./store.ts";
+import type { AuditEntry } from "./view.ts";
 
 export type AuditCommands = {
   "audit.list": { input: PageRequest & AuditFilter; output: Page<AuditEntry> };

@@ -1,22 +1,8 @@
 import { type Clock, isoTime } from "../../base/clock.ts";
+import type { Page, PageRequest } from "../../base/page.ts";
 import { plainBytes } from "../../base/text.ts";
-import type { Actor, Caller, Page, PageRequest } from "../caller.ts";
-
-/** One row as `GET /v1/audit` shows it. A denial row stands for `times` denials of one kind in one minute. */
-export type AuditEntry = {
-  id: string;
-  at: string;
-  actor: string;
-  action: string;
-  target: string;
-  verdict: "allowed" | "denied";
-  code: string | null;
-  detail: string | null;
-  times: number;
-  address: string | null;
-  userAgent: string;
-  requestId: string;
-};
+import type { Actor, Caller } from "../caller.ts";
+import type { AuditEntry } from "./view.ts";
 
 export type AuditFilter = { verdict: "allowed" | "denied" | null; action: string | null; actor: string | null };
 

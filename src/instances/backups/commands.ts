@@ -1,10 +1,11 @@
 import { visibility } from "../../access/lineage.ts";
 import { matcher } from "../../access/pattern.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import type { Health, ListedBackup } from "../../upstream/backups-api.ts";
-import type { Admitted, Handlers, Page, PageRequest, Policies } from "../caller.ts";
+import type { Admitted, Handlers, Policies } from "../caller.ts";
 import type { BackupOrigins } from "../ledger/backup-origins.ts";
 import type { Observer } from "../observing/observer.ts";
 import type { Verifications } from "../observing/verifications.ts";

@@ -1,21 +1,28 @@
+import * as z from "zod";
 import { isoTime } from "../../base/clock.ts";
-import type { Actor } from "../../ledger/catalogue/shapes.ts";
+import type { Page, PageRequest } from "../../base/page.ts";
 import type { ListedBackup } from "../../upstream/backups-api.ts";
 
-/** One backup in the relay's own view (API.md "Backups"): times are ISO 8601 here. */
-export type BackupView = {
-  key: string;
-  size: number;
-  modified: string;
-  /** When the relay saw it first; null before it was announced. */
-  firstSeen: string | null;
-  /** Who made it, and by which operation; null where the ledger does not say. */
-  actor: Actor | null;
-  operation: string | null;
-  verified: "ok" | "suspect" | "no" | "pending";
-  /** Why it is not `ok`. */
-  reason?: string;
-};
+/** One backup in the relay's own view: times are ISO 8601 here. */
+export const BackupSchema = z
+  .object({
+    key: z.string(),
+    size: z.number(),
+    modified: z.string(),
+    /** When the relay saw it first; null before it was announced. */
+    firstSeen: z.string().nullable(),
+    actor: z
+      .object({ kind: z.string(), id: z.string().optional(), name: z.string().optional() })
+      .nullable()
+      .describe("Who made it; null where the ledger does not tell."),
+    /** The operation that made it; null as for `actor`. */
+    operation: z.string().nullable(),
+    verified: z.enum(["ok", "suspect", "no", "pending"]),
+    /** Why it is not `ok`. */
+    reason: z.string().optional(),
+  })
+  .meta({ id: "Backup" });
+export type BackupView = z.infer<typeof BackupSchema>;
 
 /** What the relay knows of a backup besides the server's list. */
 export type Known = Pick<BackupView, "actor" | "operation"> & {
@@ -24,7 +31,8 @@ export type Known = Pick<BackupView, "actor" | "operation"> & {
   reason: string | null;
 };
 
-export type BackupOrder = "-modified" | "modified" | "key" | "-size";
+export const backupOrders = ["-modified", "modified", "key", "-size"] as const;
+export type BackupOrder = (typeof backupOrders)[number];
 
 /** The upstream's `modified` (a space, no `T`) in ms since the epoch; NaN when it is no time. */
 export const modifiedAt = (modified: string): number => Date.parse(modified.replace(" ", "T"));
@@ -58,8 +66,8 @@ const orders: { [order in BackupOrder]: (one: ListedBackup, other: ListedBackup)
  */
 export function pageOf(
   all: readonly ListedBackup[],
-  { limit, cursor, sort }: { limit: number; cursor: string | null; sort: BackupOrder },
-): { items: ListedBackup[]; nextCursor: string | null } {
+  { limit, cursor, sort }: PageRequest & { sort: BackupOrder },
+): Page<ListedBackup> {
   const sorted = [...all].sort(orders[sort]);
   const start = cursor === null ? 0 : sorted.findIndex(({ key }) => key === cursor) + 1;
   const items = sorted.slice(start, start + limit);

@@ -2,7 +2,7 @@ import type { Counters } from "../../access/admission.ts";
 import { type AskedRights, type Manager, mayChange, mayManage, mayMint } from "../../access/delegation.ts";
 import type { ApiKey, Lineage } from "../../access/key.ts";
 import { quotasLeft, rateLeft } from "../../access/limits-left.ts";
-import { type EffectiveRights, effective } from "../../access/lineage.ts";
+import { effective } from "../../access/lineage.ts";
 import { checkNetworks } from "../../access/network.ts";
 import { checkPatterns } from "../../access/pattern.ts";
 import { type PresetName, presets } from "../../access/preset.ts";
@@ -10,13 +10,15 @@ import { DEFAULT_GRACE_SECONDS, rotate } from "../../access/rotation.ts";
 import type { Scope } from "../../access/scope.ts";
 import { digestOf, KEY_ID_LENGTH, mintKeyText } from "../../access/token.ts";
 import { type Clock, isoTime } from "../../base/clock.ts";
+import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { actorText } from "../audit/store.ts";
-import type { Admitted, Handlers, Page, PageRequest, Policies } from "../caller.ts";
+import type { Admitted, Handlers, Policies } from "../caller.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { KeyStore } from "./store.ts";
+import type { KeySelf, KeyView, MintedKey, Rights } from "./view.ts";
 
 /** What a caller asks for; times are ms since the epoch, `null` means no such limit, undefined the preset's or default. */
 export type KeyRequest = {
@@ -54,29 +56,6 @@ export type KeyChange = Partial<
     | "principal"
   >
 >;
-
-/** API.md "Keys". Never the digest. */
-export type KeyView = Omit<ApiKey, "digest" | "secretVersion" | "previous" | "notBefore" | "expires" | "created"> & {
-  notBefore: string | null;
-  expires: string | null;
-  created: string;
-  /** Until when the secret before the last rotation is still valid; null when there is none. */
-  previousUntil: string | null;
-  lastUsed: { at: string; address: string | null } | null;
-  uses: number;
-};
-
-export type MintedKey = KeyView & { key: string };
-/** What the lineage allows as a whole, and what is left of its limits now. */
-export type Rights = Omit<EffectiveRights, "notBefore" | "expires"> & {
-  notBefore: string | null;
-  expires: string | null;
-  /** Requests of this minute; null without a rate. */
-  rateLeft: number | null;
-  /** Uses of this UTC day, of each scope that has a quota. */
-  quotasLeft: Partial<Record<Scope, number>>;
-};
-export type KeySelf = { kind: "admin" | "key"; key: KeyView | null; rights: Rights | null };
 
 const MAX_KEYS = 5_000;
 

@@ -1,6 +1,7 @@
 import type { ApiKey, Lineage } from "../../access/key.ts";
 import { isBelow, lineageOf } from "../../access/lineage.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { Page } from "../../base/page.ts";
 
 export type KeyUse = { uses: number; at: number | null; address: string | null };
 
@@ -71,7 +72,7 @@ export class KeyStore {
   }
 
   /** By id; the cursor is the last id given out. `above` limits the list to that key and those below it. */
-  list(limit: number, cursor: string | null, above: string | null): { items: ApiKey[]; nextCursor: string | null } {
+  list(limit: number, cursor: string | null, above: string | null): Page<ApiKey> {
     const items: ApiKey[] = [];
     for (const row of this.sql.exec<{ id: string }>("SELECT id FROM keys WHERE id > ? ORDER BY id", cursor ?? "")) {
       const lineage = this.lineage(row.id);

@@ -1,6 +1,7 @@
 import { generatedBackupName, isCreatableName } from "../../access/backup-name.ts";
 import type { Preflight } from "../../archive/preflight.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
@@ -13,7 +14,7 @@ import { bindingOf, lookBeforeRestore, preflightOver, refusalOf } from "../../op
 import { undoable } from "../../operations/undo.ts";
 import type { ListedBackup } from "../../upstream/backups-api.ts";
 import { find, seenBy } from "../backups/commands.ts";
-import type { Admitted, Handlers, Page, PageRequest, Policies, RequestOptions } from "../caller.ts";
+import type { Admitted, Handlers, Policies, RequestOptions } from "../caller.ts";
 import type { Server } from "../server/server.ts";
 import type { Transfers } from "../transfers/store.ts";
 import type { Operations, Request, RunDependencies } from "./engine.ts";

@@ -1,9 +1,9 @@
 import type { Clock } from "../../base/clock.ts";
+import type { Page, PageRequest } from "../../base/page.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
 import { isFinal, type Operation, type OperationActor } from "../../operations/operation.ts";
 import { placeInQueue } from "../../operations/queue.ts";
 import { isUndoBackup, type Restore, UNDO_MS } from "../../operations/undo.ts";
-import type { Page, PageRequest } from "../caller.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { told } from "./events.ts";
 

@@ -8,7 +8,8 @@ import { type SealedName, SealedValues } from "../../storage/sealed-values.ts";
 import type { Check } from "../../upstream/check-result.ts";
 import type { UpstreamCredential } from "../../upstream/session.ts";
 import { tokenExpiry } from "../../upstream/token.ts";
-import { type InstanceChange, type InstanceRequest, type InstanceView, instanceView, type Stored } from "./record.ts";
+import type { InstanceChange, InstanceRequest, Stored } from "./record.ts";
+import { type InstanceView, instanceView } from "./view.ts";
 
 export const DEFAULT_POLL_SECONDS = 120;
 

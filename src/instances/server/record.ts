@@ -1,5 +1,4 @@
-import { isoTime } from "../../base/clock.ts";
-import type { Expectation } from "../../observing/overdue.ts";
+import type { Expectation } from "../../observing/expectation.ts";
 import type { Check } from "../../upstream/check-result.ts";
 import type { UpstreamCredential } from "../../upstream/session.ts";
 
@@ -19,29 +18,6 @@ export type InstanceRequest = {
 
 /** Undefined leaves a field as it is. */
 export type InstanceChange = Partial<Omit<InstanceRequest, "name">> & { force?: boolean };
-
-/** API.md "Instances": never a secret. */
-export type InstanceView = {
-  id: string;
-  name: string;
-  url: string;
-  state: "reachable" | "unreachable" | "unauthorized" | "unchecked";
-  credential: { kind: "token" | "password"; email?: string; expires?: string };
-  /** Names of the extra headers. */
-  headers: string[];
-  pollSeconds: number;
-  expect: Expectation | null;
-  verify: boolean;
-  /** Null when none was seen yet. */
-  newestBackup: { key: string; modified: string; ageSeconds: number } | null;
-  created: string;
-  updated: string;
-  check: Check | null;
-  /** Sealed values that no configured ENCRYPTION_KEY opens, by name; what to do stands in the check's warnings. */
-  locked: string[];
-  /** Sealed values that another than the first ENCRYPTION_KEY sealed; 0 when the old key can be taken away. */
-  leftToReseal: number;
-};
 
 /** The row as it is stored; times are ms since the epoch. */
 export type Stored = {
@@ -64,30 +40,3 @@ export type Stored = {
   /** Until when the one before it is kept; null when there is none. */
   previousUntil: number | null;
 };
-
-/** What an administrator is shown of the row, with what is kept in memory and in the sealed values. */
-export function instanceView(
-  stored: Stored,
-  known: Pick<InstanceView, "newestBackup" | "locked" | "leftToReseal">,
-): InstanceView {
-  const { check, credential } = stored;
-  return {
-    id: stored.id,
-    name: stored.name,
-    url: stored.url,
-    state: !check ? "unchecked" : !check.reachable ? "unreachable" : check.authorized ? "reachable" : "unauthorized",
-    credential: {
-      kind: credential.kind,
-      ...(credential.email ? { email: credential.email } : {}),
-      ...(credential.expires ? { expires: isoTime(credential.expires) } : {}),
-    },
-    headers: stored.headerNames,
-    pollSeconds: stored.pollSeconds,
-    expect: stored.expect,
-    verify: stored.verify,
-    created: isoTime(stored.created),
-    updated: isoTime(stored.updated),
-    check,
-    ...known,
-  };
-}

@@ -1,18 +1,19 @@
 import { type Clock, isoTime } from "../../base/clock.ts";
+import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import type { Attempted } from "../../endpoints/attempt.ts";
-import type { AttemptView } from "../../endpoints/attempt-log.ts";
+import type { AttemptView } from "../../endpoints/attempt-view.ts";
 import type { Endpoint } from "../../endpoints/endpoint.ts";
 import type { EndpointSettings } from "../../endpoints/store.ts";
 import type { EventType } from "../../ledger/event-kinds.ts";
 import type { AddressPolicy } from "../../webhooks/address.ts";
-import type { Admitted, Handlers, Page, PageRequest, Policies } from "../caller.ts";
+import type { Admitted, Handlers, Policies } from "../caller.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Announcer } from "./announcer.ts";
 import { type EndpointRecord, type Endpoints, named } from "./endpoints.ts";
 import { checkRequest, checkSecret } from "./request.ts";
-import type { EndpointRequest, EndpointView, ReplayFrom, ShownEndpoint } from "./view.ts";
+import type { EndpointRequest, EndpointView, MadeEndpoint, ReplayFrom } from "./view.ts";
 
 /** Of one instance. */
 export const MOST_ENDPOINTS = 1_000;
@@ -27,17 +28,17 @@ export type WebhookCommands = {
   "webhooks.create": {
     /** `id` is made by the Worker, which holds the tag key. */
     input: { id: string; request: EndpointRequest & { url: string }; secret: string | null };
-    output: ShownEndpoint;
+    output: MadeEndpoint;
   };
   "webhooks.list": { input: PageRequest; output: Page<EndpointView> };
   "webhooks.read": { input: { id: string }; output: EndpointView };
-  "webhooks.change": { input: { id: string; request: EndpointRequest }; output: ShownEndpoint };
+  "webhooks.change": { input: { id: string; request: EndpointRequest }; output: MadeEndpoint };
   "webhooks.delete": { input: { id: string }; output: null };
   "webhooks.pause": { input: { id: string }; output: EndpointView };
   "webhooks.resume": { input: { id: string }; output: EndpointView };
   "webhooks.rotate": {
     input: { id: string; secret: string | null; overlapSeconds: number };
-    output: ShownEndpoint;
+    output: MadeEndpoint;
   };
   "webhooks.test": { input: { id: string; type: EventType }; output: Attempted };
   "webhooks.attempts": { input: { id: string } & PageRequest; output: Page<AttemptView> };

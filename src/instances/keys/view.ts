@@ -1,0 +1,58 @@
+import * as z from "zod";
+import { scopes } from "../../access/scope.ts";
+
+export const ScopeSchema = z.enum(scopes).meta({ id: "Scope" });
+/** Uses per UTC day and scope. */
+export const QuotasSchema = z.partialRecord(ScopeSchema, z.number().int().min(0).max(1_000_000));
+
+/** A key as its owner and the keys above it see it; never its digest. Times are ISO 8601. */
+export const KeySchema = z
+  .object({
+    id: z.string(),
+    parent: z.string().nullable(),
+    principal: z.string(),
+    name: z.string(),
+    preset: z.string().nullable(),
+    scopes: z.array(ScopeSchema),
+    patterns: z.array(z.string()),
+    networks: z.array(z.string()),
+    notBefore: z.string().nullable(),
+    expires: z.string().nullable(),
+    ratePerMinute: z.number().nullable(),
+    quotas: QuotasSchema,
+    approval: z.array(z.string()),
+    approvalSeconds: z.number().nullable(),
+    disabled: z.boolean(),
+    note: z.string(),
+    created: z.string(),
+    createdBy: z.string(),
+    /** Until when the secret before the last rotation is still valid; null when there is none. */
+    previousUntil: z.string().nullable(),
+    lastUsed: z.object({ at: z.string(), address: z.string().nullable() }).nullable(),
+    uses: z.number(),
+  })
+  .meta({ id: "Key" });
+export type KeyView = z.infer<typeof KeySchema>;
+
+/** With the key's text, which is shown once: when it is minted, and when it is rotated. */
+export const MintedKeySchema = z.intersection(KeySchema, z.object({ key: z.string() })).meta({ id: "MintedKey" });
+export type MintedKey = z.infer<typeof MintedKeySchema>;
+
+/** What the lineage allows as a whole, and what is left of its limits now. */
+const RightsSchema = z.object({
+  scopes: z.array(ScopeSchema),
+  notBefore: z.string().nullable(),
+  expires: z.string().nullable(),
+  approval: z.array(z.string()),
+  disabled: z.boolean(),
+  /** The key first, its root last: a backup, an address, a request must satisfy every level. */
+  levels: z.array(KeySchema.pick({ id: true, patterns: true, networks: true, ratePerMinute: true, quotas: true })),
+  rateLeft: z.number().nullable().describe("Requests left of this minute; null without a rate."),
+  quotasLeft: z.partialRecord(ScopeSchema, z.number()).describe("Uses left until 00:00 UTC."),
+});
+export type Rights = z.infer<typeof RightsSchema>;
+
+export const KeySelfSchema = z
+  .object({ kind: z.enum(["admin", "key"]), key: KeySchema.nullable(), rights: RightsSchema.nullable() })
+  .meta({ id: "Self" });
+export type KeySelf = z.infer<typeof KeySelfSchema>;
