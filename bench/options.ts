@@ -10,6 +10,8 @@ export type BenchOptions = {
   seconds: number;
   /** Of the file that is moved. */
   bytes: number;
+  /** Folder of another checkout whose relay is a peer of the part `versions`; null: that part is left out. */
+  against: string | null;
 };
 
 const MIB = 1024 * 1024;
@@ -28,6 +30,8 @@ directly, in one run, round by round in changing order, and prints the ratios.
 
   --part NAME    only this part (again for more): ${known.join(", ")}
   --rounds N     pairs per comparison (default 7)
+  --against DIR  another checkout of this project, for the part versions: its relay is built there and measured beside
+                 this one's
   --mebibytes N  size of the file that is moved (default 1024)
   --quick        3 short rounds and 256 MiB: whether it runs, not what it reaches
   --help         this
@@ -40,6 +44,7 @@ export function readOptions(args: string[], known: readonly string[]): BenchOpti
     rounds: { type: "string" },
     mebibytes: { type: "string" },
     quick: { type: "boolean" },
+    against: { type: "string" },
   } as const;
   const { values } = readFlags(args, flags, helpText(known));
   const parts = [...new Set(values.part ?? [])];
@@ -49,6 +54,7 @@ export function readOptions(args: string[], known: readonly string[]): BenchOpti
   return {
     parts,
     rounds: values.rounds === undefined ? (quick ? 3 : 7) : whole(values.rounds, "--rounds", 1, 99),
+    against: values.against ?? null,
     seconds: quick ? 0.4 : 1.5,
     bytes:
       (values.mebibytes === undefined ? (quick ? 256 : 1024) : whole(values.mebibytes, "--mebibytes", 1, 65_536)) * MIB,

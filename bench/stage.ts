@@ -22,9 +22,10 @@ export async function startRegisteredRelay(
     url = server.url,
     settings,
     key = {},
-  }: { url?: string; settings?: RelayOptions["settings"]; key?: KeyRequest } = {},
+    build,
+  }: { url?: string; key?: KeyRequest } & Pick<RelayOptions, "settings" | "build"> = {},
 ): Promise<Relay> {
-  const relay = await startRelay(settings ? { settings } : {});
+  const relay = await startRelay({ ...(settings ? { settings } : {}), ...(build ? { build } : {}) });
   await registerInstance(relay, { ...server, url });
   const minted = await mintKey(relay, key);
   return Object.assign(relay, { port: portOf(relay.url), pids: () => [relay.pid], key: minted.key });

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
+import type { WorkerBuild } from "../scripts/build-worker.ts";
 import { literal } from "../test/harness/fake/content.ts";
 import { type FakeServer, startFake } from "../test/harness/fake/server.ts";
 import { startRelay, type TestRelay } from "../test/harness/relay.ts";
@@ -22,11 +23,11 @@ const CONTENT = literal(new Uint8Array(22));
 const AGE_MS = 3_600_000;
 
 /** The relay on raw workerd in front of a fake server, with receivers on 127.0.0.1. */
-export async function webhookStage(): Promise<WebhookStage> {
+export async function webhookStage(build?: WorkerBuild): Promise<WebhookStage> {
   const receiver = new Receiver();
   const port = await receiver.listen();
   const fake = await startFake();
-  const relay = await startRelay({ settings: { ALLOW_PRIVATE_NETWORK: "all" } });
+  const relay = await startRelay({ settings: { ALLOW_PRIVATE_NETWORK: "all" }, ...(build ? { build } : {}) });
   const { email, password } = fake.fake;
   const { nudge } = await registerInstance(relay, { url: fake.url, email, password }, { verify: false });
   let files = 0;

@@ -49,7 +49,7 @@ describe("flags", () => {
   const known = ["head", "download"];
 
   it("everything is measured without any", () => {
-    expect(readOptions([], known)).toEqual({ parts: [], rounds: 7, seconds: 1.5, bytes: 1024 ** 3 });
+    expect(readOptions([], known)).toEqual({ parts: [], rounds: 7, seconds: 1.5, bytes: 1024 ** 3, against: null });
   });
 
   it("parts by name, each once, in the order given", () => {

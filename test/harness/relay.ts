@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildWorker } from "../../scripts/build-worker.ts";
+import { buildWorker, type WorkerBuild } from "../../scripts/build-worker.ts";
 import { type RelaySettings, startRelayProcess } from "../../scripts/relay-process.ts";
 
 /** The built Worker on raw workerd, in a process of its own that can be killed. */
@@ -35,6 +35,8 @@ export type RelayOptions = {
   dataDir?: string;
   /** Without, a free one. */
   port?: number;
+  /** Without, that of this tree. */
+  build?: WorkerBuild;
   /** As `RelayStart.within`. */
   within?: readonly string[];
 };
@@ -44,7 +46,7 @@ const TICKS = 100;
 
 /** Starts the relay and waits until it listens. It ends with `stop()`, and in any case with this process. */
 export async function startRelay(options: RelayOptions = {}): Promise<TestRelay> {
-  const build = await buildWorker();
+  const build = options.build ?? (await buildWorker());
   const folder = options.dataDir ? null : await mkdtemp(join(tmpdir(), "relay-workerd-"));
   const dataDir = options.dataDir ?? join(folder!, "data");
   let settings: RelaySettings = {
