@@ -1,13 +1,13 @@
 /// <reference path="../pb_data/types.d.ts" />
 
 /**
- * Tells the relay at once that backups changed, instead of at its next look. Copy this file into the server's pb_hooks
+ * Tells the relay at once that backups changed, instead of at its next poll. Copy this file into the server's pb_hooks
  * folder and start the server with the two values that registering the instance (POST /v1/instances) answered as `nudge`:
  *
  *   RELAY_NUDGE_URL=https://relay.example/v1/nudge/…  RELAY_NUDGE_SECRET=…  ./pocketbase serve
  *
- * A nudge only says "look now": it carries no data, and a relay that is down costs nothing but five seconds. Nothing in
- * here can make a backup or a restore fail. Each handler runs in a VM of its own, hence the repeated lines.
+ * A nudge carries no data and only makes the relay look at once. A relay that is down delays a backup by at most five
+ * seconds. Nothing in this file can make a backup or a restore fail. Each handler runs in a VM of its own, so lines repeat.
  */
 
 onBackupCreate((e) => {
@@ -24,7 +24,7 @@ onBackupCreate((e) => {
 });
 
 onBackupRestore((e) => {
-  // A successful restore replaces this process and all data but the backups: only a file there tells the next one.
+  // A successful restore replaces this process and all data but the backups: only a file there reaches the next process.
   const marker = `${$app.dataDir()}/backups/.backup_relay_restore`;
   try {
     $os.writeFile(marker, e.name, 0o600);
