@@ -131,7 +131,7 @@ export class Watch {
       const since = observer.cronFailuresUntil;
       const failures = since === null ? null : await session.cronFailures(since);
       if (failures?.ok) observer.cronFailed(failures.value);
-      await operations.tidy(session);
+      await operations.cleanUp(session);
     } finally {
       this.lookingSince = null;
       this.deps.settled();

@@ -5,6 +5,8 @@ import type { Random } from "../base/random.ts";
 import { ok, type Result } from "../base/result.ts";
 import { sealer } from "../base/seal.ts";
 import type { Sleep } from "../base/sleep.ts";
+import type { Kinds } from "../operations/kind.ts";
+import { kinds as operationKinds } from "../operations/kinds.ts";
 import type { Reach } from "../operations/work.ts";
 import type { Settings } from "../settings.ts";
 import type { Fetch } from "../upstream/exchange.ts";
@@ -62,7 +64,7 @@ export type Platform = {
 export type Parts = ReturnType<typeof buildParts>;
 
 /** Puts an instance together: each part owns its tables and is handed the others it needs. */
-export function buildParts(platform: Platform) {
+export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
   const { storage, settings, clock, random, fetch, sleep, detach, settled } = platform;
   const { sql } = storage;
   const seals = sealer(settings.encryptionKeys, random);
@@ -106,8 +108,9 @@ export function buildParts(platform: Platform) {
       },
     });
   };
-  const rows = new OperationStore({ storage, ledger, clock, random, sleep });
+  const rows = new OperationStore({ kinds, storage, ledger, clock, random, sleep });
   const operations = new Operations(rows, {
+    kinds,
     runDependencies,
     expected,
     ledger,
@@ -115,11 +118,11 @@ export function buildParts(platform: Platform) {
     random,
     sleep,
     detach,
-    changed: async (operation) => {
+    ended: async ({ state, target }, change) => {
       const connected = await server.connect();
       if (!connected.ok) return;
       const { listings } = connected.value;
-      if (operation.kind === "delete" && operation.state === "succeeded") listings.forget(operation.target.key);
+      if (change === "deleted" && state === "succeeded") listings.forget(target.key);
       else listings.touch();
       watch.nudge();
     },
@@ -163,7 +166,7 @@ export function buildParts(platform: Platform) {
     { configuration, tokenKeys, keys, counters, audit, transfers, clock },
     {
       ...backupHandlers({ server, verifications, observer, origins, clock }),
-      ...operationHandlers({ server, operations, idempotent, transfers, runDependencies, clock, random }),
+      ...operationHandlers({ server, operations, idempotent, transfers, runDependencies, clock }),
       ...transferHandlers({ server, transfers, operations, expected, audit }),
       ...sessionHandlers({ configuration, tokenKeys }),
       ...keyHandlers({ store: keys, counters, ledger, clock, random, place: () => configuration.own }),

@@ -26,8 +26,10 @@ export const instanceSteps: readonly Step[] = [
     "UPDATE meta SET name = 'observer' WHERE name = 'watch'",
     renamed("keys", "generation", "secretVersion"),
     renamed("endpoints", "generation", "activation"),
-    "UPDATE operations SET record = json_set(record, '$.restore.end', json(CASE WHEN json_type(record, '$.restore.outcome') = 'object' THEN json_object('outcome', json_extract(record, '$.restore.outcome.verdict'), 'downtimeMs', json_extract(record, '$.restore.outcome.downtimeMs')) END)) WHERE json_type(record, '$.restore') = 'object'",
-    "UPDATE operations SET record = json_remove(record, '$.restore.outcome') WHERE json_type(record, '$.restore') = 'object'",
+    renamed("operations", "restore", "data"),
+    "UPDATE operations SET record = json_set(record, '$.data.end', json(CASE WHEN json_type(record, '$.data.outcome') = 'object' THEN json_object('outcome', json_extract(record, '$.data.outcome.verdict'), 'downtimeMs', json_extract(record, '$.data.outcome.downtimeMs')) END)) WHERE json_type(record, '$.data') = 'object'",
+    "UPDATE operations SET record = json_set(record, '$.data.cleanedUp', json('true')) WHERE record ->> '$.data.tidied'",
+    "UPDATE operations SET record = json_remove(record, '$.data.outcome', '$.data.tidied') WHERE json_type(record, '$.data') = 'object'",
   ],
 ];
 

@@ -17,6 +17,8 @@ export type Made = { key: string; size: number; modified: string };
 /** `settled: false`: it could not be found out whether there is a backup. */
 export type NotMade = { problem: Problem; settled: boolean };
 
+type Tools = Pick<Work, "api" | "look" | "clock" | "sleep" | "pausePolling">;
+
 type Notes = {
   /** An earlier run may have sent the request: look, never send again. */
   alreadySent: boolean;
@@ -32,7 +34,7 @@ const notMade = (reason: Problem, settled = true) => fail({ problem: reason, set
  * `e.next()`), and a lost answer may stand for a whole one (facts: upstream §1.2). So the end is always what the list
  * shows. Never sends twice.
  */
-export async function makeBackup(work: Work, key: string, notes: Notes): Promise<Result<Made, NotMade>> {
+export async function makeBackup(work: Tools, key: string, notes: Notes): Promise<Result<Made, NotMade>> {
   if (notes.alreadySent) return settle(work, key, false);
   const before = await work.look();
   if (!before.ok) return notMade(before.error.problem);
@@ -50,7 +52,7 @@ export async function makeBackup(work: Work, key: string, notes: Notes): Promise
 }
 
 /** The server said that it failed; why stands in its log alone. */
-async function explained(work: Work, failed: Problem, since: number): Promise<Problem> {
+async function explained(work: Tools, failed: Problem, since: number): Promise<Problem> {
   work.pausePolling();
   const until = work.clock() + REASON_MS;
   while (work.clock() < until) {
@@ -62,7 +64,7 @@ async function explained(work: Work, failed: Problem, since: number): Promise<Pr
   return failed;
 }
 
-async function settle(work: Work, key: string, answered: boolean): Promise<Result<Made, NotMade>> {
+async function settle(work: Tools, key: string, answered: boolean): Promise<Result<Made, NotMade>> {
   const began = work.clock();
   let absentLooks = 0;
   let absentSince = 0;
@@ -95,7 +97,7 @@ async function settle(work: Work, key: string, answered: boolean): Promise<Resul
 }
 
 /** `validation_backup_name_exists` also comes when the server cannot reach its S3 store: only the list tells which. */
-async function refusal(work: Work, key: string, refused: Problem): Promise<Problem> {
+async function refusal(work: Tools, key: string, refused: Problem): Promise<Problem> {
   if (refused.data?.name?.code !== "validation_backup_name_exists") return refused;
   const listing = await work.look();
   if (!listing.ok) return listing.error.problem;
@@ -103,7 +105,7 @@ async function refusal(work: Work, key: string, refused: Problem): Promise<Probl
 }
 
 /** PocketBase looks at its lock before it looks at names. */
-async function taken(work: Work): Promise<Problem> {
+async function taken(work: Tools): Promise<Problem> {
   const health = await work.api.health();
   if (health.ok && health.value.idle === false) return problem("upstream_busy");
   return problem("backup_name_exists", {

@@ -1,5 +1,5 @@
 import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
-import type { RestoreData, RestoreEnd } from "./operation.ts";
+import type { RestoreData, RestoreEnd } from "./restore-data.ts";
 import { downtime, type Probe, restoreOutcome } from "./restore-outcome.ts";
 import type { Work } from "./work.ts";
 
@@ -13,7 +13,7 @@ const REASON_MS = 10_000;
 const KEPT = 2_000;
 
 /** Watches the server from the request on until evidence decides what became of the restore. */
-export async function watchRestore(work: Work, data: RestoreData): Promise<RestoreEnd> {
+export async function watchRestore(work: Work<RestoreData>, data: RestoreData): Promise<RestoreEnd> {
   const sentAt = data.sentAt ?? work.clock();
   const watched = { sentAt, bosbase: data.bosbase, tokenWouldLive: work.credential.lasts };
   const probes: Probe[] = [];
@@ -41,7 +41,7 @@ export async function watchRestore(work: Work, data: RestoreData): Promise<Resto
 }
 
 /** Health is asked last: only while it shows a superuser does a missing canary mean anything. */
-async function look(work: Work, data: RestoreData): Promise<Probe> {
+async function look(work: Work<RestoreData>, data: RestoreData): Promise<Probe> {
   const { canary, bosbase } = data;
   const { api } = work;
   const record = canary?.kind === "record" ? await api.canaryPresent(canary.id) : null;
@@ -72,7 +72,7 @@ const loggedSince = ({ sentAt, skewMs }: RestoreData): number => (sentAt ?? 0) +
 const AWAY: readonly string[] = ["upstream_unreachable", "upstream_timeout"];
 
 /** A row shows up 3 s after the last logged request, so nothing but the log itself is asked meanwhile. */
-async function reasonOf(work: Work, data: RestoreData): Promise<RestoreFailureReason | null> {
+async function reasonOf(work: Work<RestoreData>, data: RestoreData): Promise<RestoreFailureReason | null> {
   const until = work.clock() + REASON_MS;
   while (work.clock() < until) {
     await work.sleep(1_000);

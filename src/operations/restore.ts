@@ -5,48 +5,47 @@ import { fail, ok, type Result } from "../base/result.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
 import { stillBound } from "./approval.ts";
+import type { CleanUp } from "./kind.ts";
 import { makeBackup } from "./make-backup.ts";
-import type { Ending, Operation, RestoreData } from "./operation.ts";
+import type { Ending } from "./operation.ts";
 import { restorePreview } from "./preview.ts";
 import { recoverySteps } from "./recovery-steps.ts";
+import type { Restore, RestoreData } from "./restore-data.ts";
 import { bindingOf, lookBeforeRestore, refusalOf } from "./restore-preflight.ts";
 import { watchRestore } from "./restore-watch.ts";
-import { nextStep, planned } from "./steps.ts";
+import { nextStep, restoreSteps } from "./steps.ts";
 import { UNDO_MS } from "./undo.ts";
 import { CANCELED, type Work } from "./work.ts";
 
 const LOOKS = 2;
 
-type StepRun = (work: Work, data: RestoreData, how: "do" | "repeat" | "look") => Promise<Problem | null>;
+type StepRun = (work: Work<RestoreData>, data: RestoreData, how: "do" | "repeat" | "look") => Promise<Problem | null>;
 
 /**
  * The guarded restore: preflight, safety backup, confirm, canary, request, watch, clean-up. Each step is written down
  * before it is taken; after a kill the run goes on at the step that was not done, and what may have reached the server is
  * looked for there, never sent again.
  */
-export async function runRestore(work: Work): Promise<Ending> {
+export async function runRestore(work: Work<RestoreData>): Promise<Ending> {
   const { operation } = work;
-  const plan = planned("restore", {
-    approved: operation.approval !== null,
-    safetyBackup: operation.restore!.safetyBackup,
-  });
+  const plan = restoreSteps(operation.data.safetyBackup);
   try {
     for (;;) {
-      const { refusal } = operation.restore!;
+      const { refusal } = operation.data;
       const next = nextStep(operation.steps, plan);
       if (refusal) {
-        await removeCanary(work, operation.restore!);
+        await removeCanary(work, operation.data);
         if (next) work.step(next.name, "failed");
         return { state: "failed", error: refusal };
       }
-      if (next === null) return ending(operation.restore!);
-      const refused = await steps[next.name]!(work, operation.restore!, next.how);
+      if (next === null) return ending(operation.data);
+      const refused = await steps[next.name]!(work, operation.data, next.how);
       // Written before anything else: after a kill nothing is tried a second time.
       if (refused) work.keep({ refusal: refused });
     }
   } catch (error) {
     // Canceled between two steps: nothing was sent, so only the canary may be left.
-    if (error === CANCELED) await removeCanary(work, operation.restore!);
+    if (error === CANCELED) await removeCanary(work, operation.data);
     throw error;
   }
 }
@@ -116,7 +115,7 @@ const steps: { [name: string]: StepRun } = {
     work.step("canary", "running");
     // On BosBase neither records nor logs vanish with a restore: a canary would prove nothing and stay behind.
     if (!data.bosbase) work.keep({ canary: await plant(work, data, how) });
-    work.step("canary", "done", work.operation.restore!.canary?.kind ?? "none");
+    work.step("canary", "done", work.operation.data.canary?.kind ?? "none");
     return null;
   },
 
@@ -143,7 +142,7 @@ const steps: { [name: string]: StepRun } = {
   },
 
   async cleanup(work, data) {
-    if (data.end?.outcome.state === "succeeded") work.keep({ tidied: true });
+    if (data.end?.outcome.state === "succeeded") work.keep({ cleanedUp: true });
     else await removeCanary(work, data);
     work.step("cleanup", "done");
     return null;
@@ -153,7 +152,7 @@ const steps: { [name: string]: StepRun } = {
 const SAFETY = "The safety backup could not be made, so nothing was restored.";
 
 /** A record where that works; else a row in the server's log. After a kill an earlier one is looked for first. */
-async function plant(work: Work, { nonce }: RestoreData, how: string): Promise<RestoreData["canary"]> {
+async function plant(work: Work<RestoreData>, { nonce }: RestoreData, how: string): Promise<RestoreData["canary"]> {
   const earlier = how === "look" ? await work.api.findCanary(nonce) : null;
   if (earlier?.ok && earlier.value) return { kind: "record", id: earlier.value.id };
   const record = await work.api.plantCanary(nonce);
@@ -162,32 +161,38 @@ async function plant(work: Work, { nonce }: RestoreData, how: string): Promise<R
   return row.ok && row.value ? { kind: "log_row", id: row.value.id } : null;
 }
 
-/** What could not be removed now is removed when the server can be had again (`leftCanary`). */
-async function removeCanary(work: Work, data: RestoreData): Promise<void> {
+/** What cannot be removed now is removed when the server can be reached again (`restoreCleanUp`). */
+async function removeCanary(work: Work<RestoreData>, data: RestoreData): Promise<void> {
   for (let tries = 0; tries < 3; tries++) {
-    if (await leftCanary(work.api, work.operation)) {
-      data.tidied = true;
+    if (await canaryIsGone(work.api, work.operation)) {
+      data.cleanedUp = true;
       return;
     }
     await work.sleep(1_000);
   }
 }
 
-/** True when nothing of an operation's canary is left, by its id or, where a kill came before that was written, its nonce. */
-export async function leftCanary(
+/** Removes a canary by its id or, where a kill came before that was written, its nonce. True when none is left. */
+async function canaryIsGone(
   api: Pick<Work["api"], "findCanary" | "removeCanary">,
-  { steps, restore }: Operation,
+  { steps, data }: Restore,
 ): Promise<boolean> {
-  if (!restore || restore.tidied || restore.canary?.kind === "log_row") return true;
-  if (!steps.some(({ name }) => name === "canary") || restore.bosbase) return true;
-  const found = restore.canary ? ok(restore.canary) : await api.findCanary(restore.nonce);
+  if (data.cleanedUp || data.canary?.kind === "log_row") return true;
+  if (!steps.some(({ name }) => name === "canary") || data.bosbase) return true;
+  const found = data.canary ? ok(data.canary) : await api.findCanary(data.nonce);
   if (!found.ok) return false;
   return found.value === null || (await api.removeCanary(found.value.id)).ok;
 }
 
+/** For a restore that ended while the server could not be reached, or was canceled. */
+export const restoreCleanUp: CleanUp<RestoreData> = {
+  isDue: ({ data }) => !data.cleanedUp,
+  run: async (api, operation) => ((await canaryIsGone(api, operation)) ? { ...operation.data, cleanedUp: true } : null),
+};
+
 /** One list without it may be an old one. */
 async function present(
-  work: Work,
+  work: Pick<Work, "look" | "sleep">,
   key: string,
 ): Promise<Result<{ item: ListedBackup; serverTime: number | null }, Problem>> {
   for (let looks = 1; ; looks++) {

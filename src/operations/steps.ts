@@ -7,37 +7,23 @@ import type { Operation } from "./operation.ts";
 export type AfterKill = "repeat" | "look";
 export type Step = { name: string; afterKill: AfterKill };
 
-/** How the steps of an operation differ from the usual. */
-export type Plan = { approved: boolean; safetyBackup: boolean };
-
 const step = (name: string, afterKill: AfterKill): Step => ({ name, afterKill });
 
 /**
- * The steps of an operation in order. Every request to the server that changes something is a step of its own, which
- * is written as running before it is sent; `sent` is the one the operation is about.
- *
- * restore: `preflight`, `safety` (the safety backup, itself inspected), `confirm` (the file is still the one the
- * preflight and the approval saw), `canary`, `sent`, `watch` (until the outcome is known), `cleanup` (the canary, if still there).
- * create: `sent`, `listed`. delete: `confirm` where it was approved, `sent`.
+ * The steps of a restore in order: `preflight`, `safety` (the safety backup, itself inspected), `confirm` (the file is
+ * still the one the preflight and the approval saw), `canary`, `sent`, `watch` (until the outcome is known), `cleanup`
+ * (the canary, if still there). Every request to the server that changes something is a step of its own, which is
+ * written as running before it is sent. `sent` is the request an operation is about, of whatever kind.
  */
-export function planned(kind: Operation["kind"], { approved, safetyBackup }: Plan): readonly Step[] {
-  switch (kind) {
-    case "create":
-      return [step("sent", "look"), step("listed", "repeat")];
-    case "delete":
-      return [...(approved ? [step("confirm", "repeat")] : []), step("sent", "look")];
-    case "restore":
-      return [
-        step("preflight", "repeat"),
-        ...(safetyBackup ? [step("safety", "look")] : []),
-        step("confirm", "repeat"),
-        step("canary", "look"),
-        step("sent", "look"),
-        step("watch", "repeat"),
-        step("cleanup", "repeat"),
-      ];
-  }
-}
+export const restoreSteps = (safetyBackup: boolean): readonly Step[] => [
+  step("preflight", "repeat"),
+  ...(safetyBackup ? [step("safety", "look")] : []),
+  step("confirm", "repeat"),
+  step("canary", "look"),
+  step("sent", "look"),
+  step("watch", "repeat"),
+  step("cleanup", "repeat"),
+];
 
 /**
  * Where a run goes on, also after a kill: the first step that is not done, and how: `do` it for the first time, `repeat`

@@ -1,12 +1,10 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import type { Operation, SafetyCopy } from "./operation.ts";
+import type { Operation } from "./operation.ts";
+import { isRestore, type Restore, type SafetyCopy } from "./restore-data.ts";
 
 /** A restore can be undone, and its safety copy is kept, this long after it was asked of the server. */
 export const UNDO_MS = 24 * 3_600_000;
-
-/** A restore with what it left behind; `safety` is null when it made no safety copy. */
-export type Restore = Operation & { safety: SafetyCopy | null };
 
 /**
  * Whether a restore can be undone now by restoring its safety copy (SECURITY 19), which the answer names; else
@@ -14,31 +12,31 @@ export type Restore = Operation & { safety: SafetyCopy | null };
  * `seen` is the copy as the server has it now, null when it is gone. Rights, quota and approval are those of a restore.
  */
 export function undoable(
-  restore: Restore,
+  restore: Operation,
   newest: string,
   seen: SafetyCopy | null,
   now: number,
 ): Result<SafetyCopy, Problem> {
   const refusal = (message: string) => fail(problem("undo_unavailable", { message }));
-  if (restore.kind !== "restore") return refusal("Only a restore can be undone.");
+  if (!isRestore(restore)) return refusal("Only a restore can be undone.");
   const sent = sentAt(restore);
   if (sent === null) return refusal("The restore was never sent to the server; there is nothing to undo.");
   if (restore.state === "running") return refusal("The restore is still running; wait for its outcome.");
   if (restore.state === "failed") return refusal("The restore failed and changed nothing; there is nothing to undo.");
   if (restore.id !== newest) return refusal("Another restore came after it; only the newest one can be undone.");
   if (now - sent >= UNDO_MS) return refusal("The restore is more than 24 hours old.");
-  if (!restore.safety) return refusal("The restore was made without a safety backup.");
+  if (!restore.data.safety) return refusal("The restore was made without a safety backup.");
   if (!seen) return refusal("Its safety backup is not on the server any more.");
-  const { key, size, directorySha256 } = restore.safety;
+  const { key, size, directorySha256 } = restore.data.safety;
   const same = seen.key === key && seen.size === size && seen.directorySha256 === directorySha256;
-  return same ? ok(restore.safety) : refusal("Its safety backup is not the file it was.");
+  return same ? ok(restore.data.safety) : refusal("Its safety backup is not the file it was.");
 }
 
 /** Whether the relay must not delete or overwrite this key: it is the way back from a restore less than 24 hours old. */
 export const isUndoBackup = (restores: readonly Restore[], key: string, now: number): boolean =>
   restores.some((restore) => {
     const since = sentAt(restore) ?? restore.started;
-    return restore.safety?.key === key && since !== null && now - since < UNDO_MS;
+    return restore.data.safety?.key === key && since !== null && now - since < UNDO_MS;
   });
 
 /** When the request went to the server; null when it never did. */

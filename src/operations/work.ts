@@ -4,24 +4,24 @@ import type { Clock } from "../base/clock.ts";
 import type { BackupsApi, ListedBackup, Listing, UpstreamResult } from "../upstream/backups-api.ts";
 import type { CronLog } from "../upstream/cron-log.ts";
 import type { RestoreEvidence } from "../upstream/restore-evidence.ts";
-import type { Binding, Operation, RestoreData } from "./operation.ts";
+import type { Binding, Operation } from "./operation.ts";
 import type { Preview } from "./preview.ts";
 
 /** What the run of an operation may use. Every effect goes through here, so that tests own time and the server. */
-export type Work = {
-  operation: Operation;
+export type Work<Data extends object | null = null> = {
+  operation: Operation<Data>;
   api: BackupsApi & RestoreEvidence & CronLog;
-  /** A list made after this call began, which the snapshot has seen too. */
+  /** A list made after this call began, which the listing cache has seen too. */
   look: () => Promise<UpstreamResult<Listing>>;
   /** Reads a backup's bytes, for looking into the archive. */
   reader: (backup: { key: string; size: number }) => RangeReader;
   /** Writes a step into the row before the work goes on: after a kill the steps tell where it was. */
   step: (name: string, state: "running" | "done" | "failed", detail?: string) => void;
-  /** Writes what a restore has to remember. */
-  keep: (data: Partial<RestoreData>) => void;
+  /** Writes what the kind of operation has to remember. */
+  keep: (data: Partial<Data>) => void;
   /** Writes what the preflight saw of the target, and what is lost by it. */
   bind: (binding: Binding, preview: Preview) => void;
-  /** The server took the request to restore: said at once, the outcome follows. */
+  /** Tells the ledger at once that the server took the request; the outcome follows. */
   accepted: () => void;
   /** Says whose backup it is going to be, before it is asked for. */
   expect: (key: string) => void;

@@ -3,15 +3,15 @@ import { isoTime } from "../base/clock.ts";
 import { problems } from "../base/problems.ts";
 import { ask } from "../edge/ask.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
-
-import { isFinal, type Operation, operationKinds, operationStates } from "../operations/operation.ts";
+import { type KindName, kindNames } from "../operations/kinds.ts";
+import { isFinal, type Operation, operationStates } from "../operations/operation.ts";
 import { requestOptions } from "./request-options.ts";
 import { page, pageQuery, type Relay, route, serve } from "./route.ts";
 
 export const OperationSchema = z
   .object({
     id: z.string(),
-    kind: z.enum(operationKinds),
+    kind: z.enum(kindNames),
     state: z.enum(operationStates),
     target: z.object({ key: z.string(), size: z.number().optional(), modified: z.string().optional() }),
     steps: z.array(z.object({ name: z.string(), state: z.string(), at: z.string(), detail: z.string().optional() })),
@@ -41,7 +41,7 @@ export function operationView(operation: Operation): z.infer<typeof OperationSch
   const { principal: _principal, ...actor } = operation.actor;
   return {
     id: operation.id,
-    kind: operation.kind,
+    kind: operation.kind as KindName,
     state: operation.state,
     target: operation.target,
     steps: operation.steps.map((step) => ({ ...step, at: isoTime(step.at) })),
@@ -78,7 +78,7 @@ const list = route({
   query: z.strictObject({
     ...pageQuery,
     state: z.enum(operationStates).optional(),
-    kind: z.enum(operationKinds).optional(),
+    kind: z.enum(kindNames).optional(),
   }),
   answers: { 200: { description: "Newest first.", schema: page(OperationSchema) } },
 });

@@ -5,11 +5,12 @@ import { secureRandom } from "../../src/base/random.ts";
 import type { Bindings } from "../../src/bindings.ts";
 import type { Caller } from "../../src/instances/caller.ts";
 import type { Command, CommandName, Output } from "../../src/instances/commands.ts";
-import type { Operation } from "../../src/instances/operations/engine.ts";
 import { buildParts, type Parts, type Platform } from "../../src/instances/parts.ts";
 import { instanceSteps } from "../../src/instances/schema.ts";
 import type { InstanceRequest } from "../../src/instances/server/record.ts";
-import { isFinal } from "../../src/operations/operation.ts";
+import type { Kinds } from "../../src/operations/kind.ts";
+import { isFinal, type Operation } from "../../src/operations/operation.ts";
+import { isRestore, type RestoreData } from "../../src/operations/restore-data.ts";
 import { readSettings } from "../../src/settings.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { type CallName, callOf } from "./fake/calls.ts";
@@ -46,7 +47,11 @@ export type Stage = {
   calls(call: string): number;
 };
 
-export type StageOptions = Partial<FakeOptions> & { instance?: Partial<InstanceRequest>; seen?: boolean };
+export type StageOptions = Partial<FakeOptions> & {
+  instance?: Partial<InstanceRequest>;
+  seen?: boolean;
+  kinds?: Kinds;
+};
 
 const asked = { waitSeconds: 0, surface: "v1" as const, idempotency: null };
 export const create = (name: string) => ({ do: "backups.create" as const, ...asked, name, unreadable: null });
@@ -57,6 +62,12 @@ export const restore = (key: string, safetyBackup = true) => ({
   key,
   safetyBackup,
 });
+
+/** What a restore remembers. */
+export function restoreData(operation: Operation): RestoreData {
+  if (!isRestore(operation)) throw new Error(`${operation.id} is no restore`);
+  return operation.data;
+}
 
 const callerOf = (key?: ApiKey): Caller => ({
   credential: key ? { kind: "key", keyId: key.id, digest: key.digest } : { kind: "admin" },
@@ -78,7 +89,7 @@ export async function onStage<T>(options: StageOptions, play: (stage: Stage) => 
 async function build(
   storage: DurableObjectStorage,
   bindings: Bindings,
-  { instance, seen = true, ...server }: StageOptions,
+  { instance, seen = true, kinds, ...server }: StageOptions,
 ): Promise<Stage> {
   const settings = readSettings(bindings);
   if (!settings.ok) throw new Error(settings.error.message);
@@ -121,7 +132,7 @@ async function build(
     wake() {},
     settled() {},
   };
-  const parts = buildParts(ground as unknown as Platform);
+  const parts = buildParts(ground as unknown as Platform, kinds);
   await parts.configuration.register(
     { id: "abcdefgh", tag: "abcdef" },
     {

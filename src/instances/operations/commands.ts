@@ -3,15 +3,16 @@ import type { Preflight } from "../../archive/preflight.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
-import { type Random, randomBase62 } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { isBackupKey } from "../../observing/backup-key.ts";
 import { mayDecide } from "../../operations/approval.ts";
 import type { Operation } from "../../operations/operation.ts";
 import { deletePreview, type Preview, restorePreview } from "../../operations/preview.ts";
 import { restoreRefusal } from "../../operations/queue.ts";
+import { isRestore, type RestoreInput } from "../../operations/restore-data.ts";
 import { bindingOf, lookBeforeRestore, preflightOver, refusalOf } from "../../operations/restore-preflight.ts";
 import { undoable } from "../../operations/undo.ts";
+import { wasSent } from "../../operations/work.ts";
 import type { ListedBackup } from "../../upstream/backups-api.ts";
 import { find, seenBy } from "../backups/commands.ts";
 import type { Admitted, Handlers, Policies, RequestOptions } from "../caller.ts";
@@ -29,7 +30,6 @@ type Deps = {
   transfers: Transfers;
   runDependencies: () => Promise<Result<RunDependencies, Problem>>;
   clock: Clock;
-  random: Random;
 };
 
 export type OperationCommands = {
@@ -70,7 +70,7 @@ export const operationPolicies: Policies<OperationCommands> = {
 
 /** Everything that becomes an operation, and what can be done with one. */
 export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
-  const { server, operations, idempotent, transfers, runDependencies, clock, random } = deps;
+  const { server, operations, idempotent, transfers, runDependencies, clock } = deps;
 
   /** Writes the row, and waits as long as the caller likes to. */
   const ask = async (
@@ -85,7 +85,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
     return ok((await operations.rows.wait(made.value.id, asked.waitSeconds, until)) ?? made.value);
   };
   const placed = (operation: Operation): Operation => ({ ...operation, ahead: operations.rows.place(operation) });
-  const busy = ({ surface }: RequestOptions) => surface === "api" && operations.rows.holder() !== null;
+  const busy = ({ surface }: RequestOptions) => surface === "api" && operations.rows.line().length > 0;
 
   const inspected = async (key: string): Promise<Result<Preflight, Problem>> => {
     const work = await runDependencies();
@@ -94,7 +94,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
 
   const restore = async (
     found: ListedBackup,
-    wish: { safetyBackup: boolean; undoes: string | null },
+    input: RestoreInput,
     asked: RequestOptions,
     admitted: Admitted,
     written: (operation: Operation) => void,
@@ -114,14 +114,12 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
       approval = pending.value;
       preview = restorePreview(looked.value, clock());
     }
-    const stamp = new Date(clock()).toISOString().replace(/\D/g, "").slice(0, 14);
-    const safetyKey = `pre_restore_${stamp}_${randomBase62(random, 6).toLowerCase()}.zip`;
     const request: Request = {
       kind: "restore",
       target: targetOf(found),
       actor: actorOf(admitted),
       approval,
-      restore: { ...wish, safetyKey },
+      input,
       preview,
     };
     if (busy(asked)) return fail(problem("upstream_busy"));
@@ -160,11 +158,7 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
         if (transfers.holds(key)) return fail(problem("upload_reserved", { data: nameExists }));
         // Reading the server's name for itself may have let another caller in.
         if (busy(asked)) return fail(problem("upstream_busy"));
-        return ask(
-          { kind: "create", target: { key }, actor: actorOf(admitted), approval: null, restore: null },
-          asked,
-          written,
-        );
+        return ask({ kind: "create", target: { key }, actor: actorOf(admitted), approval: null }, asked, written);
       }),
 
     "backups.delete": (asked, admitted) =>
@@ -192,7 +186,6 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
           target,
           actor: actorOf(admitted),
           approval: approval.value,
-          restore: null,
           preview,
         };
         return ask(request, asked, written, ({ state }) => state === "awaiting_approval");
@@ -225,13 +218,12 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
         const operation = operations.rows.read(asked.id);
         if (!operation || !isVisible(operation, admitted, "operations:read"))
           return fail(problem("operation_not_found"));
-        const restores = operations.rows.restores();
-        const sent = restores.filter(({ steps }) => steps.some(({ name }) => name === "sent"));
-        const safety = operation.restore?.safety ?? null;
+        const sent = operations.rows.recent().filter((each) => isRestore(each) && wasSent(each));
+        const safety = isRestore(operation) ? operation.data.safety : null;
         const looked = safety ? await inspected(safety.key) : null;
         const seen = looked?.ok ? bindingOf(looked.value) : null;
         const same = seen?.directorySha256 ? { ...seen, directorySha256: seen.directorySha256 } : null;
-        const allowed = undoable({ ...operation, safety }, sent.at(-1)?.id ?? "", same, clock());
+        const allowed = undoable(operation, sent.at(-1)?.id ?? "", same, clock());
         if (!allowed.ok) return allowed;
         if (!seen || !seenBy(admitted)(seen.key)) return fail(problem("pattern_refused"));
         return restore(seen, { safetyBackup: true, undoes: operation.id }, asked, admitted, written);
@@ -264,7 +256,10 @@ const nameExists = {
   name: { code: "validation_backup_name_exists", message: "The backup file name is invalid or already exists." },
 };
 
-const claimed = (operation: Operation) => ({ ...operation, safetyKey: operation.restore?.safetyKey ?? null });
+const claimed = (operation: Operation) => ({
+  ...operation,
+  safetyKey: isRestore(operation) ? operation.data.safetyKey : null,
+});
 
 const targetOf = ({ key, size, modified }: Pick<ListedBackup, "key" | "size" | "modified">) => ({
   key,

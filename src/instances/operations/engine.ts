@@ -1,48 +1,27 @@
 import type { Clock } from "../../base/clock.ts";
 import { type Problem, problem } from "../../base/problem.ts";
-import { type Random, randomBase62 } from "../../base/random.ts";
+import type { Random } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { hasExpired } from "../../operations/approval.ts";
-import { runCreate } from "../../operations/create.ts";
-import { runDelete } from "../../operations/delete.ts";
-import {
-  type Binding,
-  type Ending,
-  isFinal,
-  type Operation,
-  type OperationActor,
-  type OperationKind,
-  type RestoreData,
-} from "../../operations/operation.ts";
+import { type Kinds, needsServer } from "../../operations/kind.ts";
+import { type Binding, type Ending, isFinal, type Operation, type OperationActor } from "../../operations/operation.ts";
 import type { Preview } from "../../operations/preview.ts";
 import { nextToRun, queueRefusal } from "../../operations/queue.ts";
-import { leftCanary, runRestore } from "../../operations/restore.ts";
 import { applied, firstState, type OperationEvent } from "../../operations/states.ts";
-import type { Restore } from "../../operations/undo.ts";
 import { CANCELED, type Work } from "../../operations/work.ts";
-import type { ChangeKind, ExpectedChanges } from "../ledger/expected-changes.ts";
+import type { ExpectedChanges } from "../ledger/expected-changes.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import { factActor, restoreAccepted } from "./events.ts";
+import { eventsOf, factActor } from "./events.ts";
 import type { OperationStore } from "./store.ts";
 
-export type { Operation } from "../../operations/operation.ts";
-
-/** What the rest of the instance lends to a run; the operation's own row is added here. */
+/** What a run gets from the rest of the instance; the operation's own row is added here. */
 export type RunDependencies = Omit<
   Work,
   "operation" | "step" | "keep" | "bind" | "expect" | "accepted" | "pausePolling" | "clock" | "sleep"
 >;
 
-const runs: { [K in OperationKind]: (work: Work) => Promise<Ending> } = {
-  create: runCreate,
-  delete: runDelete,
-  restore: runRestore,
-};
-
-/** What the observer will find when an operation did what it was to do. */
-const CHANGES: { [K in OperationKind]?: ChangeKind } = { create: "made", delete: "deleted" };
-
 type Effects = {
+  kinds: Kinds;
   runDependencies: () => Promise<Result<RunDependencies, Problem>>;
   expected: ExpectedChanges;
   ledger: Ledger;
@@ -51,23 +30,25 @@ type Effects = {
   sleep: (ms: number) => Promise<void>;
   /** Keeps the object alive while a run is detached from any request. */
   detach: (run: Promise<void>) => void;
-  /** Called when a run ended: what the server holds may be another. */
-  changed: (operation: Operation) => void;
+  /** Called when a run ended, with the change it was to make: what the server lists may be another. */
+  ended: (operation: Operation, change: "made" | "deleted" | null) => void;
 };
 
 export type Request = {
-  kind: OperationKind;
+  kind: string;
   target: Operation["target"];
   actor: OperationActor;
   /** Null: nobody has to agree. */
   approval: { expires: number; binding: Binding } | null;
-  restore: Pick<RestoreData, "safetyBackup" | "safetyKey" | "undoes"> | null;
+  /** What its kind makes its data from. */
+  input?: object;
   preview?: Preview | null;
 };
 
 /**
- * The rows that own long upstream calls, and the runs that work on them. At most one runs at a time, the others wait in
- * order; a row is written before anything is sent, so that after a kill `resume` goes on at the step that was not done.
+ * The rows that own long upstream calls, and the runs that work on them. Of those that need the server's lock one runs at
+ * a time and the others wait in order; the rest start at once. A row is written before anything is sent, so that after a
+ * kill `resume` goes on at the step that was not done.
  */
 export class Operations {
   /** The operations as they are written. */
@@ -77,8 +58,8 @@ export class Operations {
   private closed = false;
   /** Runs during which nothing else asks the server. */
   private readonly pausing = new Set<string>();
-  /** Ended restores whose canary may still be there; null when they are to be looked up. */
-  private untidy: readonly Restore[] | null = null;
+  /** Ended operations that may have left something on the server; null when they are to be looked up. */
+  private toCleanUp: readonly Operation[] | null = null;
 
   constructor(rows: OperationStore, effects: Effects) {
     this.rows = rows;
@@ -86,7 +67,7 @@ export class Operations {
   }
 
   /** Writes the row; it runs when its turn has come. `queue_full` when too many wait. */
-  request({ kind, target, actor, approval, restore, preview = null }: Request): Result<Operation, Problem> {
+  request({ kind, target, actor, approval, input, preview = null }: Request): Result<Operation, Problem> {
     const full = queueRefusal(this.rows.active());
     if (full) return fail(full);
     const { id, at } = this.rows.next();
@@ -105,15 +86,7 @@ export class Operations {
       approval: approval && { expires: approval.expires, decidedBy: null, decidedAt: null },
       binding: approval?.binding ?? null,
       preview,
-      restore: restore && {
-        ...restore,
-        safety: null,
-        nonce: randomBase62(this.effects.random, 16),
-        canary: null,
-        sentAt: null,
-        bosbase: false,
-        end: null,
-      },
+      data: this.effects.kinds[kind]?.data(input, { now: at, random: this.effects.random }) ?? null,
     };
     this.rows.write(operation, approval ? "approval.requested" : null);
     this.resume();
@@ -139,11 +112,9 @@ export class Operations {
       if (hasExpired(operation, now)) this.apply(operation.id, { type: "expired", at: now });
       else if (operation.state === "running" && !this.running.has(operation.id)) this.run(operation);
     }
-    const active = this.rows.active();
-    const line = active.filter(({ kind }) => kind !== "delete");
-    for (const deletion of active.filter(({ kind, state }) => kind === "delete" && state === "queued"))
-      this.begin(deletion);
-    const next = nextToRun(line);
+    const alone = (each: Operation) => each.state === "queued" && !needsServer(this.effects.kinds, each);
+    for (const operation of this.rows.active().filter(alone)) this.begin(operation);
+    const next = nextToRun(this.rows.line());
     if (next) this.begin(next);
   }
 
@@ -151,7 +122,7 @@ export class Operations {
     const now = this.effects.clock();
     const started = applied(next, { type: "started", at: now });
     if (!started.ok) return;
-    const change = CHANGES[next.kind];
+    const change = this.effects.kinds[next.kind]?.change;
     if (change)
       this.effects.expected.expect(next.target.key, change, { actor: factActor(next.actor), operation: next.id });
     this.rows.write(started.value, null);
@@ -163,15 +134,17 @@ export class Operations {
     return this.pausing.size > 0;
   }
 
-  /** Removes canaries that could not be removed when their operations ended. */
-  async tidy(api: Parameters<typeof leftCanary>[0]): Promise<void> {
-    this.untidy ??= this.rows.restores().filter((each) => isFinal(each) && !each.restore?.tidied);
-    for (const each of this.untidy) {
-      if (!(await leftCanary(api, each))) return;
-      const { safety: _safety, ...operation } = each;
-      this.rows.write({ ...operation, restore: operation.restore && { ...operation.restore, tidied: true } }, null);
+  /** Removes what runs could not remove from the server when they ended; stops at the first that it cannot either. */
+  async cleanUp(api: Work["api"]): Promise<void> {
+    const cleanUpOf = ({ kind }: Operation) => this.effects.kinds[kind]?.cleanUp;
+    const left = this.toCleanUp ?? this.rows.recent().filter((each) => isFinal(each) && cleanUpOf(each)?.isDue(each));
+    this.toCleanUp = left;
+    for (const operation of left) {
+      const data = await cleanUpOf(operation)!.run(api, operation);
+      if (data === null || this.closed) return;
+      this.rows.write({ ...operation, data }, null);
+      this.toCleanUp = this.toCleanUp?.filter((each) => each !== operation) ?? null;
     }
-    this.untidy = [];
   }
 
   /** The instance is being removed: no run goes on, and none writes any more. */
@@ -204,21 +177,24 @@ export class Operations {
     if (ending === null || !this.isRunning(operation.id)) return;
     const ended = applied(operation, { type: "ended", ending, at: this.effects.clock() });
     if (!ended.ok) return;
-    const change = CHANGES[operation.kind];
+    const change = this.effects.kinds[operation.kind]?.change ?? null;
     if (change && ending.state === "failed") this.effects.expected.withdraw(operation.target.key, change);
     this.rows.write(ended.value, "ended");
-    this.untidy = null;
-    this.effects.changed(ended.value);
+    this.toCleanUp = null;
+    this.effects.ended(ended.value, change);
     this.rows.prune();
   }
 
   /** Null when the operation was canceled in the middle of its run. */
   private async ending(operation: Operation, runDependencies: RunDependencies): Promise<Ending | null> {
+    const kind = this.effects.kinds[operation.kind];
+    // Written by a newer relay.
+    if (!kind) return failed(problem("internal"));
     try {
-      return await runs[operation.kind](this.work(operation, runDependencies));
+      return await kind.run(this.work(operation, runDependencies));
     } catch (error) {
       if (error === CANCELED) {
-        this.untidy = null;
+        this.toCleanUp = null;
         return null;
       }
       console.error("an operation's run broke off");
@@ -226,8 +202,8 @@ export class Operations {
     }
   }
 
-  /** `operation` is the run's own copy; whoever else changes the row (a cancellation) ends the run's turn by its state. */
-  private work(operation: Operation, runDependencies: RunDependencies): Work {
+  /** `operation` is the run's own copy. Whoever else changes the row, as a cancellation does, ends the run by its state. */
+  private work(operation: Operation, runDependencies: RunDependencies): Work<object | null> {
     const write = () => {
       if (!this.isRunning(operation.id)) throw CANCELED;
       this.rows.write(operation, null);
@@ -243,7 +219,7 @@ export class Operations {
         write();
       },
       keep: (data) => {
-        if (operation.restore) Object.assign(operation.restore, data);
+        if (operation.data) Object.assign(operation.data, data);
         write();
       },
       bind: (binding, preview) => {
@@ -257,7 +233,7 @@ export class Operations {
       pausePolling: () => {
         this.pausing.add(operation.id);
       },
-      accepted: () => this.effects.ledger.append([restoreAccepted(operation)]),
+      accepted: () => this.effects.ledger.append(eventsOf(operation, "accepted")),
     };
   }
 }

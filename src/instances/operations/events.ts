@@ -3,15 +3,17 @@ import { readServerTime } from "../../base/server-time.ts";
 import type { Actor, BackupFact } from "../../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../../ledger/event.ts";
 import { faultOf } from "../../observing/reachability.ts";
-import type { Operation, OperationActor, RestoreData } from "../../operations/operation.ts";
+import type { Operation, OperationActor } from "../../operations/operation.ts";
+import { isRestore, type Restore } from "../../operations/restore-data.ts";
 import { wasSent } from "../../operations/work.ts";
 
-/** What of an operation's change is worth an event; null: nothing, or the observer will find it. */
-export type Telling =
+/** The change of an operation that may make events; null when it makes none. */
+export type Occasion =
   | "approval.requested"
   | "approval.granted"
   | "approval.denied"
   | "approval.expired"
+  | "accepted"
   | "ended"
   | null;
 
@@ -22,32 +24,51 @@ export const factActor = ({ kind, id, name }: OperationActor): Actor => ({
   ...(name ? { name } : {}),
 });
 
-/** The events that a change of this operation makes. */
-export function told(operation: Operation, telling: Telling, decider: OperationActor | null): EventDraft[] {
-  if (telling === null) return [];
-  if (telling === "ended") return ended(operation);
+/** The events that a change of this operation makes. What the observer will find on the server is not among them. */
+export function eventsOf(
+  operation: Operation,
+  occasion: Occasion,
+  decider: OperationActor | null = null,
+): EventDraft[] {
+  switch (occasion) {
+    case null:
+      return [];
+    case "accepted":
+      return isRestore(operation) ? [restoreAccepted(operation)] : [];
+    case "ended":
+      return ended(operation);
+    default:
+      return decision(operation, occasion, decider);
+  }
+}
+
+function decision(
+  operation: Operation,
+  type: Exclude<Occasion, "accepted" | "ended" | null>,
+  decider: OperationActor | null,
+): EventDraft[] {
   const { id, kind, actor, approval } = operation;
+  // The catalogue knows approvals of these two alone.
+  if (kind !== "restore" && kind !== "delete") return [];
   const data = {
     operation: id,
-    action: kind === "restore" ? ("restore" as const) : ("delete" as const),
+    action: kind,
     backup: targetFact(operation),
     requestedBy: factActor(actor),
     expires: isoTime(approval?.expires ?? 0),
-  };
-  const by: Actor =
-    telling === "approval.requested" ? factActor(actor) : decider ? factActor(decider) : { kind: "relay" };
-  return [{ type: telling, data: { ...data, actor: by } }];
+  } as const;
+  const by: Actor = type === "approval.requested" ? factActor(actor) : decider ? factActor(decider) : { kind: "relay" };
+  return [{ type, data: { ...data, actor: by } }];
 }
 
-/** The server took the request; the outcome follows. */
-export const restoreAccepted = (operation: Operation): EventDraft => ({
+const restoreAccepted = (restore: Restore): EventDraft => ({
   type: "restore.accepted",
-  data: { ...about(operation), safetyBackup: safetyFact(operation.restore) },
+  data: { ...about(restore), safetyBackup: safetyFact(restore) },
 });
 
 function ended(operation: Operation): EventDraft[] {
+  if (isRestore(operation)) return restoreEnded(operation);
   const { kind, state, error } = operation;
-  if (kind === "restore") return restoreEnded(operation);
   // A name that was refused from the start is the caller's mistake and no failure of backups.
   if (kind !== "create" || state !== "failed" || !error || !wasSent(operation)) return [];
   const { key } = operation.target;
@@ -55,12 +76,12 @@ function ended(operation: Operation): EventDraft[] {
   return [{ type: "backup.failed", data: { ...data, actor: factActor(operation.actor) } }];
 }
 
-function restoreEnded(operation: Operation): EventDraft[] {
-  const { state, error, restore, result } = operation;
+function restoreEnded(restore: Restore): EventDraft[] {
+  const { state, error, data, result } = restore;
   const shared = {
-    ...about(operation),
+    ...about(restore),
     safetyBackup: safetyFact(restore),
-    downtimeMs: restore?.end?.downtimeMs ?? null,
+    downtimeMs: data.end?.downtimeMs ?? null,
   };
   if (state === "succeeded") {
     const evidence = String(result?.evidence ?? "");
@@ -87,5 +108,5 @@ const fact = (key: string, size: number, modified: string): BackupFact => {
 
 const targetFact = ({ target }: Operation): BackupFact => fact(target.key, target.size ?? 0, target.modified ?? "");
 
-const safetyFact = (restore: RestoreData | null): BackupFact | null =>
-  restore?.safety ? fact(restore.safety.key, restore.safety.size, restore.safety.modified) : null;
+const safetyFact = ({ data: { safety } }: Restore): BackupFact | null =>
+  safety && fact(safety.key, safety.size, safety.modified);

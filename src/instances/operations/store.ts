@@ -1,18 +1,23 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
+import { affectsServer, type Kinds, needsServer } from "../../operations/kind.ts";
 import { isFinal, type Operation, type OperationActor } from "../../operations/operation.ts";
 import { placeInQueue } from "../../operations/queue.ts";
-import { isUndoBackup, type Restore, UNDO_MS } from "../../operations/undo.ts";
+import { isRestore } from "../../operations/restore-data.ts";
+import { isUndoBackup } from "../../operations/undo.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import { told } from "./events.ts";
+import { eventsOf, type Occasion } from "./events.ts";
 
 export type OperationFilter = { state: string | null; kind: string | null };
 
 /** Finished rows that are kept; the oldest go first. */
 const KEPT = 1_000;
 
+const RECENT_MS = 48 * 3_600_000;
+
 type Effects = {
+  kinds: Kinds;
   storage: DurableObjectStorage;
   ledger: Ledger;
   clock: Clock;
@@ -20,7 +25,7 @@ type Effects = {
   sleep: (ms: number) => Promise<void>;
 };
 
-/** The operations as rows: what they are, who waits for one, and what a change of one has to tell. */
+/** The operations as rows: what they are, who waits for one, and which events a change of one makes. */
 export class OperationStore {
   private readonly sql: SqlStorage;
   private readonly effects: Effects;
@@ -46,36 +51,31 @@ export class OperationStore {
     return this.unfinished;
   }
 
-  /** The one that has the server, or is next to have it; null when it is free. A deletion takes no lock there. */
-  holder(): Operation | null {
-    const holds = ({ kind, state }: Operation) => kind !== "delete" && (state === "running" || state === "queued");
-    return this.active().find(holds) ?? null;
+  /** Those that need the server's lock, oldest first; those that wait for an approval are not in line yet. */
+  line(): Operation[] {
+    const inLine = (each: Operation) => each.state !== "awaiting_approval" && needsServer(this.effects.kinds, each);
+    return this.active().filter(inLine);
   }
 
-  /** Restores young enough to be undone, whose safety backups must stay. */
-  restores(): Restore[] {
-    const since = operationId(this.effects.clock() - 2 * UNDO_MS, () => new Uint8Array(18));
-    const recent = this.records("SELECT record FROM operations WHERE id > ? ORDER BY id", since);
-    return recent
-      .filter(({ kind }) => kind === "restore")
-      .map((each) => ({ ...each, safety: each.restore?.safety ?? null }));
+  /** Those asked for within the last two days, oldest first: what is younger than a day may have waited for another. */
+  recent(): Operation[] {
+    const since = operationId(this.effects.clock() - RECENT_MS, () => new Uint8Array(18));
+    return this.records("SELECT record FROM operations WHERE id > ? ORDER BY id", since);
   }
 
   isUndoBackup(key: string): boolean {
-    return isUndoBackup(this.restores(), key, this.effects.clock());
+    return isUndoBackup(this.recent().filter(isRestore), key, this.effects.clock());
   }
 
   /** Whether the server is being worked on, or is about to be: what waits for an approval does not count. */
   get busy(): boolean {
-    return this.active().some(({ state }) => state !== "awaiting_approval");
+    const { kinds } = this.effects;
+    return this.active().some((each) => each.state !== "awaiting_approval" && affectsServer(kinds, each));
   }
 
-  /** How many go before this one; null when it is not in line. A deletion waits for nobody. */
+  /** How many go before this one; null when it is not in line. */
   place({ id }: Operation): number | null {
-    return placeInQueue(
-      this.active().filter(({ kind }) => kind !== "delete"),
-      id,
-    );
+    return placeInQueue(this.line(), id);
   }
 
   /** When the next approval expires, ms since the epoch. */
@@ -131,8 +131,8 @@ export class OperationStore {
     }
   }
 
-  /** The row and what it has to tell, in one transaction. */
-  write(operation: Operation, tell: Parameters<typeof told>[1], decider: OperationActor | null = null): void {
+  /** The row and the events that its change makes, in one transaction. */
+  write(operation: Operation, occasion: Occasion, decider: OperationActor | null = null): void {
     this.unfinished = null;
     this.effects.storage.transactionSync(() => {
       this.sql.exec(
@@ -141,7 +141,7 @@ export class OperationStore {
         isFinal(operation) ? 0 : 1,
         JSON.stringify(operation),
       );
-      this.effects.ledger.append(told(operation, tell, decider));
+      this.effects.ledger.append(eventsOf(operation, occasion, decider));
     });
     for (const wake of this.waiting.get(operation.id) ?? []) wake();
   }

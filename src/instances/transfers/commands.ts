@@ -4,6 +4,7 @@ import { utf8 } from "../../base/encoding.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { problems } from "../../base/problems.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
+import { isRestore } from "../../operations/restore-data.ts";
 import type { UploadEnd } from "../../transfers/upload-call.ts";
 import type { ListedBackup, UpstreamAccess } from "../../upstream/backups-api.ts";
 import type { Audit } from "../audit/store.ts";
@@ -89,7 +90,9 @@ export function transferHandlers({ server, transfers, operations, expected, audi
     if (connected.ok) connected.value.listings.forget(key);
   };
   const claimed = (name: string): boolean =>
-    operations.rows.active().some(({ target, restore }) => target.key === name || restore?.safetyKey === name);
+    operations.rows
+      .active()
+      .some((each) => each.target.key === name || (isRestore(each) && each.data.safetyKey === name));
   const started = ({ actor, caller }: Admitted, key: string, range: string | null): number =>
     audit.admit(actor, "download", key, caller, range);
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { KEPT_EVENTS, Ledger } from "../../../src/instances/ledger/ledger.ts";
-import type { Operation } from "../../../src/instances/operations/engine.ts";
+import type { Operation } from "../../../src/operations/operation.ts";
+import { isRestore } from "../../../src/operations/restore-data.ts";
 import type { Fault } from "../../harness/fake/faults.ts";
-import { create, onStage, remove, restore, type Stage, T0, tick } from "../../harness/instance-parts.ts";
+import { create, onStage, remove, restore, restoreData, type Stage, T0, tick } from "../../harness/instance-parts.ts";
 
 const ends = ({ state, error }: Operation) => (error ? `${state} ${error.code}` : state);
 
@@ -148,7 +149,7 @@ describe("while a restore runs", () => {
       await stage.fake.make("other.zip", T0 - 60_000);
       await stage.pass(1_000);
       const asked = await stage.ask(restore("a.zip"));
-      const safety = stage.parts.operations.rows.read(asked.id)!.restore!.safetyKey;
+      const safety = restoreData(stage.parts.operations.rows.read(asked.id)!).safetyKey;
       const later = await stage.ask(create("later.zip"));
       while (stage.parts.operations.rows.read(asked.id)!.steps.every(({ name }) => name !== "sent")) await tick();
       const upload = (name: string) => ({ do: "upload.reserve" as const, name, size: 10, strict: false });
@@ -229,13 +230,13 @@ describe("undo", () => {
       const second = await stage.ended(await stage.ask(restore("a.zip")));
       expect(await stage.refusal(undo(first.id))).toBe("undo_unavailable");
       const undone = await stage.ended(await stage.ask(undo(second.id)));
-      expect([undone.state, undone.target.key]).toEqual(["succeeded", second.restore!.safetyKey]);
-      const stored = fake.world.backups.get(undone.restore!.safetyKey)!;
-      fake.world.backups.set(undone.restore!.safetyKey, { ...stored, modified: stored.modified + 5_000 });
+      expect([undone.state, undone.target.key]).toEqual(["succeeded", restoreData(second).safetyKey]);
+      const stored = fake.world.backups.get(restoreData(undone).safetyKey)!;
+      fake.world.backups.set(restoreData(undone).safetyKey, { ...stored, modified: stored.modified + 5_000 });
       expect(await stage.refusal(undo(undone.id))).toBe("admitted");
       await stage.pass(60_000);
-      const last = stage.parts.operations.rows.restores().at(-1)!;
-      await fake.make(last.restore!.safetyKey, stage.time.now - 10_000);
+      const last = stage.parts.operations.rows.recent().filter(isRestore).at(-1)!;
+      await fake.make(last.data.safetyKey, stage.time.now - 10_000);
       await stage.pass(60_000);
       expect(await stage.refusal(undo(last.id))).toBe("undo_unavailable");
     });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Operation } from "../../../src/instances/operations/engine.ts";
+import type { Operation } from "../../../src/operations/operation.ts";
 import { database, zip } from "../../harness/fake/archive.ts";
 import type { Fault } from "../../harness/fake/faults.ts";
-import { onStage, restore, type Stage, type StageOptions, T0 } from "../../harness/instance-parts.ts";
+import { onStage, restore, restoreData, type Stage, type StageOptions, T0 } from "../../harness/instance-parts.ts";
 
 /** Names of safety backups hold a time and a random part. */
 const plain = (told: string[]) => told.map((line) => line.replace(/pre_restore_\w+/, "SAFETY"));
@@ -40,7 +40,7 @@ describe("a restore ends in what really happened", () => {
         "watch done",
         "cleanup done",
       ]);
-      expect(ended.result).toMatchObject({ evidence: "canary", safetyBackup: ended.restore?.safetyKey });
+      expect(ended.result).toMatchObject({ evidence: "canary", safetyBackup: restoreData(ended).safetyKey });
       expect(plain(stage.told()).sort()).toEqual(
         [...SAFETY, "restore.accepted a.zip", "restore.completed a.zip"].sort(),
       );
@@ -113,9 +113,9 @@ describe("a restore ends in what really happened", () => {
       expect([ended.state, ended.error?.code]).toEqual(["unknown", "restore_unknown"]);
       const way = (ended.result!.steps as string[]).join("\n");
       expect(way).toContain("pb_data/.pb_temp_to_delete/old_pb_data_");
-      expect(way).toContain(ended.restore!.safetyKey);
+      expect(way).toContain(restoreData(ended).safetyKey);
       expect(stage.told()).toContain("restore.unknown a.zip");
-      expect(stage.time.now - ended.restore!.sentAt!).toBeGreaterThanOrEqual(600_000);
+      expect(stage.time.now - restoreData(ended).sentAt!).toBeGreaterThanOrEqual(600_000);
       await stage.pass(600_000);
       expect(stage.told().filter((line) => line.startsWith("instance."))).toEqual(["instance.unreachable"]);
       stage.fake.world.downUntil = 0;

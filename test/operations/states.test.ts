@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { problem } from "../../../src/base/problem.ts";
+import { problem } from "../../src/base/problem.ts";
 import {
   APPROVAL_SECONDS,
   hasExpired,
@@ -8,9 +8,9 @@ import {
   mayDecide,
   requestApproval,
   stillBound,
-} from "../../../src/operations/approval.ts";
-import { idempotency, type Remembered, readIdempotencyKey } from "../../../src/operations/idempotency.ts";
-import { type Binding, isFinal, type Operation, type OperationState } from "../../../src/operations/operation.ts";
+} from "../../src/operations/approval.ts";
+import { idempotency, type Remembered, readIdempotencyKey } from "../../src/operations/idempotency.ts";
+import { type Binding, isFinal, type Operation, type OperationState } from "../../src/operations/operation.ts";
 import {
   type Claim,
   MAX_QUEUED,
@@ -18,10 +18,11 @@ import {
   placeInQueue,
   queueRefusal,
   restoreRefusal,
-} from "../../../src/operations/queue.ts";
-import { applied, firstState, type OperationEvent, transitions } from "../../../src/operations/states.ts";
-import { nextStep, type Plan, planned } from "../../../src/operations/steps.ts";
-import { isUndoBackup, type Restore, undoable } from "../../../src/operations/undo.ts";
+} from "../../src/operations/queue.ts";
+import type { Restore, RestoreData } from "../../src/operations/restore-data.ts";
+import { applied, firstState, type OperationEvent, transitions } from "../../src/operations/states.ts";
+import { nextStep, restoreSteps } from "../../src/operations/steps.ts";
+import { isUndoBackup, undoable } from "../../src/operations/undo.ts";
 
 const NOW = Date.parse("2026-11-22T10:00:00Z");
 const HOUR = 3_600_000;
@@ -41,7 +42,7 @@ function operation(changes: Partial<Operation> = {}): Operation {
     result: null,
     approval: null,
     binding: null,
-    restore: null,
+    data: null,
     ...changes,
   };
 }
@@ -151,23 +152,15 @@ describe("states", () => {
 });
 
 describe("steps", () => {
-  const plans = fc.record<Plan>({ approved: fc.boolean(), safetyBackup: fc.boolean() });
-  const kinds = fc.constantFrom("create", "restore", "delete" as const);
-
   it("of a restore: preflight, safety backup, confirmation, canary, request, watch, cleanup", () => {
-    const names = planned("restore", { approved: false, safetyBackup: true }).map(({ name }) => name);
+    const names = restoreSteps(true).map(({ name }) => name);
     expect(names).toEqual(["preflight", "safety", "confirm", "canary", "sent", "watch", "cleanup"]);
-    const unsafe = planned("restore", { approved: false, safetyBackup: false }).map(({ name }) => name);
+    const unsafe = restoreSteps(false).map(({ name }) => name);
     expect(unsafe).not.toContain("safety");
   });
 
-  it("of an approved delete confirm first that the file is the same", () => {
-    const plan = planned("delete", { approved: true, safetyBackup: false });
-    expect(plan.map(({ name }) => name)).toEqual(["confirm", "sent"]);
-  });
-
   it("go on after a kill by looking where something may have been sent, else by repeating", () => {
-    const plan = planned("restore", { approved: false, safetyBackup: true });
+    const plan = restoreSteps(true);
     const at = (name: string) => {
       const before = plan.slice(
         0,
@@ -188,17 +181,16 @@ describe("steps", () => {
   });
 
   it("stop at a failed one", () => {
-    const plan = planned("create", { approved: false, safetyBackup: false });
-    expect(nextStep([{ name: "sent", state: "failed", at: NOW }], plan)).toBeNull();
+    expect(nextStep([{ name: "preflight", state: "failed", at: NOW }], restoreSteps(true))).toBeNull();
   });
 
   it("are each sent to the server at most once, in order, however often the relay is killed", () => {
     const fates = fc.array(fc.constantFrom("killed before", "killed after", "finished"), { maxLength: 40 });
     fc.assert(
-      fc.property(kinds, plans, fates, (kind, plan, fates) => {
+      fc.property(fc.boolean(), fates, (safetyBackup, fates) => {
         const steps: Operation["steps"] = [];
         const sent: string[] = [];
-        const all = planned(kind, plan);
+        const all = restoreSteps(safetyBackup);
         for (const fate of fates) {
           const next = nextStep(steps, all);
           if (!next) break;
@@ -364,10 +356,24 @@ describe("an approval", () => {
 describe("an undo", () => {
   const safety = { key: "pre_restore_1.zip", size: 5, directorySha256: "ab" };
   const steps = [{ name: "sent", state: "done" as const, at: NOW }];
-  const restore: Restore = { ...operation({ state: "succeeded", steps, started: NOW - 10 }), safety };
+  const restoreOf = (safety: RestoreData["safety"]): Restore => ({
+    ...operation({ state: "succeeded", steps, started: NOW - 10 }),
+    data: {
+      safetyBackup: safety !== null,
+      undoes: null,
+      safetyKey: "pre_restore_1.zip",
+      safety,
+      nonce: "n",
+      canary: null,
+      sentAt: NOW,
+      bosbase: false,
+      end: null,
+    },
+  });
+  const restore = restoreOf({ ...safety, modified: "" });
 
   it("restores the safety copy of the newest restore, known or unknown, for 24 hours (SECURITY 19)", () => {
-    expect(undoable(restore, "op_1", safety, NOW + 1)).toEqual({ ok: true, value: safety });
+    expect(undoable(restore, "op_1", safety, NOW + 1)).toEqual({ ok: true, value: restore.data.safety });
     expect(codeOf(undoable({ ...restore, state: "unknown" }, "op_1", safety, NOW + 24 * HOUR - 1))).toBe("ok");
   });
 
@@ -378,7 +384,7 @@ describe("an undo", () => {
     ["changed nothing", { ...restore, state: "failed" }, "op_1", safety, NOW],
     ["Another restore", restore, "op_2", safety, NOW],
     ["24 hours", restore, "op_1", safety, NOW + 24 * HOUR],
-    ["without a safety backup", { ...restore, safety: null }, "op_1", null, NOW],
+    ["without a safety backup", restoreOf(null), "op_1", null, NOW],
     ["not on the server", restore, "op_1", null, NOW],
     ["not the file", restore, "op_1", { ...safety, size: 6 }, NOW],
     ["not the file", restore, "op_1", { ...safety, directorySha256: "cd" }, NOW],
