@@ -1,6 +1,6 @@
 import { isoTime } from "../base/clock.ts";
 import type { Page } from "../base/page.ts";
-import type { Attempted } from "./attempt.ts";
+import type { AttemptResult } from "./attempt.ts";
 import type { AttemptView } from "./attempt-view.ts";
 import type { Deliveries } from "./deliveries.ts";
 
@@ -43,7 +43,7 @@ export class AttemptLog {
 
   add(
     of: { seq: number; event: string; type: string; attempts: number },
-    attempted: Attempted,
+    result: AttemptResult,
     at: number,
     test: boolean,
   ): void {
@@ -57,11 +57,11 @@ export class AttemptLog {
       of.event,
       of.type,
       of.attempts,
-      attempted.ms,
-      attempted.status,
-      attempted.reason?.kind ?? null,
-      attempted.reason?.message ?? null,
-      attempted.snippet,
+      result.ms,
+      result.status,
+      result.reason?.kind ?? null,
+      result.reason?.message ?? null,
+      result.snippet,
       test ? 1 : 0,
     );
     if (n % 100 === 0) this.sql.exec("DELETE FROM attempts WHERE n <= ?", n - KEPT_ATTEMPTS);
@@ -76,7 +76,7 @@ export class AttemptLog {
     const failed = this.sql
       .exec<Row>("SELECT * FROM attempts WHERE at <= ? ORDER BY at DESC, n DESC LIMIT ?", at, most)
       .toArray();
-    const delivered = this.deliveries.delivereds(most, at).map(
+    const delivered = this.deliveries.finished.delivered(most, at).map(
       ({ at, seq, event, type, attempts, ms, status }): Row => ({
         at,
         seq,

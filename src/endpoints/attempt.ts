@@ -37,7 +37,7 @@ export type Target = {
 };
 
 /** One attempt as it ended; `reason` is null when it succeeded. */
-export type Attempted = {
+export type AttemptResult = {
   status: number | null;
   ms: number;
   retryAfterMs: number;
@@ -55,9 +55,9 @@ const DRAINED_BYTES = 65_536;
  * Sends one request and says what became of it, within 15 s and a little more for the answer's beginning. Redirects are
  * not followed. Never throws.
  */
-export async function attempt(net: Net, request: WireRequest, target: Target): Promise<Attempted> {
+export async function attempt(net: Net, request: WireRequest, target: Target): Promise<AttemptResult> {
   const since = net.clock();
-  const ended = (part: Partial<Attempted>): Attempted => ({
+  const ended = (part: Partial<AttemptResult>): AttemptResult => ({
     status: null,
     ms: net.clock() - since,
     retryAfterMs: 0,

@@ -11,11 +11,11 @@ import type { EventType } from "../ledger/event-kinds.ts";
 import { readSettings } from "../settings.ts";
 import { migrate, storedVersion } from "../storage/migrate.ts";
 import { instanceOf } from "../webhooks/endpoint-id.ts";
-import type { FedEvent, FeedPage, InstanceFeed, Progress } from "../webhooks/feed.ts";
+import type { EndpointProgress, FeedEvent, FeedPage, InstanceFeed } from "../webhooks/feed.ts";
 import { missingInAddress } from "../webhooks/formats/render.ts";
 import { jwks, type PublicJwk } from "../webhooks/key-pair.ts";
 import { secretText } from "../webhooks/secret.ts";
-import type { Attempted } from "./attempt.ts";
+import type { AttemptResult } from "./attempt.ts";
 import type { AttemptView } from "./attempt-view.ts";
 import { netOf } from "./net.ts";
 import { buildEndpoint, type EndpointParts } from "./parts.ts";
@@ -102,7 +102,7 @@ export class Endpoint extends DurableObject<Bindings> {
     return this.parts.deliveries.cursor;
   }
 
-  async progress(): Promise<Progress | null> {
+  async progress(): Promise<EndpointProgress | null> {
     return this.parts?.dispatcher.progress ?? null;
   }
 
@@ -115,7 +115,7 @@ export class Endpoint extends DurableObject<Bindings> {
     return this.parts?.store.sealedWith ?? null;
   }
 
-  async test(type: EventType): Promise<Result<Attempted, Problem>> {
+  async test(type: EventType): Promise<Result<AttemptResult, Problem>> {
     if (!this.parts) return fail(this.refusal);
     const attempted = await this.parts.test(type);
     return attempted ? ok(attempted) : fail(locked);
@@ -127,10 +127,10 @@ export class Endpoint extends DurableObject<Bindings> {
   }
 
   /** Sends one event once more, or everything after a `seq`. */
-  async replay(what: { event: FedEvent } | { after: number }): Promise<Result<null, Problem>> {
+  async replay(what: { event: FeedEvent } | { after: number }): Promise<Result<null, Problem>> {
     if (!this.parts) return fail(this.refusal);
     const { deliveries, dispatcher } = this.parts;
-    if ("event" in what) deliveries.again(what.event, systemClock());
+    if ("event" in what) deliveries.replayOne(what.event, systemClock());
     else deliveries.replay(what.after, systemClock());
     dispatcher.renew();
     return ok(null);

@@ -5,12 +5,12 @@ import { sealer } from "../base/seal.ts";
 import type { Sleep } from "../base/sleep.ts";
 import type { EventType } from "../ledger/event-kinds.ts";
 import { type AddressPolicy, readAddress } from "../webhooks/address.ts";
-import type { Pulled, PullRequest } from "../webhooks/feed.ts";
+import type { PullAnswer, PullRequest } from "../webhooks/feed.ts";
 import { reasonOfRefusal } from "../webhooks/reason.ts";
 import { endpointSecrets } from "../webhooks/snippet.ts";
 import { testEvent } from "../webhooks/test-event.ts";
 import { type WireEndpoint, wireRequest } from "../webhooks/wire.ts";
-import { type Attempted, attempt, type Net, resolveTarget, type Target } from "./attempt.ts";
+import { type AttemptResult, attempt, type Net, resolveTarget, type Target } from "./attempt.ts";
 import { AttemptLog } from "./attempt-log.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -22,7 +22,7 @@ export type EndpointPlatform = {
   sql: SqlStorage;
   encryptionKeys: readonly Uint8Array<ArrayBuffer>[];
   net: Net;
-  pull: (request: PullRequest) => Promise<Pulled>;
+  pull: (request: PullRequest) => Promise<PullAnswer>;
   clock: Clock;
   random: Random;
   sleep: Sleep;
@@ -40,13 +40,13 @@ export function buildEndpoint(platform: EndpointPlatform) {
   const deliveries = new Deliveries(sql);
   const log = new AttemptLog(sql, deliveries);
   const post = poster(net);
-  const send = (event: { id: string; text: string }, at: number, captureBody = false): Promise<Attempted> | null =>
+  const send = (event: { id: string; text: string }, at: number, captureBody = false): Promise<AttemptResult> | null =>
     store.ready && post(store.ready, event, at, captureBody);
   const cost = net.resolve === null ? 1 : 3;
   const dispatcher = new Dispatcher({ ...platform, deliveries, log, store, send, cost });
 
   /** Sends an example and says what the receiver said; neither success nor failure counts for the endpoint. */
-  const test = (type: EventType): Promise<Attempted | null> =>
+  const test = (type: EventType): Promise<AttemptResult | null> =>
     dispatcher.runInSlot(async () => {
       if (!(await store.unlock())) return null;
       const event = testEvent(type, { instance: store.settings?.instanceName ?? "", at: clock(), random });
@@ -72,7 +72,7 @@ function poster(net: Net) {
       const address = readAddress(endpoint.url, net.policy);
       if (!address.ok) {
         const reason = reasonOfRefusal(address.error);
-        return Promise.resolve<Attempted>({
+        return Promise.resolve<AttemptResult>({
           status: null,
           ms: 0,
           retryAfterMs: 0,

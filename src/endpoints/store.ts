@@ -3,7 +3,7 @@ import { base64, fromBase64 } from "../base/encoding.ts";
 import type { Random } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Sealer } from "../base/seal.ts";
-import type { Disabling } from "../webhooks/feed.ts";
+import type { DisableRequest } from "../webhooks/feed.ts";
 import type { Format } from "../webhooks/formats/render.ts";
 import { newSeed, publicKey } from "../webhooks/key-pair.ts";
 import { type EndpointHealth, HEALTHY } from "../webhooks/retry.ts";
@@ -28,7 +28,7 @@ type Keys = { current: KeyText; previous: (KeyText & { until: number }) | null }
 type Sealed = { target: EndpointTarget; keys: Keys };
 
 /** What an endpoint remembers of itself between attempts. */
-export type EndpointMemory = { activation: number; health: EndpointHealth; disabling: Disabling | null };
+export type EndpointMemory = { activation: number; health: EndpointHealth; disabling: DisableRequest | null };
 
 /** The settings, secrets and memory of one endpoint. Opened secrets are kept while the object lives. */
 export class EndpointStore {

@@ -10,7 +10,7 @@ import { endpointOf } from "../endpoints/stub.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { migrate, storedVersion } from "../storage/migrate.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
-import type { Pulled, PullRequest } from "../webhooks/feed.ts";
+import type { PullAnswer, PullRequest } from "../webhooks/feed.ts";
 import type { Caller } from "./caller.ts";
 import type { Answer, Command } from "./commands.ts";
 import { buildParts, type Parts } from "./parts.ts";
@@ -138,7 +138,7 @@ export class Instance extends DurableObject<Bindings> {
   }
 
   /** A webhook endpoint asks what it has to send. Throws while the relay is not set up, which is no answer. */
-  async pull(endpoint: string, request: PullRequest): Promise<Pulled> {
+  async pull(endpoint: string, request: PullRequest): Promise<PullAnswer> {
     if (this.parts) return this.parts.webhooks.endpoints.pull(endpoint, request);
     if (this.refusal) throw new Error("the instance cannot answer now");
     return { state: "unknown" };

@@ -1,16 +1,16 @@
 /** What an instance and one of its endpoints say to each other. Everything here crosses an RPC: plain data only. */
 
-/** An event as its endpoint's owner may have it. */
-export type FedEvent = { seq: number; id: string; type: string; text: string };
+/** An event with the text that the endpoint's owner may read. */
+export type FeedEvent = { seq: number; id: string; type: string; text: string };
 
-/** A stretch of the ledger after `after`: what of it concerns the endpoint, and where reading goes on. */
-export type FeedPage = { after: number; events: FedEvent[]; nextAfter: number; head: number };
+/** The part of the ledger between `after` and `nextAfter`: the events in it that are for the endpoint. `head` is its end. */
+export type FeedPage = { after: number; events: FeedEvent[]; nextAfter: number; head: number };
 
-/** Where an endpoint stands, told with every pull so that a list of endpoints asks none of them. Times in ms. */
-export type Progress = {
+/** How far an endpoint is. Sent with every pull, so that a list of endpoints need not ask each of them. Times in ms. */
+export type EndpointProgress = {
   /** The ledger is read up to here. */
   cursor: number;
-  /** Deliveries read but neither through nor given up. */
+  /** Deliveries that have neither succeeded nor been given up. */
   waiting: number;
   lastSuccess: number | null;
   lastFailure: number | null;
@@ -18,9 +18,9 @@ export type Progress = {
   locked: boolean;
 };
 
-/** An endpoint has reason to be disabled. It says so until the instance has put it into the ledger. */
-export type Disabling = {
-  /** Of the activation that it concerns: what was resumed since is not disabled again. */
+/** Why an endpoint is to be disabled. It is sent until the instance has recorded it in the ledger. */
+export type DisableRequest = {
+  /** The activation in which it happened: an endpoint that was resumed since is not disabled. */
   activation: number;
   cause: "gone" | "receiver" | "failing";
   message: string;
@@ -30,17 +30,20 @@ export type Disabling = {
 export type PullRequest = {
   after: number;
   limit: number;
-  /** Events already read that are to be sent (again): each is judged anew. At most 64. */
-  again: number[];
-  progress: Progress;
-  disabling: Disabling | null;
+  /** By `seq`: events read before that are about to be sent (again). Whether they may be is decided anew. At most 64. */
+  refetch: number[];
+  progress: EndpointProgress;
+  disabling: DisableRequest | null;
 };
 
-/** `unknown`: there is no such endpoint (any more). `silent`: nothing may be sent now. */
-export type Pulled =
+/**
+ * `unknown`: there is no such endpoint (any more). `inactive`: nothing may be sent now. `activation` counts how often the
+ * endpoint was activated: made or resumed.
+ */
+export type PullAnswer =
   | { state: "unknown" }
-  | { state: "silent"; activation: number }
-  | { state: "active"; activation: number; page: FeedPage; again: FedEvent[] };
+  | { state: "inactive"; activation: number }
+  | { state: "active"; activation: number; page: FeedPage; refetched: FeedEvent[] };
 
 /** The instance as its endpoints see it. */
-export type InstanceFeed = { pull(endpoint: string, request: PullRequest): Promise<Pulled> };
+export type InstanceFeed = { pull(endpoint: string, request: PullRequest): Promise<PullAnswer> };

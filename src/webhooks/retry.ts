@@ -46,7 +46,7 @@ export type EndpointHealth = {
 export const HEALTHY: EndpointHealth = { failingSince: null, slowStreak: 0, slowedAt: 0, slowUntil: 0 };
 
 /** One attempt as it ended. */
-export type Outcome = {
+export type ReceiverAnswer = {
   /** The answer's status; null when there was none. */
   status: number | null;
   /** As `readRetryAfter` reads it: ms, 0 when the receiver asks nothing. */
@@ -55,14 +55,14 @@ export type Outcome = {
   control: string | null;
 };
 
-export type Attempted = {
+export type FinishedAttempt = {
   /** Attempts of this delivery, this one included: 1 for the first. */
   attempts: number;
   startedAt: number;
   health: EndpointHealth;
 };
 
-export type Next = {
+export type Consequences = {
   delivery:
     | { state: "delivered" }
     | { state: "retry"; at: number }
@@ -80,45 +80,50 @@ export const succeeded = (status: number | null): boolean => status !== null && 
  * and may be put off by `Retry-After`, never brought forward. 410 and `webhook-delivery: disable` disable the endpoint,
  * `webhook-delivery: abort-message` ends one delivery (as Svix's receivers may).
  */
-export function afterAttempt(attempted: Attempted, outcome: Outcome, at: number, random: Random): Next {
-  const control = outcome.control?.trim().toLowerCase();
-  if (succeeded(outcome.status)) {
+export function afterAttempt(
+  attempt: FinishedAttempt,
+  answer: ReceiverAnswer,
+  at: number,
+  random: Random,
+): Consequences {
+  const control = answer.control?.trim().toLowerCase();
+  if (succeeded(answer.status)) {
     const disable = control === "disable" ? "receiver" : null;
-    return { delivery: { state: "delivered" }, health: recovered(attempted), disable };
+    return { delivery: { state: "delivered" }, health: recovered(attempt), disable };
   }
-  const health = failed(attempted, outcome, at);
-  const retry = whenToRetry(attempted.attempts, outcome, health, at, random);
-  const delivery: Next["delivery"] =
+  const health = failed(attempt, answer, at);
+  const retry = whenToRetry(attempt.attempts, answer, health, at, random);
+  const delivery: Consequences["delivery"] =
     control === "abort-message"
       ? { state: "failed", why: "refused" }
       : retry === null
         ? { state: "failed", why: "exhausted" }
         : { state: "retry", at: retry };
-  return { delivery, health, disable: whyDisable(outcome, control, health, at) };
+  return { delivery, health, disable: whyDisable(answer, control, health, at) };
 }
 
 function whyDisable(
-  outcome: Outcome,
+  answer: ReceiverAnswer,
   control: string | undefined,
   health: EndpointHealth,
   at: number,
-): Next["disable"] {
-  if (outcome.status === 410) return "gone";
+): Consequences["disable"] {
+  if (answer.status === 410) return "gone";
   if (control === "disable") return "receiver";
   return health.failingSince !== null && at - health.failingSince >= FAILING_MS ? "failing" : null;
 }
 
 /** A success ends everything but an overload that the receiver told of after this request had begun. */
-const recovered = ({ startedAt, health }: Attempted): EndpointHealth =>
+const recovered = ({ startedAt, health }: FinishedAttempt): EndpointHealth =>
   startedAt < health.slowedAt ? { ...health, failingSince: null } : HEALTHY;
 
-function failed({ startedAt, health }: Attempted, outcome: Outcome, at: number): EndpointHealth {
+function failed({ startedAt, health }: FinishedAttempt, answer: ReceiverAnswer, at: number): EndpointHealth {
   const failingSince = health.failingSince ?? at;
-  if (outcome.status === null || !OVERLOADED.has(outcome.status)) return { ...health, failingSince };
+  if (answer.status === null || !OVERLOADED.has(answer.status)) return { ...health, failingSince };
   const again = startedAt >= health.slowedAt;
   const slowStreak = again ? health.slowStreak + 1 : Math.max(1, health.slowStreak);
   const pause = Math.min(SLOW_MOST_MS, SLOW_FIRST_MS * 2 ** Math.min(slowStreak - 1, 10));
-  const wait = Math.max(pause, Math.min(outcome.retryAfterMs, LONGEST_WAIT_MS));
+  const wait = Math.max(pause, Math.min(answer.retryAfterMs, LONGEST_WAIT_MS));
   return {
     failingSince,
     slowStreak,
@@ -129,14 +134,14 @@ function failed({ startedAt, health }: Attempted, outcome: Outcome, at: number):
 
 function whenToRetry(
   attempts: number,
-  outcome: Outcome,
+  answer: ReceiverAnswer,
   health: EndpointHealth,
   at: number,
   random: Random,
 ): number | null {
   const step = LADDER_MS[attempts];
   if (step === undefined) return null;
-  const asked = Math.min(Math.max(0, outcome.retryAfterMs), LONGEST_WAIT_MS);
+  const asked = Math.min(Math.max(0, answer.retryAfterMs), LONGEST_WAIT_MS);
   return Math.max(at + step + jitter(step, random), at + asked, health.slowUntil);
 }
 
@@ -147,5 +152,5 @@ function jitter(step: number, random: Random): number {
   return Math.floor(((high * 256 + low) / 65_536) * most);
 }
 
-/** Requests in flight that an endpoint bears: one at a time while it is overloaded. */
-export const width = (health: EndpointHealth, most: number): number => (health.slowStreak > 0 ? 1 : most);
+/** How many requests may be in flight: one while the receiver is overloaded, else `slots`. */
+export const mostInFlight = (health: EndpointHealth, slots: number): number => (health.slowStreak > 0 ? 1 : slots);

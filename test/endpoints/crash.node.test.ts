@@ -1,6 +1,6 @@
 import { afterAll, expect, it } from "vitest";
 import { secureRandom } from "../../src/base/random.ts";
-import { WIDTH } from "../../src/endpoints/slots.ts";
+import { SLOTS } from "../../src/endpoints/sender.ts";
 import { Ledger } from "../../src/instances/ledger/ledger.ts";
 import { instanceSteps } from "../../src/instances/schema.ts";
 import { ANNOUNCE_MS, Announcer } from "../../src/instances/webhooks/announcer.ts";
@@ -19,8 +19,8 @@ const rows: CrashRow[] = [];
 
 function note(point: string, how: CrashRow["how"], lost: number, twice: number): void {
   expect(lost, `${point}: lost`).toBe(0);
-  expect(twice, `${point}: twice`).toBeLessThanOrEqual(WIDTH);
-  rows.push({ point, how, lost, most: how === "SIGKILL" || twice > 0 ? WIDTH : 0 });
+  expect(twice, `${point}: twice`).toBeLessThanOrEqual(SLOTS);
+  rows.push({ point, how, lost, most: how === "SIGKILL" || twice > 0 ? SLOTS : 0 });
 }
 
 async function begun(): Promise<EndpointWorld> {
@@ -75,7 +75,7 @@ it("killed with six requests under way: at most these six come twice", async () 
   world.kill();
   world.reply = () => answers(200);
   await recovers(world);
-  expect(world.twice).toBe(WIDTH);
+  expect(world.twice).toBe(SLOTS);
   note("with six requests under way", "simulated", world.lost.length, world.twice);
 });
 
@@ -288,7 +288,7 @@ it("SIGKILL of workerd, at four points at once: nothing lost, at most six twice,
     reallyKilled(first, "when six receivers have it and none has answered", 30, async (stage, kill) => {
       stage.receiver.manners.set("/in", () => undefined);
       const happening = stage.happen(30).catch(() => undefined);
-      await stage.receiver.until(() => stage.receiver.at("/in").length === 1 + WIDTH, "six requests");
+      await stage.receiver.until(() => stage.receiver.at("/in").length === 1 + SLOTS, "six requests");
       await happening;
       await kill();
     }),

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { KEPT_DELIVERIES } from "../../src/endpoints/deliveries.ts";
-import { WIDTH } from "../../src/endpoints/slots.ts";
+import { KEPT_DELIVERIES } from "../../src/endpoints/finished-deliveries.ts";
+import { SLOTS } from "../../src/endpoints/sender.ts";
 import { LADDER_MS } from "../../src/webhooks/retry.ts";
 import { answers, EndpointWorld } from "../harness/webhooks/endpoint-process.ts";
 
@@ -19,7 +19,7 @@ it("sends every event once, in the ledger's order to a receiver that is fast", a
   await one.pass(0);
   expect(one.lost).toEqual([]);
   expect(one.twice).toBe(0);
-  expect(one.mostInFlight).toBeLessThanOrEqual(WIDTH);
+  expect(one.mostInFlight).toBeLessThanOrEqual(SLOTS);
   expect(one.parts.deliveries.cursor).toBe(500);
   expect(one.parts.deliveries.open.size).toBe(0);
 });
@@ -93,7 +93,7 @@ it("waits as long as Retry-After says, and slows the whole endpoint for an overl
   one.append(40);
   one.poke();
   await one.pass(119_000);
-  expect(one.received.length).toBeLessThanOrEqual(WIDTH);
+  expect(one.received.length).toBeLessThanOrEqual(SLOTS);
   one.reply = () => answers(200);
   await one.pass(10 * MINUTE);
   expect(one.lost).toEqual([]);
@@ -109,10 +109,10 @@ it.each([
   one.poke();
   await one.pass(10_000);
   expect(one.disabled.map((each) => each.cause)).toEqual([cause]);
-  expect(one.received.length).toBeLessThanOrEqual(WIDTH);
+  expect(one.received.length).toBeLessThanOrEqual(SLOTS);
   one.append(5);
   await one.pass(86_400_000);
-  expect(one.received.length).toBeLessThanOrEqual(WIDTH);
+  expect(one.received.length).toBeLessThanOrEqual(SLOTS);
   expect(one.alarm).toBeNull();
 
   one.reply = () => answers(200);
@@ -169,7 +169,7 @@ it("sends nothing of what its owner may not see any more, not even what it had r
   expect(one.parts.deliveries.open.size).toBe(0);
 
   one.append(1);
-  one.state = "silent";
+  one.state = "inactive";
   one.poke();
   await one.pass(MINUTE);
   expect(one.received.length).toBe(before);
@@ -182,12 +182,12 @@ it("asks again whether it may send when a slow receiver kept events waiting", as
   one.append(60);
   one.poke();
   await one.calm();
-  expect(one.received).toHaveLength(WIDTH);
-  one.state = "silent";
+  expect(one.received).toHaveLength(SLOTS);
+  one.state = "inactive";
   one.now += 10_000;
   for (const answer of waiting.splice(0)) answer();
   await one.pass(MINUTE);
-  expect(one.received).toHaveLength(WIDTH);
+  expect(one.received).toHaveLength(SLOTS);
 });
 
 it("keeps to its rate", async () => {
@@ -207,12 +207,12 @@ it("a receiver that never answers holds its six slots for 15 s and loses nothing
   one.append(8);
   one.poke();
   await one.calm();
-  expect(one.received).toHaveLength(WIDTH);
+  expect(one.received).toHaveLength(SLOTS);
   one.now += 15_001;
   await new Promise((resolve) => setTimeout(resolve, 20));
   await one.calm();
   const { items } = one.parts.log.list(50, null);
-  expect(items.filter((item) => item.reason?.kind === "timeout")).toHaveLength(WIDTH);
+  expect(items.filter((item) => item.reason?.kind === "timeout")).toHaveLength(SLOTS);
   one.reply = () => answers(200);
   await one.pass(10 * MINUTE);
   expect(one.lost).toEqual([]);
@@ -233,7 +233,7 @@ it("sends one event again, or all from a seq on, under their old ids", async () 
   one.append(10);
   one.poke();
   await one.pass(0);
-  one.parts.deliveries.again(one.ledger[3]!, one.now);
+  one.parts.deliveries.replayOne(one.ledger[3]!, one.now);
   one.parts.dispatcher.renew();
   await one.pass(0);
   expect(one.received.slice(10)).toEqual(["evt_000004"]);

@@ -1,8 +1,8 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { KEPT_DELIVERIES } from "../../src/endpoints/deliveries.ts";
 import type { Endpoint } from "../../src/endpoints/endpoint.ts";
+import { KEPT_DELIVERIES } from "../../src/endpoints/finished-deliveries.ts";
 import { anInstance, bindings, clock, countWrites } from "../harness/worker.ts";
 
 const HOUR = 3_600_000;

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { KEPT_DELIVERIES } from "../../src/endpoints/deliveries.ts";
-import { WIDTH } from "../../src/endpoints/slots.ts";
+import { KEPT_DELIVERIES } from "../../src/endpoints/finished-deliveries.ts";
+import { SLOTS } from "../../src/endpoints/sender.ts";
 import { LADDER_MS } from "../../src/webhooks/retry.ts";
 import { answers, EndpointWorld } from "../harness/webhooks/endpoint-process.ts";
 
@@ -40,7 +40,7 @@ it("a success that was under way when the receiver said it is overloaded does no
   await one.calm();
   one.reply = () => answers(200);
   await one.pass(3_500_000);
-  expect(one.received).toHaveLength(WIDTH);
+  expect(one.received).toHaveLength(SLOTS);
   await one.pass(200_000);
   expect(one.lost).toEqual([]);
 });
@@ -89,12 +89,12 @@ it("tests take slots among the six, and wait for one", async () => {
   await one.calm();
   const tests = Promise.all(Array.from({ length: 10 }, () => one.parts.test("backup.created")));
   await one.calm();
-  expect(one.inFlight).toBe(WIDTH);
+  expect(one.inFlight).toBe(SLOTS);
   one.reply = () => answers(200);
   for (const resolve of waiting.values()) resolve(answers(200));
   expect((await tests).map((each) => each?.status)).toEqual(Array(10).fill(200));
   await one.pass(10_000);
-  expect(one.mostInFlight).toBe(WIDTH);
+  expect(one.mostInFlight).toBe(SLOTS);
   expect(one.lost).toEqual([]);
 });
 
@@ -127,7 +127,7 @@ it("one event asked for while its last attempt is under way is sent again, howev
     await one.calm();
   }
   expect(one.received).toHaveLength(LADDER_MS.length);
-  one.parts.deliveries.again(one.ledger[0]!, one.now);
+  one.parts.deliveries.replayOne(one.ledger[0]!, one.now);
   one.reply = () => answers(200);
   end(answers(500));
   await one.pass(0);
@@ -137,7 +137,7 @@ it("one event asked for while its last attempt is under way is sent again, howev
 
 it("news that comes while the instance is asked is not overtaken by the older answer", async () => {
   const one = await world(3);
-  one.state = "silent";
+  one.state = "inactive";
   one.poke();
   // The question is answered `silent`; before that arrives the endpoint is resumed and told so.
   one.onAnswer = () => {
@@ -160,7 +160,7 @@ it("replays do not make the end of every batch look through all rows", async () 
     await one.pass(0);
   }
   expect(one.received).toHaveLength(600 * 6);
-  expect(Reflect.get(one.parts.deliveries, "ended")).toBeLessThanOrEqual(2 * KEPT_DELIVERIES);
+  expect(one.parts.deliveries.finished.count).toBeLessThanOrEqual(2 * KEPT_DELIVERIES);
   expect(one.turns.sql.exec<{ n: number }>("SELECT count(*) AS n FROM deliveries").one().n).toBe(600);
 });
 

@@ -2,7 +2,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { WIDTH } from "../../src/endpoints/slots.ts";
+import { SLOTS } from "../../src/endpoints/sender.ts";
 import { literal } from "../harness/fake/content.ts";
 import { selfSigned } from "../harness/webhooks/certificate.ts";
 import { forever, type RawManner, RawReceiver } from "../harness/webhooks/raw-receiver.ts";
@@ -84,25 +84,25 @@ describe.concurrent("a receiver", () => {
     "%s: one that %s times out, and its slots are free again",
     async (name, _, manner) => {
       const hook = await hooked(name, manner);
-      await happen(name, WIDTH + 1);
-      await vi.waitUntil(() => raw.ids(`/${name}`).length >= WIDTH, TIMED_OUT);
+      await happen(name, SLOTS + 1);
+      await vi.waitUntil(() => raw.ids(`/${name}`).length >= SLOTS, TIMED_OUT);
       const under = new Set(raw.ids(`/${name}`));
-      expect(under.size).toBe(WIDTH);
+      expect(under.size).toBe(SLOTS);
       expect(await attempts(hook)).toEqual([]);
       raw.manners.delete(`/${name}`);
-      await vi.waitUntil(() => new Set(raw.ids(`/${name}`)).size > WIDTH, TIMED_OUT);
+      await vi.waitUntil(() => new Set(raw.ids(`/${name}`)).size > SLOTS, TIMED_OUT);
       const failed = await vi.waitUntil(async () => {
         const found = (await attempts(hook)).filter(({ outcome }) => outcome === "failed");
-        return found.length >= WIDTH && found;
+        return found.length >= SLOTS && found;
       }, TIMED_OUT);
-      expect(failed.map(({ reason }) => reason.kind)).toEqual(Array(WIDTH).fill("timeout"));
+      expect(failed.map(({ reason }) => reason.kind)).toEqual(Array(SLOTS).fill("timeout"));
       for (const { latencyMs } of failed) expect(latencyMs).toBeGreaterThanOrEqual(15_000);
 
       await happen(name);
       const delivered = async () =>
         new Set((await attempts(hook)).filter((each) => each.outcome === "delivered").map(({ event }) => event)).size;
-      await vi.waitUntil(async () => (await delivered()) === WIDTH + 2, TIMED_OUT);
-      expect(new Set(raw.ids(`/${name}`)).size).toBe(WIDTH + 2);
+      await vi.waitUntil(async () => (await delivered()) === SLOTS + 2, TIMED_OUT);
+      expect(new Set(raw.ids(`/${name}`)).size).toBe(SLOTS + 2);
     },
   );
 

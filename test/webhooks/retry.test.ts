@@ -2,15 +2,15 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Random } from "../../src/base/random.ts";
 import {
-  type Attempted,
   afterAttempt,
+  type Consequences,
   type EndpointHealth,
   FAILING_MS,
+  type FinishedAttempt,
   HEALTHY,
   LADDER_MS,
-  type Next,
-  type Outcome,
-  width,
+  mostInFlight,
+  type ReceiverAnswer,
 } from "../../src/webhooks/retry.ts";
 import { LONGEST_WAIT_MS, readBodyRetryAfter, readHttpDate, readRetryAfter } from "../../src/webhooks/retry-after.ts";
 
@@ -20,39 +20,39 @@ const fill =
   (byte: number): Random =>
   (bytes) =>
     new Uint8Array(bytes).fill(byte);
-const outcome = (status: number | null, more: Partial<Outcome> = {}): Outcome => ({
+const answer = (status: number | null, more: Partial<ReceiverAnswer> = {}): ReceiverAnswer => ({
   status,
   retryAfterMs: 0,
   control: null,
   ...more,
 });
-const attempt = (attempts: number, health: Partial<EndpointHealth> = {}, startedAt = AT - 100): Attempted => ({
+const attempt = (attempts: number, health: Partial<EndpointHealth> = {}, startedAt = AT - 100): FinishedAttempt => ({
   attempts,
   startedAt,
   health: { ...HEALTHY, ...health },
 });
-const after = (attempts: number, ended: Outcome, health: Partial<EndpointHealth> = {}, byte = 0) =>
+const after = (attempts: number, ended: ReceiverAnswer, health: Partial<EndpointHealth> = {}, byte = 0) =>
   afterAttempt(attempt(attempts, health), ended, AT, fill(byte));
-const retryAt = (next: Next) => (next.delivery.state === "retry" ? next.delivery.at : null);
+const retryAt = (next: Consequences) => (next.delivery.state === "retry" ? next.delivery.at : null);
 
 it("climbs the ladder of ten attempts over more than 75 hours and then gives up", () => {
   let at = AT;
   const pauses: number[] = [];
   for (let attempts = 1; attempts < 10; attempts++) {
-    const retry = retryAt(afterAttempt(attempt(attempts), outcome(500), at, fill(0)))!;
+    const retry = retryAt(afterAttempt(attempt(attempts), answer(500), at, fill(0)))!;
     pauses.push((retry - at) / 1000);
     at = retry;
   }
   expect(pauses).toEqual([5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]);
   expect(at - AT).toBe(((75 * 60 + 35) * 60 + 5) * 1000);
-  expect(after(10, outcome(500)).delivery).toEqual({ state: "failed", why: "exhausted" });
+  expect(after(10, answer(500)).delivery).toEqual({ state: "failed", why: "exhausted" });
 });
 
 it("adds jitter and never takes any away; the first retry comes after 5 s sharp", () => {
-  expect(retryAt(after(1, outcome(500), {}, 255))).toBe(AT + 5_000);
+  expect(retryAt(after(1, answer(500), {}, 255))).toBe(AT + 5_000);
   for (let attempts = 2; attempts < 10; attempts++) {
     const step = LADDER_MS[attempts]!;
-    const late = retryAt(after(attempts, outcome(500), {}, 255))! - AT;
+    const late = retryAt(after(attempts, answer(500), {}, 255))! - AT;
     expect(late).toBeGreaterThan(step * 1.005);
     expect(late).toBeLessThanOrEqual(step + Math.min(step / 10, 900_000));
   }
@@ -60,55 +60,55 @@ it("adds jitter and never takes any away; the first retry comes after 5 s sharp"
 
 it("takes 2xx for success and nothing else", () => {
   for (const status of [200, 201, 202, 204, 299]) {
-    expect(after(3, outcome(status), { failingSince: 1, slowStreak: 4, slowUntil: AT + 9 })).toEqual({
+    expect(after(3, answer(status), { failingSince: 1, slowStreak: 4, slowUntil: AT + 9 })).toEqual({
       delivery: { state: "delivered" },
       health: HEALTHY,
       disable: null,
     });
   }
   for (const status of [null, 100, 199, 300, 301, 304, 400, 401, 404, 422, 500, 599, 999])
-    expect(after(1, outcome(status)).delivery.state, String(status)).toBe("retry");
+    expect(after(1, answer(status)).delivery.state, String(status)).toBe("retry");
 });
 
 it("is disabled by 410 and by the receiver's header, and waits with what is left", () => {
-  const gone = after(1, outcome(410));
+  const gone = after(1, answer(410));
   expect(gone).toMatchObject({ disable: "gone", delivery: { state: "retry" } });
-  expect(after(1, outcome(500, { control: " Disable " })).disable).toBe("receiver");
-  expect(after(1, outcome(200, { control: "disable" }))).toMatchObject({
+  expect(after(1, answer(500, { control: " Disable " })).disable).toBe("receiver");
+  expect(after(1, answer(200, { control: "disable" }))).toMatchObject({
     disable: "receiver",
     delivery: { state: "delivered" },
   });
-  expect(after(1, outcome(500, { control: "abort-message" }))).toMatchObject({
+  expect(after(1, answer(500, { control: "abort-message" }))).toMatchObject({
     disable: null,
     delivery: { state: "failed", why: "refused" },
   });
-  expect(after(1, outcome(500, { control: "enable" })).disable).toBeNull();
+  expect(after(1, answer(500, { control: "enable" })).disable).toBeNull();
 });
 
 it("is disabled by five days of nothing but failure, and by nothing shorter", () => {
-  expect(after(2, outcome(null)).health.failingSince).toBe(AT);
-  expect(after(2, outcome(500), { failingSince: AT - FAILING_MS + 1 }).disable).toBeNull();
-  expect(after(2, outcome(500), { failingSince: AT - FAILING_MS }).disable).toBe("failing");
-  expect(after(2, outcome(204), { failingSince: AT - 9 * DAY }).disable).toBeNull();
+  expect(after(2, answer(null)).health.failingSince).toBe(AT);
+  expect(after(2, answer(500), { failingSince: AT - FAILING_MS + 1 }).disable).toBeNull();
+  expect(after(2, answer(500), { failingSince: AT - FAILING_MS }).disable).toBe("failing");
+  expect(after(2, answer(204), { failingSince: AT - 9 * DAY }).disable).toBeNull();
 });
 
 it("slows the whole endpoint when the receiver is overloaded, and only then", () => {
   for (const status of [429, 502, 503, 504]) {
-    const { health } = after(1, outcome(status));
+    const { health } = after(1, answer(status));
     expect(health).toMatchObject({ slowStreak: 1, slowedAt: AT, slowUntil: AT + 5_000 });
-    expect(width(health, 6)).toBe(1);
+    expect(mostInFlight(health, 6)).toBe(1);
   }
-  for (const status of [null, 500, 501, 404, 302]) expect(after(1, outcome(status)).health.slowStreak).toBe(0);
-  expect(width(HEALTHY, 6)).toBe(6);
+  for (const status of [null, 500, 501, 404, 302]) expect(after(1, answer(status)).health.slowStreak).toBe(0);
+  expect(mostInFlight(HEALTHY, 6)).toBe(6);
   const pauses = [];
   let health = HEALTHY;
   for (let streak = 0, at = AT; streak < 9; streak++, at = health.slowUntil) {
-    health = afterAttempt({ attempts: 1, startedAt: at, health }, outcome(503), at, fill(0)).health;
+    health = afterAttempt({ attempts: 1, startedAt: at, health }, answer(503), at, fill(0)).health;
     pauses.push((health.slowUntil - at) / 1000);
   }
   expect(pauses).toEqual([5, 10, 20, 40, 80, 160, 300, 300, 300]);
   const since = (startedAt: number) =>
-    afterAttempt({ attempts: 1, startedAt, health }, outcome(200), health.slowUntil, fill(0)).health;
+    afterAttempt({ attempts: 1, startedAt, health }, answer(200), health.slowUntil, fill(0)).health;
   expect(since(health.slowUntil)).toEqual(HEALTHY);
   // A success that was under way when the receiver said that it is overloaded says nothing of what came after.
   expect(since(health.slowedAt - 1)).toEqual({ ...health, failingSince: null });
@@ -117,17 +117,17 @@ it("slows the whole endpoint when the receiver is overloaded, and only then", ()
 it("counts requests that were in flight together as one sign of overload", () => {
   let health = HEALTHY;
   for (let which = 0; which < 6; which++)
-    health = afterAttempt({ attempts: 1, startedAt: AT - 50, health }, outcome(429), AT + which, fill(0)).health;
+    health = afterAttempt({ attempts: 1, startedAt: AT - 50, health }, answer(429), AT + which, fill(0)).health;
   expect(health).toMatchObject({ slowStreak: 1, slowedAt: AT, slowUntil: AT + 5_005 });
 });
 
 it("honours Retry-After for the delivery, and for the endpoint when it is overloaded", () => {
   const hour = { retryAfterMs: 3_600_000 };
-  expect(retryAt(after(1, outcome(500, hour)))).toBe(AT + 3_600_000);
-  expect(after(1, outcome(500, hour)).health.slowUntil).toBe(0);
-  expect(after(1, outcome(429, hour)).health.slowUntil).toBe(AT + 3_600_000);
-  expect(retryAt(after(5, outcome(429, hour))), "never earlier than the ladder").toBe(AT + 18_000_000);
-  expect(after(10, outcome(429, hour)).delivery, "it adds no attempt").toEqual({ state: "failed", why: "exhausted" });
+  expect(retryAt(after(1, answer(500, hour)))).toBe(AT + 3_600_000);
+  expect(after(1, answer(500, hour)).health.slowUntil).toBe(0);
+  expect(after(1, answer(429, hour)).health.slowUntil).toBe(AT + 3_600_000);
+  expect(retryAt(after(5, answer(429, hour))), "never earlier than the ladder").toBe(AT + 18_000_000);
+  expect(after(10, answer(429, hour)).delivery, "it adds no attempt").toEqual({ state: "failed", why: "exhausted" });
 });
 
 const second = 1_000;
@@ -253,8 +253,8 @@ it("can only be put off by what the receiver says", () => {
         const wait = readRetryAfter(value, AT);
         expect(wait).toBeGreaterThanOrEqual(0);
         expect(wait).toBeLessThanOrEqual(LONGEST_WAIT_MS);
-        const plain = retryAt(after(attempts, outcome(500), {}, byte))!;
-        expect(retryAt(after(attempts, outcome(500, { retryAfterMs: wait }), {}, byte))).toBeGreaterThanOrEqual(plain);
+        const plain = retryAt(after(attempts, answer(500), {}, byte))!;
+        expect(retryAt(after(attempts, answer(500, { retryAfterMs: wait }), {}, byte))).toBeGreaterThanOrEqual(plain);
       },
     ),
   );

@@ -13,7 +13,7 @@ import {
 import type { EventDraft } from "../../ledger/event.ts";
 import { type EventReader, readableText } from "../../ledger/reader.ts";
 import { matchesType } from "../../ledger/type-pattern.ts";
-import type { FedEvent, FeedPage } from "../../webhooks/feed.ts";
+import type { FeedEvent, FeedPage } from "../../webhooks/feed.ts";
 
 export type EventPage = { texts: string[]; nextAfter: number; head: number };
 
@@ -88,11 +88,11 @@ export class Ledger {
 
   /** The same events for a webhook endpoint. A `limit` of 0 reads nothing and only says where the ledger ends. */
   feed(after: number, limit: number, types: readonly string[], reader: EventReader): FeedPage {
-    const events: FedEvent[] = [];
+    const events: FeedEvent[] = [];
     const head = this.head.seq;
     let nextAfter = after;
     if (limit > 0 && after < head)
-      for (const { seq, id, type, text: stored } of this.sql.exec<FedEvent>(
+      for (const { seq, id, type, text: stored } of this.sql.exec<FeedEvent>(
         "SELECT seq, id, type, text FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
         after,
         SCANNED,
@@ -110,9 +110,9 @@ export class Ledger {
    * Single events as this reader may have them; those that are not kept any more, or that the reader may not see, are
    * left out.
    */
-  pick(seqs: readonly number[], reader: EventReader): FedEvent[] {
+  pick(seqs: readonly number[], reader: EventReader): FeedEvent[] {
     return seqs.flatMap((seq) => {
-      const [row] = this.sql.exec<FedEvent>("SELECT seq, id, type, text FROM events WHERE seq = ?", seq).toArray();
+      const [row] = this.sql.exec<FeedEvent>("SELECT seq, id, type, text FROM events WHERE seq = ?", seq).toArray();
       const text = row ? readableText(row.text, reader) : null;
       return row && text !== null ? [{ ...row, text }] : [];
     });

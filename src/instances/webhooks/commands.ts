@@ -2,7 +2,7 @@ import { type Clock, isoTime } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
-import type { Attempted } from "../../endpoints/attempt.ts";
+import type { AttemptResult } from "../../endpoints/attempt.ts";
 import type { AttemptView } from "../../endpoints/attempt-view.ts";
 import type { Endpoint } from "../../endpoints/endpoint.ts";
 import type { EndpointSettings } from "../../endpoints/store.ts";
@@ -40,7 +40,7 @@ export type WebhookCommands = {
     input: { id: string; secret: string | null; overlapSeconds: number };
     output: MadeEndpoint;
   };
-  "webhooks.test": { input: { id: string; type: EventType }; output: Attempted };
+  "webhooks.test": { input: { id: string; type: EventType }; output: AttemptResult };
   "webhooks.attempts": { input: { id: string } & PageRequest; output: Page<AttemptView> };
   "webhooks.replay": { input: { id: string; from: ReplayFrom }; output: EndpointView };
 };

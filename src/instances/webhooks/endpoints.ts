@@ -4,7 +4,7 @@ import { matcher } from "../../access/pattern.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isoTime } from "../../base/clock.ts";
 import type { EventReader } from "../../ledger/reader.ts";
-import type { Disabling, FeedPage, Progress, Pulled, PullRequest } from "../../webhooks/feed.ts";
+import type { DisableRequest, EndpointProgress, FeedPage, PullAnswer, PullRequest } from "../../webhooks/feed.ts";
 import type { Format } from "../../webhooks/formats/render.ts";
 import type { SignatureKind } from "../../webhooks/signature.ts";
 import type { KeyStore } from "../keys/store.ts";
@@ -48,7 +48,7 @@ type Deps = {
 export class Endpoints {
   private readonly deps: Deps;
   private readonly known = new Map<string, EndpointRecord>();
-  private readonly told = new Map<string, Progress>();
+  private readonly told = new Map<string, EndpointProgress>();
 
   constructor(deps: Deps) {
     this.deps = deps;
@@ -92,11 +92,11 @@ export class Endpoints {
   }
 
   /** What the endpoint said of itself last; null when it said nothing since this object woke. */
-  progress(id: string): Progress | null {
+  progress(id: string): EndpointProgress | null {
     return this.told.get(id) ?? null;
   }
 
-  learn(id: string, progress: Progress): void {
+  learn(id: string, progress: EndpointProgress): void {
     if (this.known.has(id)) this.told.set(id, progress);
   }
 
@@ -107,16 +107,16 @@ export class Endpoints {
   }
 
   /** An endpoint asks what to send. */
-  pull(id: string, request: PullRequest): Pulled {
+  pull(id: string, request: PullRequest): PullAnswer {
     const record = this.known.get(id);
     if (!record || record.state === "deleting") return { state: "unknown" };
     this.told.set(id, request.progress);
     if (request.disabling) this.disable(record, request.disabling);
     const { state, activation } = this.judged(id);
-    if (state !== "active") return { state: "silent", activation };
+    if (state !== "active") return { state: "inactive", activation };
     const reader = this.readerOf(record);
     const page = this.page(record, reader, request.after, request.limit);
-    return { state: "active", activation, page, again: this.deps.ledger.pick(request.again, reader) };
+    return { state: "active", activation, page, refetched: this.deps.ledger.pick(request.refetch, reader) };
   }
 
   /** What an active endpoint that stands at `after` has to get next; null when it may get nothing. */
@@ -168,7 +168,7 @@ export class Endpoints {
   }
 
   /** The endpoint's state and the event that tells of it are one transaction. */
-  private disable(record: EndpointRecord, { activation, cause, message, failingSince }: Disabling): void {
+  private disable(record: EndpointRecord, { activation, cause, message, failingSince }: DisableRequest): void {
     if (record.state !== "active" || record.activation !== activation) return;
     const { storage, ledger } = this.deps;
     storage.transactionSync(() => {

@@ -4,7 +4,7 @@ import { Deadlines } from "../../../src/endpoints/deadlines.ts";
 import { buildEndpoint, type EndpointParts } from "../../../src/endpoints/parts.ts";
 import { endpointSteps } from "../../../src/endpoints/schema.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
-import type { Disabling, FedEvent, Pulled, PullRequest } from "../../../src/webhooks/feed.ts";
+import type { DisableRequest, FeedEvent, PullAnswer, PullRequest } from "../../../src/webhooks/feed.ts";
 import { Turns } from "../object-sqlite.ts";
 
 /** Where a kill can be asked for. */
@@ -47,7 +47,7 @@ export const answers = (status: number, headers: Record<string, string> = {}) =>
 export class EndpointWorld {
   now = 1_795_000_000_000;
   readonly turns = new Turns();
-  readonly ledger: FedEvent[] = [];
+  readonly ledger: FeedEvent[] = [];
   /** Ids as the receiver got them, in order. */
   readonly received: string[] = [];
   readonly requests: { id: string; headers: Headers; body: string; at: number }[] = [];
@@ -58,10 +58,10 @@ export class EndpointWorld {
   alarms = 0;
   reply: Reply = () => answers(200);
   /** What the instance says of the endpoint. */
-  state: "active" | "silent" | "unknown" = "active";
+  state: "active" | "inactive" | "unknown" = "active";
   activation = 1;
   hidden = new Set<number>();
-  disabled: Disabling[] = [];
+  disabled: DisableRequest[] = [];
   alarm: number | null = null;
   parts: EndpointParts;
   forgotten = false;
@@ -212,7 +212,7 @@ export class EndpointWorld {
     this.turns.onWritten = (statement) => {
       for (const [beginning, , after] of WRITES) if (statement.startsWith(beginning)) this.reach(after);
     };
-    const pull = async (request: PullRequest): Promise<Pulled> => {
+    const pull = async (request: PullRequest): Promise<PullAnswer> => {
       await alive(this.turns.gate());
       this.reach("pull sent");
       this.pulls.push(request);
@@ -275,18 +275,23 @@ export class EndpointWorld {
     });
   }
 
-  private answer({ after, limit, again, disabling }: PullRequest): Pulled {
+  private answer({ after, limit, refetch, disabling }: PullRequest): PullAnswer {
     if (disabling && disabling.activation === this.activation && this.state === "active") {
       this.disabled.push(disabling);
-      this.state = "silent";
+      this.state = "inactive";
     }
     if (this.state === "unknown") return { state: "unknown" };
-    if (this.state === "silent") return { state: "silent", activation: this.activation };
+    if (this.state === "inactive") return { state: "inactive", activation: this.activation };
     const allowed = this.ledger.filter(({ seq }) => !this.hidden.has(seq));
     const events = allowed.filter(({ seq }) => seq > after).slice(0, limit);
     const nextAfter = limit === 0 ? after : (events.at(-1)?.seq ?? Math.max(after, this.ledger.length));
     const page = { after, events, nextAfter, head: this.ledger.length };
-    return { state: "active", activation: this.activation, page, again: allowed.filter((e) => again.includes(e.seq)) };
+    return {
+      state: "active",
+      activation: this.activation,
+      page,
+      refetched: allowed.filter((e) => refetch.includes(e.seq)),
+    };
   }
 }
 

@@ -8,7 +8,7 @@ import { instanceSteps } from "../../../src/instances/schema.ts";
 import { type EndpointObject, webhookHandlers } from "../../../src/instances/webhooks/commands.ts";
 import { Endpoints } from "../../../src/instances/webhooks/endpoints.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
-import type { Progress, PullRequest } from "../../../src/webhooks/feed.ts";
+import type { EndpointProgress, PullRequest } from "../../../src/webhooks/feed.ts";
 import { aKey, NOW } from "../../harness/key.ts";
 import { Turns } from "../../harness/object-sqlite.ts";
 import { anEndpoint } from "../../harness/webhooks/endpoint-record.ts";
@@ -30,8 +30,8 @@ beforeEach(() => {
   endpoints = build();
 });
 
-const progress: Progress = { cursor: 0, waiting: 0, lastSuccess: null, lastFailure: null, locked: false };
-const request: PullRequest = { after: 0, limit: 10, again: [], progress, disabling: null };
+const progress: EndpointProgress = { cursor: 0, waiting: 0, lastSuccess: null, lastFailure: null, locked: false };
+const request: PullRequest = { after: 0, limit: 10, refetch: [], progress, disabling: null };
 
 describe("an owner who may not read events any more pauses the endpoint, and a pull gets nothing", () => {
   const grandparent = aKey({ id: "grandparent" });
@@ -84,18 +84,18 @@ describe("an owner who may not read events any more pauses the endpoint, and a p
     ],
   ])("%s", (_, happens, reason) => {
     happens();
-    expect(endpoints.pull("wh_test", request)).toEqual({ state: "silent", activation: 1 });
+    expect(endpoints.pull("wh_test", request)).toEqual({ state: "inactive", activation: 1 });
     expect(endpoints.find("wh_test")).toMatchObject({ state: "paused", reason });
     expect(endpoints.next("wh_test", 0, 10)).toBeNull();
     // As an instance that woke reads it.
     expect(build().find("wh_test")).toMatchObject({ state: "paused", reason });
   });
 
-  it("it stays paused when the owner may again: resuming is a decision", () => {
+  it("it stays paused when the owner may refetch: resuming is a decision", () => {
     keys.update({ ...owner, disabled: true });
     endpoints.pull("wh_test", request);
     keys.update(owner);
-    expect(endpoints.pull("wh_test", request)).toEqual({ state: "silent", activation: 1 });
+    expect(endpoints.pull("wh_test", request)).toEqual({ state: "inactive", activation: 1 });
   });
 });
 
