@@ -8,11 +8,11 @@ import type { Fault } from "../harness/fake/faults.ts";
 import type { FakeUpstream } from "../harness/fake/upstream.ts";
 import { admin, type KeyRequest, type MintedKey, mintKey } from "../harness/relay-client.ts";
 import { type Front, until, uploaded } from "../harness/weather/front.ts";
-import { weatherStage } from "../harness/weather/fronts.ts";
-import { expectTold } from "../harness/weather/refusal.ts";
+import { relayWithFronts } from "../harness/weather/fronts.ts";
+import { expectRefusal } from "../harness/weather/refusal.ts";
 
-const weather = weatherStage();
-const { front } = weather;
+const weather = relayWithFronts();
+const { openFront } = weather;
 
 const forms = [
   ["upload", 204],
@@ -27,8 +27,8 @@ function keeping({ world }: FakeUpstream, length: number | null): void {
   };
 }
 
-for (const [deed, done] of forms) {
-  describe.concurrent(`${deed}: what the list shows decides`, () => {
+for (const [action, done] of forms) {
+  describe.concurrent(`${action}: what the list shows decides`, () => {
     const late: Fault = { kind: "listLag", ms: 8_000, on: "list" };
     const answers: Record<string, Fault[]> = {
       "was stored, as the server said": [],
@@ -37,46 +37,46 @@ for (const [deed, done] of forms) {
     };
     for (const [index, [what, faults]] of Object.entries(answers).entries()) {
       it(`a file that ${what} and is listed late is a success, and is sent once`, async () => {
-        const it = await front(`late-${deed}-${index}`);
-        it.server.fake.faults.add(late, ...faults);
-        const before = it.asked("list");
-        const outcome = await it.act(deed);
+        const front = await openFront(`late-${action}-${index}`);
+        front.server.fake.faults.add(late, ...faults);
+        const before = front.asked("list");
+        const outcome = await front.act(action);
         expect([outcome.status, outcome.code]).toEqual([done, null]);
-        expect(it.asked("upload")).toBe(1);
-        expect(it.asked("list") - before).toBeGreaterThan(2);
+        expect(front.asked("upload")).toBe(1);
+        expect(front.asked("list") - before).toBeGreaterThan(2);
       });
     }
 
     it("a file that is never listed has vanished, and its name is free", async () => {
-      const it = await front(`nothing-${deed}`);
-      const { fake } = it.server;
+      const front = await openFront(`nothing-${action}`);
+      const { fake } = front.server;
       const { store } = fake.world;
       keeping(fake, null);
       const began = Date.now();
-      expectTold(it, await it.act(deed), "upload_vanished");
+      expectRefusal(front, await front.act(action), "upload_vanished");
       expect(Date.now() - began).toBeGreaterThan(20_000);
       fake.world.store = store;
-      expect((await it.act(deed)).status).toBe(done);
+      expect((await front.act(action)).status).toBe(done);
     });
 
     it("an upload that a proxy gave up on and that is never listed is told so after a while, and its name is free", async () => {
-      const it = await front(`gave-up-${deed}`);
-      const { fake } = it.server;
+      const front = await openFront(`gave-up-${action}`);
+      const { fake } = front.server;
       const { store } = fake.world;
       keeping(fake, null);
       fake.faults.add({ kind: "html", status: 524, worked: true, on: "upload", times: 1 });
       const began = Date.now();
-      expectTold(it, await it.act(deed), "upstream_timeout");
+      expectRefusal(front, await front.act(action), "upstream_timeout");
       expect(Date.now() - began).toBeGreaterThan(15_000);
       fake.world.store = store;
-      expect((await it.act(deed)).status).toBe(done);
+      expect((await front.act(action)).status).toBe(done);
     });
 
     it("a file that was stored short is damaged, and both sizes are told", async () => {
-      const it = await front(`short-${deed}`);
-      keeping(it.server.fake, 1234);
-      const outcome = await it.act(deed);
-      expectTold(it, outcome, "upload_damaged");
+      const front = await openFront(`short-${action}`);
+      keeping(front.server.fake, 1234);
+      const outcome = await front.act(action);
+      expectRefusal(front, outcome, "upload_damaged");
       expect(JSON.parse(outcome.text).message).toBe(`${uploaded.size} bytes were sent, the server lists 1234.`);
     });
   });
@@ -84,12 +84,12 @@ for (const [deed, done] of forms) {
 
 describe.concurrent("the request that the server gets", () => {
   it("tells the length of a bare file; a form's is known only at its last boundary, so it is chunked", async () => {
-    const it = await front("lengths");
-    for (const [deed] of forms) {
-      await it.act(deed);
-      const { headers } = it.server.fake.requests.filter(({ call }) => call === "upload").at(-1)!;
+    const front = await openFront("lengths");
+    for (const [action] of forms) {
+      await front.act(action);
+      const { headers } = front.server.fake.requests.filter(({ call }) => call === "upload").at(-1)!;
       const length = headers["content-length"];
-      if (deed === "upload") expect([length, headers["transfer-encoding"]]).toEqual([undefined, "chunked"]);
+      if (action === "upload") expect([length, headers["transfer-encoding"]]).toEqual([undefined, "chunked"]);
       else {
         expect(headers["transfer-encoding"]).toBeUndefined();
         expect(Number(length) - uploaded.size).toBeGreaterThan(100);
@@ -99,14 +99,14 @@ describe.concurrent("the request that the server gets", () => {
   });
 
   it("is none for a name that no backup may be created under", async () => {
-    const it = await front("names");
+    const front = await openFront("names");
     const names = { "UPPER.zip": "match_invalid", "no-ending": "match_invalid", "a%20b.zip": "match_invalid" };
     for (const [name, code] of Object.entries({ ...names, [`${"a".repeat(147)}.zip`]: "length_out_of_range" })) {
-      const outcome = await it.act("put", name);
-      expectTold(it, outcome, "invalid_request");
+      const outcome = await front.act("put", name);
+      expectRefusal(front, outcome, "invalid_request");
       expect(JSON.parse(outcome.text).data.name.code).toBe(`validation_${code}`);
     }
-    expect(it.asked("upload")).toBe(0);
+    expect(front.asked("upload")).toBe(0);
   });
 });
 
@@ -133,21 +133,21 @@ const BOUNDARY = "----proofboundary";
 
 /** Sends half an upload, does `meanwhile` once the server has some of it, and sends the rest. */
 async function interrupted(
-  it: Front,
-  deed: "upload" | "put",
+  front: Front,
+  action: "upload" | "put",
   as: MintedKey,
   name: string,
   meanwhile: () => Promise<unknown>,
 ) {
   const bytes = wholeOf(uploaded);
   const head = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\n\r\n`;
-  const [before, after] = deed === "put" ? ["", ""] : [head, `\r\n--${BOUNDARY}--\r\n`];
-  const request = httpRequest(weather.relay.url + (deed === "put" ? `/v1/backups/${name}` : "/api/backups/upload"), {
-    method: deed === "put" ? "PUT" : "POST",
+  const [before, after] = action === "put" ? ["", ""] : [head, `\r\n--${BOUNDARY}--\r\n`];
+  const request = httpRequest(weather.relay.url + (action === "put" ? `/v1/backups/${name}` : "/api/backups/upload"), {
+    method: action === "put" ? "PUT" : "POST",
     headers: {
       authorization: as.key,
       "content-length": before.length + bytes.length + after.length,
-      "content-type": deed === "put" ? "application/zip" : `multipart/form-data; boundary=${BOUNDARY}`,
+      "content-type": action === "put" ? "application/zip" : `multipart/form-data; boundary=${BOUNDARY}`,
     },
   });
   const answered = new Promise<{ status: number; code: string | null }>((resolve, reject) => {
@@ -158,10 +158,10 @@ async function interrupted(
       resolve({ status: response.statusCode!, code: text.includes('"code"') ? JSON.parse(text).code : null });
     });
   });
-  const asked = it.asked("upload");
+  const asked = front.asked("upload");
   request.write(before);
   request.write(bytes.subarray(0, 40_000));
-  expect(await until(() => it.asked("upload") > asked)).toBe(true);
+  expect(await until(() => front.asked("upload") > asked)).toBe(true);
   await meanwhile();
   request.write(bytes.subarray(40_000));
   request.end(after);
@@ -176,8 +176,8 @@ const changes: Record<string, Change> = {
   "may no more upload": { change: { scopes: ["backups:list"] }, status: 403, code: "scope_missing" },
 };
 
-for (const [deed, done] of forms) {
-  describe.concurrent(`${deed}: the door's second pass, before the last boundary (SECURITY 12, 13)`, () => {
+for (const [action, done] of forms) {
+  describe.concurrent(`${action}: the door's second pass, before the last boundary (SECURITY 12, 13)`, () => {
     const reserved: Change = {
       name: "pre_restore_x.zip",
       change: { scopes: ["backups:upload", "backups:list"] },
@@ -187,29 +187,29 @@ for (const [deed, done] of forms) {
     const all = { ...changes, "may no more delete, under a name the server prunes by": reserved };
     for (const [index, [what, { name = "new.zip", change, status, code }]] of Object.entries(all).entries()) {
       it(`stops an upload whose key ${what} meanwhile`, async () => {
-        const it = await front(`pass-${deed}-${index}`);
-        const bytes = received(it.server.fake);
-        const key = await mintKey(weather.relay, {}, it.name);
-        const answer = await interrupted(it, deed, key, name, async () => {
+        const front = await openFront(`pass-${action}-${index}`);
+        const bytes = received(front.server.fake);
+        const key = await mintKey(weather.relay, {}, front.name);
+        const answer = await interrupted(front, action, key, name, async () => {
           const path = `/v1/keys/${key.id}`;
-          const changed = await admin(weather.relay, path, { method: "PATCH", body: change, instance: it.name });
+          const changed = await admin(weather.relay, path, { method: "PATCH", body: change, instance: front.name });
           expect(changed.status).toBe(200);
         });
         expect(answer).toEqual({ status, code });
         const boundary = /^--(relay-\w+)\r\n/.exec(bytes())![1]!;
         expect(bytes()).not.toContain(`${boundary}--`);
-        expect(it.server.fake.uploads).toEqual([]);
-        expect([...it.server.fake.world.backups.keys()]).not.toContain(name);
-        // The same name is free for whoever may have it.
-        expect((await it.act(deed, name)).status).toBe(done);
+        expect(front.server.fake.uploads).toEqual([]);
+        expect([...front.server.fake.world.backups.keys()]).not.toContain(name);
+        // The same name is free for whoever may have front.
+        expect((await front.act(action, name)).status).toBe(done);
       });
     }
 
     it("counts nothing twice", async () => {
-      const it = await front(`once-${deed}`);
+      const front = await openFront(`once-${action}`);
       const quotas = { "backups:upload": 2, "backups:delete": 2 };
-      const key = await mintKey(weather.relay, { quotas, ratePerMinute: 10 }, it.name);
-      const first = await interrupted(it, deed, key, "pre_restore_y.zip", async () => {});
+      const key = await mintKey(weather.relay, { quotas, ratePerMinute: 10 }, front.name);
+      const first = await interrupted(front, action, key, "pre_restore_y.zip", async () => {});
       expect(first.status).toBe(done);
       const self = await fetch(`${weather.relay.url}/v1/keys/self`, { headers: { authorization: key.key } });
       // This question is the second request of the minute.

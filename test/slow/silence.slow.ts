@@ -5,15 +5,15 @@ import { generated, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import { startPocketBase } from "../harness/pocketbase.ts";
 import { mintKey, registerInstance } from "../harness/relay-client.ts";
-import { type ChangeKind, KEPT } from "../harness/weather/front.ts";
-import { weatherStage } from "../harness/weather/fronts.ts";
-import { expectTold } from "../harness/weather/refusal.ts";
+import { type Action, KEPT } from "../harness/weather/front.ts";
+import { relayWithFronts } from "../harness/weather/fronts.ts";
+import { expectRefusal } from "../harness/weather/refusal.ts";
 
-const weather = weatherStage();
-const { front } = weather;
+const weather = relayWithFronts();
+const { openFront } = weather;
 
 /** What each call is told by a server that takes every connection and says nothing, each asked of one of its own. */
-const told: { [D in ChangeKind]?: ProblemCode } = {
+const codes: { [D in Action]?: ProblemCode } = {
   list: "upstream_timeout",
   page: "upstream_timeout",
   create: "upstream_timeout",
@@ -28,30 +28,30 @@ const told: { [D in ChangeKind]?: ProblemCode } = {
 describe.concurrent("a server that says nothing", () => {
   const silent: Fault = { kind: "slow", ms: 600_000 };
 
-  for (const [deed, code] of Object.entries(told) as [ChangeKind, ProblemCode][]) {
-    it(`${deed} is told ${code}`, async () => {
-      const it = await front(`silent-${deed.toLowerCase()}`);
-      it.server.fake.faults.add(silent);
-      expectTold(it, await it.act(deed), code);
+  for (const [action, code] of Object.entries(codes) as [Action, ProblemCode][]) {
+    it(`${action} is told ${code}`, async () => {
+      const front = await openFront(`silent-${action.toLowerCase()}`);
+      front.server.fake.faults.add(silent);
+      expectRefusal(front, await front.act(action), code);
     });
   }
 
   it("after a whole upload is waited for, and then it is unclear", async () => {
-    const it = await front("silent-after-upload");
-    it.server.fake.faults.add({ ...silent, on: "upload" });
-    expectTold(it, await it.act("put"), "upstream_timeout");
+    const front = await openFront("silent-after-upload");
+    front.server.fake.faults.add({ ...silent, on: "upload" });
+    expectRefusal(front, await front.act("put"), "upstream_timeout");
   });
 
   it("in the middle of a file is left for a new connection, at the byte", async () => {
-    const it = await front("stalling");
+    const front = await openFront("stalling");
     const file = generated(61, 300_000);
-    await it.server.fake.put(KEPT, file, Date.now() - 50_000);
-    await it.act("list");
-    it.server.fake.faults.add({ kind: "trickle", bytes: 100_000, everyMs: 120_000, on: "download", times: 1 });
-    const got = await it.act("download");
+    await front.server.fake.put(KEPT, file, Date.now() - 50_000);
+    await front.act("list");
+    front.server.fake.faults.add({ kind: "trickle", bytes: 100_000, everyMs: 120_000, on: "download", times: 1 });
+    const got = await front.act("download");
     expect(got).toMatchObject({ status: 200, whole: true });
     expect(got.text === Buffer.from(wholeOf(file)).toString("latin1")).toBe(true);
-    expect(it.asked("download")).toBe(2);
+    expect(front.asked("download")).toBe(2);
   });
 });
 

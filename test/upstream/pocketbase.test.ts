@@ -68,7 +68,7 @@ describe("what goes wrong between the relay and a server", () => {
   it("is unauthorized with a dead token, and a guest in health", async () => {
     const { fake, server } = setUp();
     fake.faults.add({ kind: "deadToken" });
-    for (const one of everyCall.filter((it) => it !== "health"))
+    for (const one of everyCall.filter((each) => each !== "health"))
       expect([one, told(await call(server, one))]).toEqual([one, ["upstream_unauthorized", false, true]]);
     expect(await server.health()).toMatchObject({ ok: true, value: { superuser: false, idle: null } });
   });

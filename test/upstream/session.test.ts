@@ -23,7 +23,7 @@ function setUp(options: FakeOptions = {}, more: Partial<SessionOptions> = {}) {
       ...over,
     });
   const calls = () => fake.requests.map(({ call }) => call);
-  const count = (call: CallName) => calls().filter((it) => it === call).length;
+  const count = (call: CallName) => calls().filter((each) => each === call).length;
   return { fake, time, make, session: make(), calls, count };
 }
 
@@ -183,7 +183,7 @@ describe("file tokens", () => {
   it("are reused while they have a minute to live, and minted once for all who wait", async () => {
     const { session, time, count } = setUp();
     const first = await Promise.all(Array.from({ length: 20 }, () => session.access("download")));
-    expect(new Set(first.map((it) => it.ok && it.value.token)).size).toBe(1);
+    expect(new Set(first.map((each) => each.ok && each.value.token)).size).toBe(1);
     time.now += 119_000;
     await session.access("download");
     expect(count("fileToken")).toBe(1);

@@ -5,9 +5,9 @@ import { type ProblemCode, problems } from "../../src/base/problems.ts";
 import type { CallName } from "../harness/fake/calls.ts";
 import type { Fault, FaultKind } from "../harness/fake/faults.ts";
 import { admin } from "../harness/relay-client.ts";
-import { type ChangeKind, type Front, KEPT, kept, until } from "../harness/weather/front.ts";
-import { weatherStage } from "../harness/weather/fronts.ts";
-import { expectNothingRaw, expectTold } from "../harness/weather/refusal.ts";
+import { type Action, type Front, KEPT, kept, until } from "../harness/weather/front.ts";
+import { relayWithFronts } from "../harness/weather/fronts.ts";
+import { expectNothingRaw, expectRefusal } from "../harness/weather/refusal.ts";
 
 /** Asks the relay and is asked by nobody: whoever follows a redirect brings a token here. */
 const elsewhere = createServer((incoming, outgoing) => {
@@ -15,8 +15,8 @@ const elsewhere = createServer((incoming, outgoing) => {
   outgoing.end("[]");
 });
 const visitors: string[] = [];
-const weather = weatherStage();
-const { front } = weather;
+const weather = relayWithFronts();
+const { openFront } = weather;
 
 beforeAll(async () => {
   await new Promise<void>((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
@@ -38,7 +38,7 @@ type Trouble = {
   /** What the relay cannot know the end of: a deletion is then looked for, in vain. */
   unclear?: true;
   /** Calls that do not touch what is in trouble. */
-  fine?: ChangeKind[];
+  fine?: Action[];
 };
 
 const troubles: Record<string, Trouble> = {
@@ -57,17 +57,17 @@ const troubles: Record<string, Trouble> = {
 };
 
 /** The deletion first: later nobody knows any more what there is to delete. */
-const everyDeed: ChangeKind[] = [
+const everyAction: Action[] = [
   ...["delete", "list", "page", "create", "generate", "upload", "put", "download", "head"],
   ...["restore", "dryRun", "health", "check"],
-] as ChangeKind[];
+] as Action[];
 
 /** The server is fine again: everything is as it was, and nothing is under way. */
-async function expectUntouched(it: Front, before: Record<string, string>): Promise<void> {
-  it.server.fake.faults.clear();
-  for (const { state } of await it.operations()) expect(["failed", "unknown"]).toContain(state);
-  expect(kept(it)).toEqual(before);
-  expect(it.server.fake.world.canaries.size).toBe(0);
+async function expectUntouched(front: Front, before: Record<string, string>): Promise<void> {
+  front.server.fake.faults.clear();
+  for (const { state } of await front.operations()) expect(["failed", "unknown"]).toContain(state);
+  expect(kept(front)).toEqual(before);
+  expect(front.server.fake.world.canaries.size).toBe(0);
 }
 
 /** Registering a server in trouble is refused with its reason, and leaves no instance behind. */
@@ -83,28 +83,28 @@ async function expectNotRegistered({ server, name }: Front, code: ProblemCode): 
 describe.concurrent("a server in trouble", () => {
   for (const [name, trouble] of Object.entries(troubles)) {
     it(`${name}: every call is told ${trouble.code}, and nothing is half done`, async () => {
-      const it = await front(name);
-      const before = kept(it);
-      it.server.fake.faults.add(trouble.fault());
-      for (const deed of everyDeed) {
-        const outcome = await it.act(deed);
-        if (trouble.fine?.includes(deed)) expect(outcome.status).toBe(200);
-        else if (deed === "delete" && trouble.unclear) expectTold(it, outcome, "delete_unsettled");
-        else if (deed === "head") expect(outcome.status).toBe(problems[trouble.code].status);
-        else if (deed === "check")
+      const front = await openFront(name);
+      const before = kept(front);
+      front.server.fake.faults.add(trouble.fault());
+      for (const action of everyAction) {
+        const outcome = await front.act(action);
+        if (trouble.fine?.includes(action)) expect(outcome.status).toBe(200);
+        else if (action === "delete" && trouble.unclear) expectRefusal(front, outcome, "delete_unsettled");
+        else if (action === "head") expect(outcome.status).toBe(problems[trouble.code].status);
+        else if (action === "check")
           expect(outcome).toMatchObject({ status: 200, code: trouble.code, hint: problems[trouble.code].hint });
-        else expectTold(it, outcome, trouble.code);
-        expectNothingRaw(it, outcome);
+        else expectRefusal(front, outcome, trouble.code);
+        expectNothingRaw(front, outcome);
       }
-      await expectNotRegistered(it, trouble.code);
-      await expectUntouched(it, before);
+      await expectNotRegistered(front, trouble.code);
+      await expectUntouched(front, before);
       expect(visitors).toEqual([]);
     });
   }
 });
 
 /** What each call is told when it alone is struck, and everything around it works. */
-const struck: Record<string, [fault: () => FaultKind, told: { [D in ChangeKind]?: ProblemCode | ProblemCode[] }]> = {
+const struck: Record<string, [fault: () => FaultKind, codes: { [D in Action]?: ProblemCode | ProblemCode[] }]> = {
   cut: [
     () => ({ kind: "reset" }),
     {
@@ -165,28 +165,28 @@ const struck: Record<string, [fault: () => FaultKind, told: { [D in ChangeKind]?
   "restore-busy": [() => ({ kind: "rateLimited" }), { restore: "upstream_rate_limited" }],
 };
 
-const callOf = (deed: ChangeKind): CallName => (deed === "put" ? "upload" : (deed as CallName));
+const callOf = (action: Action): CallName => (action === "put" ? "upload" : (action as CallName));
 
 describe.concurrent("a call that is struck alone", () => {
-  for (const [name, [fault, told]] of Object.entries(struck)) {
+  for (const [name, [fault, codesOf]] of Object.entries(struck)) {
     it(`${name}: is told what became of it, and nothing is half done`, async () => {
-      const it = await front(name);
-      const before = kept(it);
-      for (const [deed, codes] of Object.entries(told) as [ChangeKind, ProblemCode | ProblemCode[]][]) {
-        it.server.fake.faults.add({ ...fault(), on: callOf(deed) } as Fault);
-        const outcome = await it.act(deed);
+      const front = await openFront(name);
+      const before = kept(front);
+      for (const [action, codes] of Object.entries(codesOf) as [Action, ProblemCode | ProblemCode[]][]) {
+        front.server.fake.faults.add({ ...fault(), on: callOf(action) } as Fault);
+        const outcome = await front.act(action);
         const code = [codes].flat().find((each) => each === outcome.code) ?? [codes].flat()[0]!;
-        if (deed === "restore") {
+        if (action === "restore") {
           expect(outcome.status).toBe(204);
-          expect((await it.operations())[0]).toMatchObject({ state: "failed", error: { code } });
-        } else expectTold(it, outcome, code);
-        it.server.fake.faults.clear();
+          expect((await front.operations())[0]).toMatchObject({ state: "failed", error: { code } });
+        } else expectRefusal(front, outcome, code);
+        front.server.fake.faults.clear();
       }
-      const made = Object.keys(kept(it)).filter((key) => key.startsWith("pre_restore_"));
-      expect(made.length).toBe("restore" in told ? 1 : 0);
-      for (const key of made) it.server.fake.remove(key);
-      if (name === "vanished") await it.server.fake.make(KEPT);
-      else await expectUntouched(it, before);
+      const made = Object.keys(kept(front)).filter((key) => key.startsWith("pre_restore_"));
+      expect(made.length).toBe("restore" in codesOf ? 1 : 0);
+      for (const key of made) front.server.fake.remove(key);
+      if (name === "vanished") await front.server.fake.make(KEPT);
+      else await expectUntouched(front, before);
       expect(visitors).toEqual([]);
     });
   }
@@ -194,31 +194,31 @@ describe.concurrent("a call that is struck alone", () => {
 
 describe.concurrent("a credential that ends", () => {
   it("a dead token is replaced by one login, unseen by whoever calls", async () => {
-    const it = await front("revoked");
-    for (const deed of ["list", "health", "upload", "put", "download", "create", "dryRun", "delete"] as ChangeKind[]) {
-      const before = it.asked("login");
-      it.server.fake.revokeTokens();
-      expect((await it.act(deed)).status).toBeLessThan(300);
-      expect(it.asked("login") - before).toBe(1);
+    const front = await openFront("revoked");
+    for (const action of ["list", "health", "upload", "put", "download", "create", "dryRun", "delete"] as Action[]) {
+      const before = front.asked("login");
+      front.server.fake.revokeTokens();
+      expect((await front.act(action)).status).toBeLessThan(300);
+      expect(front.asked("login") - before).toBe(1);
     }
   });
 
   it("a changed password is tried once, and everybody is told who can mend it", async () => {
-    const it = await front("password-changed");
-    it.server.fake.world.superuser.password = "another one";
-    it.server.fake.revokeTokens();
-    const before = it.asked("login");
-    for (const deed of ["list", "health", "upload", "put", "download", "create", "dryRun"] as ChangeKind[])
-      expectTold(it, await it.act(deed), "upstream_unauthorized");
-    expect(it.asked("login") - before).toBe(1);
+    const front = await openFront("password-changed");
+    front.server.fake.world.superuser.password = "another one";
+    front.server.fake.revokeTokens();
+    const before = front.asked("login");
+    for (const action of ["list", "health", "upload", "put", "download", "create", "dryRun"] as Action[])
+      expectRefusal(front, await front.act(action), "upstream_unauthorized");
+    expect(front.asked("login") - before).toBe(1);
   });
 
   it("a login or a token's request that is redirected takes neither password nor token along", async () => {
-    const it = await front("redirected-login");
-    it.server.fake.revokeTokens();
-    it.server.fake.faults.add({ ...redirect(), on: ["login", "refresh", "fileToken"] } as Fault);
-    for (const deed of ["list", "upload", "download", "create"] as ChangeKind[])
-      expectTold(it, await it.act(deed), "upstream_redirected");
+    const front = await openFront("redirected-login");
+    front.server.fake.revokeTokens();
+    front.server.fake.faults.add({ ...redirect(), on: ["login", "refresh", "fileToken"] } as Fault);
+    for (const action of ["list", "upload", "download", "create"] as Action[])
+      expectRefusal(front, await front.act(action), "upstream_redirected");
     expect(visitors).toEqual([]);
   });
 });
@@ -228,42 +228,42 @@ describe.concurrent("a server that does not answer", () => {
   const trickle: Fault = { kind: "trickle", bytes: 1, everyMs: 1_500 };
 
   it("is given up on after a time, call by call", async () => {
-    const it = await front("silent");
-    it.server.fake.faults.add(silent);
-    const given = await Promise.all([it.act("health"), it.act("check"), it.act("download")]);
-    expectTold(it, given[0], "upstream_timeout");
+    const front = await openFront("silent");
+    front.server.fake.faults.add(silent);
+    const given = await Promise.all([front.act("health"), front.act("check"), front.act("download")]);
+    expectRefusal(front, given[0], "upstream_timeout");
     expect(given[1]).toMatchObject({ status: 200, code: "upstream_timeout" });
-    expectTold(it, given[2], "upstream_timeout");
+    expectRefusal(front, given[2], "upstream_timeout");
   });
 
   it("is asked three things at once; the next are told to come again, and downloads open all the same", async () => {
-    const it = await front("hanging");
-    it.server.fake.faults.add({ ...silent, on: "health" });
-    const asked = Array.from({ length: 5 }, () => it.act("health"));
+    const front = await openFront("hanging");
+    front.server.fake.faults.add({ ...silent, on: "health" });
+    const asked = Array.from({ length: 5 }, () => front.act("health"));
     // Registering asked twice; the others wait in line.
-    expect(await until(() => it.asked("health") === 5)).toBe(true);
-    expect((await it.act("download")).status).toBe(200);
-    const told = await Promise.all(asked);
-    const saturated = told.filter(({ code }) => code === "upstream_saturated");
-    for (const outcome of saturated) expectTold(it, outcome, "upstream_saturated");
-    expect(told.filter(({ code }) => code === "upstream_timeout").length).toBe(3);
+    expect(await until(() => front.asked("health") === 5)).toBe(true);
+    expect((await front.act("download")).status).toBe(200);
+    const outcomes = await Promise.all(asked);
+    const saturated = outcomes.filter(({ code }) => code === "upstream_saturated");
+    for (const outcome of saturated) expectRefusal(front, outcome, "upstream_saturated");
+    expect(outcomes.filter(({ code }) => code === "upstream_timeout").length).toBe(3);
     expect(saturated.length).toBe(2);
   });
 
   it("or that answers at a trickle, is given up on as well", async () => {
-    const it = await front("trickling");
-    it.server.fake.faults.add({ ...trickle, on: ["health", "fileToken"] });
-    const [health, download] = await Promise.all([it.act("health"), it.act("download")]);
-    expectTold(it, health, "upstream_timeout");
-    expectTold(it, download, "upstream_timeout");
+    const front = await openFront("trickling");
+    front.server.fake.faults.add({ ...trickle, on: ["health", "fileToken"] });
+    const [health, download] = await Promise.all([front.act("health"), front.act("download")]);
+    expectRefusal(front, health, "upstream_timeout");
+    expectRefusal(front, download, "upstream_timeout");
   });
 
   it("whose refusal trickles, is judged by its status, while a file that trickles is waited for", async () => {
-    const it = await front("trickling-download");
-    it.server.fake.faults.add({ ...trickle, on: "download" }, { kind: "html", status: 502, on: "download" });
-    expectTold(it, await it.act("download"), "upstream_proxy_failed");
-    it.server.fake.faults.clear();
-    it.server.fake.faults.add({ kind: "trickle", bytes: 400, everyMs: 200, on: "download" });
-    expect(await it.act("download")).toMatchObject({ status: 200, whole: true });
+    const front = await openFront("trickling-download");
+    front.server.fake.faults.add({ ...trickle, on: "download" }, { kind: "html", status: 502, on: "download" });
+    expectRefusal(front, await front.act("download"), "upstream_proxy_failed");
+    front.server.fake.faults.clear();
+    front.server.fake.faults.add({ kind: "trickle", bytes: 400, everyMs: 200, on: "download" });
+    expect(await front.act("download")).toMatchObject({ status: 200, whole: true });
   });
 });

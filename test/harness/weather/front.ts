@@ -18,7 +18,7 @@ export type Outcome = {
 };
 
 /** The calls of a caller, by what they are about. */
-export type ChangeKind =
+export type Action =
   | "list"
   | "page"
   | "create"
@@ -38,7 +38,7 @@ export type Front = {
   name: string;
   server: FakeServer;
   key: MintedKey;
-  act(deed: ChangeKind, backup?: string): Promise<Outcome>;
+  act(action: Action, backup?: string): Promise<Outcome>;
   /** What the server was asked since the front was opened. */
   asked(call: CallName): number;
   /** The operations of this instance, newest first, once none of them runs any more. */
@@ -74,7 +74,7 @@ const json = (body: unknown): RequestInit => ({
 
 type Asked = RequestInit & { path: string };
 
-const deeds: { [D in Exclude<ChangeKind, "check">]: (backup: string) => Asked } = {
+const actions: { [D in Exclude<Action, "check">]: (backup: string) => Asked } = {
   list: () => ({ path: "/api/backups" }),
   page: () => ({ path: "/v1/backups" }),
   create: (backup) => ({ path: "/api/backups", method: "POST", ...json({ name: backup }) }),
@@ -95,7 +95,7 @@ const deeds: { [D in Exclude<ChangeKind, "check">]: (backup: string) => Asked } 
 };
 
 /** Which of them name a backup that is to be new. */
-const makes: readonly ChangeKind[] = ["create", "upload", "put"];
+const makes: readonly Action[] = ["create", "upload", "put"];
 
 async function outcome(response: Response): Promise<Outcome> {
   const seen = { status: response.status, headers: response.headers };
@@ -125,9 +125,9 @@ export async function openFront(relay: TestRelay, name: string, options: FakeOpt
     const [first] = (JSON.parse(seen.text) as { warnings?: { code: string; hint: string }[] }).warnings ?? [];
     return { ...seen, code: first?.code ?? seen.code, hint: first?.hint ?? seen.hint };
   };
-  const act = async (deed: ChangeKind, backup = makes.includes(deed) ? `new-${deed}.zip` : KEPT): Promise<Outcome> => {
-    if (deed === "check") return check();
-    const { path, headers, ...init } = deeds[deed](backup);
+  const act = async (action: Action, backup = makes.includes(action) ? `new-${action}.zip` : KEPT): Promise<Outcome> => {
+    if (action === "check") return check();
+    const { path, headers, ...init } = actions[action](backup);
     return outcome(
       await fetch(relay.url + path, { ...init, headers: { ...(headers as object), authorization: key.key } }),
     );

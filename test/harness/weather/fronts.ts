@@ -4,7 +4,7 @@ import { startRelay, type TestRelay } from "../relay.ts";
 import { type Front, openFront } from "./front.ts";
 
 /** One relay for a test file, and as many fronts as its tests open; all of them end with the file. */
-export function weatherStage() {
+export function relayWithFronts() {
   const fronts: Front[] = [];
   let relay: TestRelay;
   beforeAll(async () => {
@@ -18,7 +18,7 @@ export function weatherStage() {
     get relay(): TestRelay {
       return relay;
     },
-    async front(name: string, options?: FakeOptions): Promise<Front> {
+    async openFront(name: string, options?: FakeOptions): Promise<Front> {
       const opened = await openFront(relay, name, options);
       fronts.push(opened);
       return opened;

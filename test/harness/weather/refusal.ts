@@ -20,7 +20,7 @@ export function expectNothingRaw({ server }: Front, outcome: Outcome): void {
 }
 
 /** The refusal as the catalogue has it, with its hint, explained in the docs, and nothing else in it. */
-export function expectTold(front: Front, outcome: Outcome, code: ProblemCode): void {
+export function expectRefusal(front: Front, outcome: Outcome, code: ProblemCode): void {
   expect(outcome).toMatchObject({ status: problems[code].status, code });
   expect(outcome.hint).toBeTruthy();
   expect(explained).toContain(code);
