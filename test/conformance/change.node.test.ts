@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type Act, conformance, difference, fourBackups, row, type Stages } from "../harness/conformance/rows.ts";
 import { type Side, type Stage, versions, type Who } from "../harness/conformance/sides.ts";
 import { admin } from "../harness/relay-client.ts";
@@ -101,16 +101,13 @@ async function restoredBy(side: Side, stage: Stage, meanwhile = async () => {}):
   });
   expect(await side.superuser.pb.backups.restore("before.zip")).toBe(true);
   await meanwhile();
-  for (const until = Date.now() + 40_000; Date.now() < until; ) {
-    const seen = await users.getOne(later.id).then(
-      () => "there",
-      (error) => error.status,
+  // A server that restarts gives no answer at all.
+  const gone = () =>
+    users.getOne(later.id).then(
+      () => false,
+      (error) => error.status === 404,
     );
-    // A server that restarts gives no answer at all.
-    if (seen === 404) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error("the restore had no effect");
+  await vi.waitUntil(gone, { timeout: 40_000, interval: 50 });
 }
 
 function restoring(version: string, stageOf: Stages): void {

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { asOnCloudflare } from "../harness/as-on-cloudflare.ts";
 import { generated, sha256Of } from "../harness/fake/content.ts";
 import { type FakeServer, startFake } from "../harness/fake/server.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { admin, type MintedKey, mintKey, registerInstance } from "../harness/relay-client.ts";
+import { SOON } from "../harness/waiting.ts";
 
 /** `HEALING=segments` as Cloudflare has it: the runtime itself pipes the pieces. */
 
@@ -51,14 +52,6 @@ async function fetched(key: string) {
   return { whole: true, bytes, sha256: hash.digest("hex") };
 }
 
-async function until(met: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (let left = 200; left > 0; left--) {
-    if (await met()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  return false;
-}
-
 /** Where the requests for a backup began, in MiB; null for one of the whole. */
 const begun = (key: string) =>
   server.fake.requests
@@ -83,7 +76,7 @@ describe("segments piped by the runtime", () => {
     clearInterval(timer);
     expect((most - before) / MIB).toBeLessThan(150);
     expect(begun("large.zip")).toEqual(Array.from({ length: 16 }, (_, n) => n * 64));
-    expect(await until(async () => (await told()) === `${large.size} bytes, complete`)).toBe(true);
+    await vi.waitUntil(async () => (await told()) === `${large.size} bytes, complete`, SOON);
   });
 
   it("a piece that does not start is tried again, with another token where that was the reason", async () => {
@@ -101,7 +94,7 @@ describe("segments piped by the runtime", () => {
       const got = await fetched("medium.zip");
       expect(got.whole).toBe(false);
       expect(got.bytes).toBeLessThanOrEqual(67 * MIB);
-      expect(await until(async () => (await told()) === `${64 * MIB} bytes, transfer_cut`)).toBe(true);
+      await vi.waitUntil(async () => (await told()) === `${64 * MIB} bytes, transfer_cut`, SOON);
       expect(server.fake.bodies.open).toBe(0);
     });
 
@@ -125,8 +118,8 @@ describe("segments piped by the runtime", () => {
       for (let got = 0; got < readBytes; ) got += (await reader.read()).value!.length;
       expect(server.fake.bodies.open).toBe(1);
       leaving.abort();
-      expect(await until(() => server.fake.bodies.open === 0)).toBe(true);
-      expect(await until(async () => / bytes, client_gone$/.test(await told()))).toBe(true);
+      await vi.waitUntil(() => server.fake.bodies.open === 0, SOON);
+      await vi.waitUntil(async () => / bytes, client_gone$/.test(await told()), SOON);
     }
   });
 });

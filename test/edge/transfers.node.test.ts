@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { connect, type Socket } from "node:net";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Content, generated, sha256Of } from "../harness/fake/content.ts";
 import { type FakeServer, startFake } from "../harness/fake/server.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { admin, type MintedKey, mintKey, registerInstance } from "../harness/relay-client.ts";
+import { SOON } from "../harness/waiting.ts";
 
 const MIB = 1024 * 1024;
 const file = generated(7, 6 * MIB + 19);
@@ -44,14 +45,6 @@ async function fetched(key: string, headers: Record<string, string> = {}) {
     return { status: response.status, whole: false, bytes, sha256: null };
   }
   return { status: response.status, whole: true, bytes, sha256: hash.digest("hex") };
-}
-
-async function until(met: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (let left = 200; left > 0; left--) {
-    if (await met()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  return false;
 }
 
 const downloads = () =>
@@ -122,7 +115,7 @@ describe("HEALING=exact on a real process", () => {
       { kind: "cutAt", bytes: 2 * MIB, on: "download" },
     );
     const running = fetched("file.zip", { authorization: other.key });
-    expect(await until(() => server.fake.bodies.open > 0)).toBe(true);
+    await vi.waitUntil(() => server.fake.bodies.open > 0, SOON);
     const path = `/v1/keys/${other.id}`;
     expect((await admin(relay, path, { method: "PATCH", body: { disabled: true } })).status).toBe(200);
     const got = await running;
@@ -160,7 +153,7 @@ describe("HEALING=exact on a real process", () => {
       await response.body!.getReader().read();
       expect(server.fake.bodies.open).toBe(1);
       leaving.abort();
-      expect(await until(() => server.fake.bodies.open === 0)).toBe(true);
+      await vi.waitUntil(() => server.fake.bodies.open === 0, SOON);
     }
   });
 });
@@ -220,7 +213,7 @@ describe("large files", () => {
       await new Promise((resolve) => setTimeout(resolve, 1000));
       expect(relay.rssBytes() / MIB).toBeLessThan(512);
       for (const client of clients) client.destroy();
-      expect(await until(() => server.fake.bodies.open === 0)).toBe(true);
+      await vi.waitUntil(() => server.fake.bodies.open === 0, SOON);
     });
   }
 
@@ -236,15 +229,15 @@ describe("large files", () => {
       expect(Math.min(...clients.map(({ bytesRead }) => bytesRead))).toBeGreaterThan(10 * 64 * 1024);
       expect(before + grown).toBeLessThan(512);
       for (const client of clients) client.destroy();
-      expect(await until(() => server.fake.bodies.open === 0)).toBe(true);
+      await vi.waitUntil(() => server.fake.bodies.open === 0, SOON);
     });
 
     it(`HEALING=${healing}: the audit tells a whole download from one whose client left`, async () => {
       await relay.restart({ HEALING: healing });
       expect(await fetched("file.zip")).toMatchObject({ whole: true });
-      expect(await until(async () => (await audited()) === `${file.size} bytes, complete`)).toBe(true);
+      await vi.waitUntil(async () => (await audited()) === `${file.size} bytes, complete`, SOON);
       (await slowClient("large.zip")).destroy();
-      expect(await until(async () => /^\d+ bytes, client_gone$/.test((await audited()) ?? ""))).toBe(true);
+      await vi.waitUntil(async () => /^\d+ bytes, client_gone$/.test((await audited()) ?? ""), SOON);
     });
   }
 
@@ -254,9 +247,9 @@ describe("large files", () => {
       for (const slow of [false, true]) {
         if (slow) server.fake.faults.add({ kind: "trickle", bytes: 100, everyMs: 20, on: "download" });
         const client = await slowClient("large.zip");
-        expect(await until(() => server.fake.bodies.open === 1)).toBe(true);
+        await vi.waitUntil(() => server.fake.bodies.open === 1, SOON);
         client.destroy();
-        expect(await until(() => server.fake.bodies.open === 0)).toBe(true);
+        await vi.waitUntil(() => server.fake.bodies.open === 0, SOON);
       }
     });
 
@@ -388,9 +381,8 @@ for (const form of ["multipart", "raw"] as const) {
         expect(await sent({ form, name, content, stopAt })).toBe("vanished");
       }
       expect(stored(name)).toBe(null);
-      expect(
-        await until(async () => ((await sent({ form, name, content })) as { status: number }).status === created),
-      ).toBe(true);
+      const status = async () => ((await sent({ form, name, content })) as { status: number }).status;
+      await vi.waitUntil(async () => (await status()) === created, SOON);
     });
 
     it("of one name at once: one wins, the other is told", async () => {

@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { root } from "../../scripts/root.ts";
 import { literal, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import type { FakeUpstream } from "../harness/fake/upstream.ts";
 import { admin, type KeyRequest, type MintedKey, mintKey } from "../harness/relay-client.ts";
-import { type Front, until, uploaded } from "../harness/weather/front.ts";
+import { SOON } from "../harness/waiting.ts";
+import { type Front, uploaded } from "../harness/weather/front.ts";
 import { relayWithFronts } from "../harness/weather/fronts.ts";
 import { expectRefusal } from "../harness/weather/refusal.ts";
 
@@ -161,7 +162,7 @@ async function interrupted(
   const asked = front.asked("upload");
   request.write(before);
   request.write(bytes.subarray(0, 40_000));
-  expect(await until(() => front.asked("upload") > asked)).toBe(true);
+  await vi.waitUntil(() => front.asked("upload") > asked, SOON);
   await meanwhile();
   request.write(bytes.subarray(40_000));
   request.end(after);

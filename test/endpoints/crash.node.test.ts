@@ -1,4 +1,4 @@
-import { afterAll, expect, it } from "vitest";
+import { afterAll, expect, it, vi } from "vitest";
 import { secureRandom } from "../../src/base/random.ts";
 import { SLOTS } from "../../src/endpoints/sender.ts";
 import { Ledger } from "../../src/instances/ledger/ledger.ts";
@@ -8,6 +8,7 @@ import { Endpoints } from "../../src/instances/webhooks/endpoints.ts";
 import type { EventDraft } from "../../src/ledger/event.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { Turns } from "../harness/object-sqlite.ts";
+import { SOON } from "../harness/waiting.ts";
 import { type CrashRow, writeCrashTable } from "../harness/webhooks/crash-table.ts";
 import { answers, EndpointWorld, type KillPoint } from "../harness/webhooks/endpoint-process.ts";
 import { anEndpoint } from "../harness/webhooks/endpoint-record.ts";
@@ -260,7 +261,7 @@ async function reallyKilled(
   try {
     await stage.hook("/in");
     await stage.happen(1);
-    await stage.receiver.until(() => stage.receiver.at("/in").length === 1, "the first event");
+    await vi.waitUntil(() => stage.receiver.at("/in").length === 1, SOON);
     const since = stage.receiver.got.length;
     let killing: Promise<void> | null = null;
     await when(stage, () => {
@@ -272,7 +273,7 @@ async function reallyKilled(
     await stage.relay.restart();
     const wanted = (await stage.events(1)).slice(-events);
     const got = () => stage.receiver.ids("/in").slice(since);
-    await stage.receiver.until(() => missing(wanted, got()).length === 0, `${point}: everything`, AGAIN_MS);
+    await vi.waitUntil(() => missing(wanted, got()).length === 0, { ...SOON, timeout: AGAIN_MS });
     await new Promise((resolve) => setTimeout(resolve, 200));
     note(point, "SIGKILL", missing(wanted, got()).length, twiceOf(got()));
   } finally {
@@ -288,7 +289,7 @@ it("SIGKILL of workerd, at four points at once: nothing lost, at most six twice,
     reallyKilled(first, "when six receivers have it and none has answered", 30, async (stage, kill) => {
       stage.receiver.manners.set("/in", () => undefined);
       const happening = stage.happen(30).catch(() => undefined);
-      await stage.receiver.until(() => stage.receiver.at("/in").length === 1 + SLOTS, "six requests");
+      await vi.waitUntil(() => stage.receiver.at("/in").length === 1 + SLOTS, SOON);
       await happening;
       await kill();
     }),
@@ -316,7 +317,7 @@ it("SIGKILL of workerd, at four points at once: nothing lost, at most six twice,
         response.end();
       });
       await stage.happen(20);
-      await stage.receiver.until(() => new Set(stage.receiver.ids("/in")).size === 21, "every first attempt");
+      await vi.waitUntil(() => new Set(stage.receiver.ids("/in")).size === 21, SOON);
       await new Promise((resolve) => setTimeout(resolve, 300));
       stage.receiver.got.length = 1;
       await kill();

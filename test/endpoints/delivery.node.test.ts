@@ -4,8 +4,9 @@ import { createServer, type Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { Webhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { admin, mintKey } from "../harness/relay-client.ts";
+import { SOON } from "../harness/waiting.ts";
 import type { Hooked } from "../harness/webhooks/receiver.ts";
 import { type Hook, WebhookStage } from "../harness/webhooks/relay.ts";
 
@@ -33,8 +34,8 @@ function verifiedByKeys({ headers, body }: Hooked, { keys }: Jwks): boolean {
     });
 }
 
-const arrived = (path: string, count: number, ms?: number) =>
-  stage.receiver.until(() => stage.receiver.at(path).length >= count, `${count} at ${path}`, ms);
+const arrived = (path: string, count: number, timeout = SOON.timeout) =>
+  vi.waitUntil(() => stage.receiver.at(path).length >= count, { ...SOON, timeout });
 
 it("two libraries and Node's own crypto verify what arrives; nothing altered, and nothing of another endpoint, passes", async () => {
   const one = await stage.hook("/one");
@@ -255,10 +256,8 @@ it("a disabling is an event that the others get, told once; resuming says so and
   await stage.call("POST", `/v1/webhooks/${leaving.id}/resume`);
   await arrived("/watcher", 2);
   expect(JSON.parse(stage.receiver.at("/watcher")[1]!.body).type).toBe("webhook.resumed");
-  await stage.receiver.until(
-    () => new Set(stage.receiver.ids("/leaving")).size === ids.length,
-    "everything that was missed",
-  );
+  // Everything that was missed.
+  await vi.waitUntil(() => new Set(stage.receiver.ids("/leaving")).size === ids.length, SOON);
   expect(stage.receiver.at("/watcher")).toHaveLength(2);
   await stage.call("DELETE", `/v1/webhooks/${watcher.id}`, undefined, 204);
 });
@@ -361,7 +360,7 @@ it("neighbours that hang, trickle or fail delay nobody: the healthy ones get eve
   for (const path of [...bad, ...healthy]) await stage.hook(path);
   const crowd = () => stage.receiver.got.filter(({ path }) => path.startsWith("/healthy/"));
   const ids = await stage.happen(50);
-  await stage.receiver.until(() => crowd().length >= healthy.length * ids.length, "600 deliveries");
+  await vi.waitUntil(() => crowd().length >= healthy.length * ids.length, SOON);
   // The hanging and the trickling one still have their first six requests under way: nobody waited for those.
   expect(stage.receiver.at("/bad/hang")).toHaveLength(6);
   expect(stage.receiver.at("/bad/trickle")).toHaveLength(6);

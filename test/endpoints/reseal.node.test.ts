@@ -16,6 +16,7 @@ import type { EndpointObject } from "../../src/instances/webhooks/commands.ts";
 import { buildWebhooks } from "../../src/instances/webhooks/parts.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { Turns } from "../harness/object-sqlite.ts";
+import { SOON } from "../harness/waiting.ts";
 import { anEndpoint } from "../harness/webhooks/endpoint-record.ts";
 import { WebhookStage } from "../harness/webhooks/relay.ts";
 
@@ -127,7 +128,7 @@ it("0 is said only when a paused endpoint needs the former ENCRYPTION_KEY no mor
     expect(await left()).toBe(0);
     await stage.call("POST", `/v1/webhooks/${paused.id}/resume`);
     await stage.happen(1);
-    await stage.receiver.until(() => stage.receiver.at("/paused").length === 1, "the event");
+    await vi.waitUntil(() => stage.receiver.at("/paused").length === 1, SOON);
     expect(JSON.stringify(await stage.call("GET", `/v1/webhooks/${paused.id}`))).not.toMatch(/sealed|s1\./);
   } finally {
     await stage.stop();

@@ -36,6 +36,8 @@ export type Stage = {
   key(differences?: Partial<ApiKey>): ApiKey;
   /** Lets time pass; the alarm rings when it is due. */
   pass(ms: number): Promise<void>;
+  /** Lets go on what waits for nothing but its turn, until the operation has recorded a step of that name. */
+  reached(operation: Operation, step: string): Promise<void>;
   /** Lets time pass until the operation has ended, and some more until what it did was seen. */
   ended(operation: Operation): Promise<Operation>;
   events(): Event[];
@@ -191,6 +193,9 @@ async function build(
       return key;
     },
     pass,
+    async reached({ id }, step) {
+      while (parts.operations.rows.read(id)!.steps.every(({ name }) => name !== step)) await tick();
+    },
     async ended({ id }) {
       while (!isFinal(parts.operations.rows.read(id)!)) await tick();
       await pass(15_000);

@@ -5,7 +5,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { buildWorker } from "../../scripts/build-worker.ts";
 import { type Running, startProcess } from "../../scripts/processes.ts";
 import { root } from "../../scripts/root.ts";
@@ -13,6 +13,7 @@ import { serveSettings } from "../../scripts/serve-settings.ts";
 import { neverReached, settingNames, uniqueKey, workerdConfig } from "../../scripts/workerd-config.ts";
 import { classify } from "../../src/base/address-ranges.ts";
 import { afterTheyEnd, processesNaming } from "../harness/process-list.ts";
+import { STARTED } from "../harness/waiting.ts";
 
 const secrets = () => ({
   ADMIN_TOKEN: randomBytes(36).toString("base64url"),
@@ -135,14 +136,11 @@ describe("npm run serve", () => {
     started.push(running);
     return running;
   };
-  const answering = async (running: Running): Promise<string> => {
-    for (;;) {
-      const url = /answers on (http:\S+)/.exec(running.log())?.[1];
-      if (url) return url;
+  const answering = (running: Running): Promise<string> =>
+    vi.waitUntil(() => {
       if (!running.alive()) throw new Error(`it ended: ${running.log()}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  };
+      return /answers on (http:\S+)/.exec(running.log())?.[1];
+    }, STARTED);
   const admin = (url: string, method: string, path: string, body?: unknown) =>
     fetch(url + path, {
       method,
@@ -247,8 +245,7 @@ describe("npm run serve", () => {
     const answer = admin(url, "POST", "/v1/instances/kept/check");
     await reached;
     running.signal("SIGTERM");
-    while (!running.log().includes("Ending after the requests under way"))
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    await vi.waitUntil(() => running.log().includes("Ending after the requests under way"), STARTED);
     expect(running.alive()).toBe(true);
     onRequest = refuse;
     held.forEach(refuse);

@@ -4,12 +4,13 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { freePort } from "../../scripts/ports.ts";
 import { type Running, startProcess } from "../../scripts/processes.ts";
 import { root } from "../../scripts/root.ts";
 import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
 import { afterTheyEnd, familiesNaming, type Listed, processesNaming, stillThere } from "../harness/process-list.ts";
+import { STARTED } from "../harness/waiting.ts";
 
 type Demo = {
   relay: string;
@@ -35,10 +36,10 @@ describe("npm start", () => {
   };
   /** The facts it leaves for scripts, as soon as they are there. */
   const ready = async (running: Running): Promise<Demo> => {
-    while (!existsSync(join(folder, "demo.json"))) {
+    await vi.waitUntil(() => {
       if (!running.alive()) throw new Error(`it ended: ${running.log()}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      return existsSync(join(folder, "demo.json"));
+    }, STARTED);
     return JSON.parse(await readFile(join(folder, "demo.json"), "utf8")) as Demo;
   };
   const list = async ({ relay, key }: Demo): Promise<{ key: string }[]> => {
@@ -103,7 +104,7 @@ describe("npm start", () => {
 
   it("ends what it was doing when Ctrl-C comes early", async () => {
     const running = start(["--upstream-port", "0", "--fresh"]);
-    while (!running.log().includes("Starting the relay")) await new Promise((resolve) => setTimeout(resolve, 10));
+    await vi.waitUntil(() => running.log().includes("Starting the relay"), { ...STARTED, interval: 10 });
     const known = family(running);
     expect(known.some(({ commandLine }) => commandLine.includes("pocketbase serve"))).toBe(true);
     running.signal("SIGINT");

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { root } from "../../scripts/root.ts";
 import { mintKeyText, parseKeyText } from "../../src/access/token.ts";
 import { base64url, utf8 } from "../../src/base/encoding.ts";
@@ -11,6 +11,7 @@ import { type FakeServer, startFake } from "../harness/fake/server.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { admin, mintKey, registerInstance } from "../harness/relay-client.ts";
 import { filesIn, storedRows } from "../harness/stored-rows.ts";
+import { SOON } from "../harness/waiting.ts";
 
 /** A proxy on this machine tells who asks: every request can come from somewhere else. */
 const behindProxy = { CLIENT_ADDRESS: "header:x-client", TRUSTED_PROXIES: "127.0.0.0/8" };
@@ -270,7 +271,7 @@ describe("a kill -9", () => {
     expect(await ended((await json(create("first.zip"))).id)).toBe("succeeded");
     server.fake.world.pace.create = 1_500;
     const second = await json(create("second.zip"));
-    while (server.fake.world.lock === null) await new Promise((resolve) => setTimeout(resolve, 10));
+    await vi.waitUntil(() => server.fake.world.lock !== null, { ...SOON, interval: 10 });
     const before = {
       audit: (await json(admin(relay, "/v1/audit?limit=200"))).items.map((entry: { id: string }) => entry.id),
       keys: (await json(admin(relay, "/v1/keys?limit=200"))).items.map((item: { id: string }) => item.id),

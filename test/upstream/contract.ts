@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { fromBase64url, fromUtf8, utf8 } from "../../src/base/encoding.ts";
 import { checkOf } from "../../src/upstream/check.ts";
 import type { Fetch } from "../../src/upstream/exchange.ts";
 import { inspect } from "../../src/upstream/inspect.ts";
 import { type UpstreamSession, upstreamSession } from "../../src/upstream/session.ts";
 import { database, joined, zip } from "../harness/fake/archive.ts";
+import { SOON } from "../harness/waiting.ts";
 
 /** A server the contract holds for: a real PocketBase, or the fake that must not drift from it. */
 export type ContractServer = {
@@ -442,13 +443,12 @@ export function contract(name: string, start: () => Promise<ContractServer>): vo
     it("shows a logged request by its query once its log is written, and no unknown row", async () => {
       await ask("GET", "/api/backups?relay=contract-row", { token });
       const filter = encodeURIComponent('data.url~"contract-row"');
-      let rows: { id: string }[] = [];
-      for (let left = 30; left > 0 && rows.length === 0; left--) {
-        await new Promise((resolve) => setTimeout(resolve, server.patience / 4));
-        rows = JSON.parse((await ask("GET", `/api/logs?filter=${filter}`, { token })).text).items;
-      }
-      const row = await ask("GET", `/api/logs/${rows[0]!.id}`, { token });
-      expect(JSON.parse(row.text)).toMatchObject({ id: rows[0]!.id, message: "GET /api/backups?relay=contract-row" });
+      const { id } = await vi.waitUntil(async () => {
+        const { text } = await ask("GET", `/api/logs?filter=${filter}`, { token });
+        return (JSON.parse(text) as { items: { id: string }[] }).items[0];
+      }, SOON);
+      const row = await ask("GET", `/api/logs/${id}`, { token });
+      expect(JSON.parse(row.text)).toMatchObject({ id, message: "GET /api/backups?relay=contract-row" });
       expect(await seen(ask("GET", "/api/logs/missing00000000", { token }))).toEqual(failed(404, E404));
       expect(await seen(ask("GET", "/api/logs"))).toEqual(failed(401, E401));
     });
@@ -471,12 +471,10 @@ export function contract(name: string, start: () => Promise<ContractServer>): vo
     /** Waits until the server answers a superuser and a restore's end is certain. */
     async function settled(): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, server.patience));
-      for (let left = 50; left > 0; left--) {
+      await vi.waitUntil(async () => {
         const health = await session.health();
-        if (health.ok && health.value.idle) return;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-      throw new Error("the server did not come back");
+        return health.ok && health.value.idle;
+      }, SOON);
     }
 
     it("restores: the canary planted after the backup is gone, tokens live on", async () => {
@@ -505,12 +503,10 @@ export function contract(name: string, start: () => Promise<ContractServer>): vo
         await session.removeCanary(planted.value.id);
         await session.delete(key);
       }
-      let rows: { key: string; reason: string }[] = [];
-      for (let left = 30; left > 0 && rows.length < 2; left--) {
-        await new Promise((resolve) => setTimeout(resolve, server.patience / 4));
+      const rows = await vi.waitUntil(async () => {
         const found = await session.restoreFailures(since);
-        if (found.ok) rows = found.value;
-      }
+        return found.ok && found.value.length >= 2 && found.value;
+      }, SOON);
       const told = Object.fromEntries(rows.map(({ key, reason }) => [key, reason]));
       expect(told).toEqual(Object.fromEntries(Object.entries(cases).map(([key, [, reason]]) => [key, reason])));
     });

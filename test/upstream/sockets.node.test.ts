@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { UpstreamResult } from "../../src/upstream/backups-api.ts";
 import { type UpstreamSession, upstreamSession } from "../../src/upstream/session.ts";
 import { openDownload } from "../../src/upstream/transfer.ts";
 import { generated, sha256Of } from "../harness/fake/content.ts";
 import { type FakeServer, startFake } from "../harness/fake/server.ts";
+import { SOON } from "../harness/waiting.ts";
 
 const told = (result: UpstreamResult<unknown>) =>
   result.ok ? "ok" : [result.error.problem.code, result.error.unclear, result.error.unauthorized];
@@ -53,10 +54,6 @@ describe("a server over real sockets", () => {
       return { bytes, sha256: null };
     }
   };
-  const until = async (met: () => boolean) => {
-    for (let left = 100; left > 0 && !met(); left--) await new Promise((resolve) => setTimeout(resolve, 20));
-    return met();
-  };
 
   it("is read byte for byte below its prefix", async () => {
     expect(await drained(await open())).toEqual({ bytes: content.size, sha256: sha256Of(content) });
@@ -101,12 +98,12 @@ describe("a server over real sockets", () => {
     await response.body!.getReader().read();
     expect(server.fake.bodies.open).toBe(1);
     cut.abort();
-    expect(await until(() => server.fake.bodies.open === 0)).toBe(true);
+    await vi.waitUntil(() => server.fake.bodies.open === 0, SOON);
     const second = await open();
     const reader = second.body!.getReader();
     await reader.read();
     await reader.cancel();
-    expect(await until(() => server.fake.bodies.open === 0)).toBe(true);
+    await vi.waitUntil(() => server.fake.bodies.open === 0, SOON);
   });
 
   it("that is gone altogether cannot be reached", async () => {

@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Instance } from "../../src/instances/instance.ts";
+import { SOON } from "../harness/waiting.ts";
 import { anInstance, aServer, bindings, call, directory, rows, type TestServer, tablesOf } from "../harness/worker.ts";
 
 const registration = ({ url, fake }: TestServer, more: Record<string, unknown> = {}) => ({
@@ -226,11 +227,10 @@ describe("looking and changing", () => {
       // The same storage under another setting, as after a deployment (simulated).
       await new Instance(state, { ...bindings, ENCRYPTION_KEY: keys }).alarm();
     });
-    let after = await sealed();
-    while (after.some(({ value }, n) => value === before[n]!.value)) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      after = await sealed();
-    }
+    const after = await vi.waitUntil(async () => {
+      const now = await sealed();
+      return now.every(({ value }, n) => value !== before[n]!.value) && now;
+    }, SOON);
     const mark = (value: string) => value.split(".")[1];
     expect(new Set(after.map(({ value }) => mark(value))).size).toBe(1);
     expect(mark(after[0]!.value)).not.toBe(mark(before[0]!.value));
@@ -285,8 +285,7 @@ describe("removing", () => {
     const { name, fake, mint } = await anInstance({ pace: { create: 500 } });
     const { key } = await mint();
     const waiting = call("/api/backups", { method: "POST", as: key });
-    while (!fake.requests.some(({ call: what }) => what === "create"))
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    await vi.waitUntil(() => fake.requests.some(({ call: what }) => what === "create"), SOON);
     await call(`/v1/instances/${name}?confirm=${name}`, { method: "DELETE" });
     expect((await waiting).status).toBe(401);
   });

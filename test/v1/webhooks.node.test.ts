@@ -2,6 +2,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { literal } from "../harness/fake/content.ts";
 import { admin } from "../harness/relay-client.ts";
+import { SOON } from "../harness/waiting.ts";
 import { type Hook, WebhookStage } from "../harness/webhooks/relay.ts";
 
 let stage: WebhookStage;
@@ -10,8 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => stage.stop());
 
-const arrived = (path: string, count: number) =>
-  stage.receiver.until(() => stage.receiver.at(path).length >= count, `${count} at ${path}`);
+const arrived = (path: string, count: number) => vi.waitUntil(() => stage.receiver.at(path).length >= count, SOON);
 const change = (hook: Hook, body: Record<string, unknown>) =>
   stage.call<Hook>("PATCH", `/v1/webhooks/${hook.id}`, body);
 const read = (hook: Hook) => stage.call<Hook>("GET", `/v1/webhooks/${hook.id}`);

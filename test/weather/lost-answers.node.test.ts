@@ -2,13 +2,14 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { ProblemCode } from "../../src/base/problems.ts";
 import { generated, sha256Of, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
 import { type MintedKey, mintKey, registerInstance } from "../harness/relay-client.ts";
-import { type Action, type Front, KEPT, until, uploaded } from "../harness/weather/front.ts";
+import { SOON } from "../harness/waiting.ts";
+import { type Action, type Front, KEPT, uploaded } from "../harness/weather/front.ts";
 import { relayWithFronts } from "../harness/weather/fronts.ts";
 import { expectRefusal } from "../harness/weather/refusal.ts";
 
@@ -251,7 +252,7 @@ describe.concurrent("a real server that restarts", () => {
       const { data } = (await (await asked("/api/health")).json()) as { data: { canBackup: boolean } };
       return !data.canBackup;
     };
-    expect(await until(making)).toBe(true);
+    await vi.waitUntil(making, SOON);
     await server.kill();
     const away = await asked("/api/backups");
     expect(away.status).toBe(503);

@@ -1,11 +1,12 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type ProblemCode, problems } from "../../src/base/problems.ts";
 import type { CallName } from "../harness/fake/calls.ts";
 import type { Fault, FaultKind } from "../harness/fake/faults.ts";
 import { admin } from "../harness/relay-client.ts";
-import { type Action, type Front, KEPT, kept, until } from "../harness/weather/front.ts";
+import { SOON } from "../harness/waiting.ts";
+import { type Action, type Front, KEPT, kept } from "../harness/weather/front.ts";
 import { relayWithFronts } from "../harness/weather/fronts.ts";
 import { expectNothingRaw, expectRefusal } from "../harness/weather/refusal.ts";
 
@@ -241,7 +242,7 @@ describe.concurrent("a server that does not answer", () => {
     front.server.fake.faults.add({ ...silent, on: "health" });
     const asked = Array.from({ length: 5 }, () => front.act("health"));
     // Registering asked twice; the others wait in line.
-    expect(await until(() => front.asked("health") === 5)).toBe(true);
+    await vi.waitUntil(() => front.asked("health") === 5, SOON);
     expect((await front.act("download")).status).toBe(200);
     const outcomes = await Promise.all(asked);
     const saturated = outcomes.filter(({ code }) => code === "upstream_saturated");

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Outcome } from "../clients.ts";
+import { SOON } from "../waiting.ts";
 import { openStages, type Side, type Stage, versions } from "./sides.ts";
 
 export type Act = (side: Side, stage: Stage) => Promise<Outcome>;
@@ -141,7 +142,7 @@ async function hold(lock: NonNullable<Row["lock"]>, given: readonly string[], st
   const side = byRelay ? stage.behind : stage.direct;
   const body = JSON.stringify({ name: lock.name });
   const held = side.raw("POST", "/api/backups", { as: "S", headers: { "content-type": "application/json" }, body });
-  while (await stage.idle()) await new Promise((resolve) => setTimeout(resolve, 5));
+  await vi.waitUntil(async () => !(await stage.idle()), { ...SOON, interval: 5 });
   await stage.store.reset(given);
   return async () => {
     await stage.hook(null);

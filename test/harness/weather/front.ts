@@ -125,7 +125,10 @@ export async function openFront(relay: TestRelay, name: string, options: FakeOpt
     const [first] = (JSON.parse(seen.text) as { warnings?: { code: string; hint: string }[] }).warnings ?? [];
     return { ...seen, code: first?.code ?? seen.code, hint: first?.hint ?? seen.hint };
   };
-  const act = async (action: Action, backup = makes.includes(action) ? `new-${action}.zip` : KEPT): Promise<Outcome> => {
+  const act = async (
+    action: Action,
+    backup = makes.includes(action) ? `new-${action}.zip` : KEPT,
+  ): Promise<Outcome> => {
     if (action === "check") return check();
     const { path, headers, ...init } = actions[action](backup);
     return outcome(
@@ -150,13 +153,4 @@ export function kept({ server }: Front): Record<string, string> {
     createHash("sha256").update(wholeOf(content)).digest("hex"),
   ]);
   return Object.fromEntries(stored.sort());
-}
-
-/** True once it is so, false when it is not within ten seconds. */
-export async function until(met: () => boolean | Promise<boolean>): Promise<boolean> {
-  for (let left = 200; left > 0; left--) {
-    if (await met()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return false;
 }

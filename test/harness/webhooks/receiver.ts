@@ -51,14 +51,6 @@ export class HookReceiver {
     return this.at(path).map(({ headers }) => String(headers["webhook-id"]));
   }
 
-  /** Waits until `true`; throws with what is missing after `ms`. */
-  async until(met: () => boolean, what: string, ms = 12_000): Promise<void> {
-    for (const end = performance.now() + ms; !met(); ) {
-      if (performance.now() > end) throw new Error(`did not happen in ${ms} ms: ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  }
-
   async stop(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();
     await new Promise<void>((resolve) => this.server.close(() => resolve()));

@@ -5,7 +5,7 @@ import { copyFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { findPocketBase } from "../../../scripts/pocketbase-find.ts";
 import { newPassword } from "../../../scripts/pocketbase-server.ts";
 import { freePort } from "../../../scripts/ports.ts";
@@ -13,6 +13,7 @@ import { startPocketBase, type TestPocketBase } from "../../harness/pocketbase.t
 import { call } from "../../harness/pocketbase-calls.ts";
 import { startRelay, type TestRelay } from "../../harness/relay.ts";
 import { admin, registerInstance } from "../../harness/relay-client.ts";
+import { SOON } from "../../harness/waiting.ts";
 
 const run = promisify(execFile);
 const cliHooks = join(import.meta.dirname, "cli_hooks");
@@ -58,13 +59,16 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
     const headers = { "x-signature": signature };
     expect((await fetch(nudge.url, { method: "POST", body, headers })).status).toBe(202);
   };
-  const until = async (line: string, nudging = true) => {
-    for (let tries = 0; tries < 60; tries++) {
-      if ((await told()).includes(line)) return;
-      if (nudging && tries % 12 === 0) await look();
-      await sleep(250);
-    }
-    expect(await told()).toContain(line);
+  const recorded = (line: string, nudging = true) => {
+    let tries = 0;
+    return vi.waitUntil(
+      async () => {
+        if ((await told()).includes(line)) return true;
+        if (nudging && tries++ % 12 === 0) await look();
+        return false;
+      },
+      { timeout: 20_000, interval: 250 },
+    );
   };
 
   it("is one event each: dashboard, command line, cron, hand, upload, deletion, pruning and the cron's failure", async () => {
@@ -90,15 +94,16 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
     const autos = async () => (await readdir(backups)).filter((name) => /^@auto.*\.zip$/.test(name));
     const runCron = async () => expect((await call(server, "POST", "/api/crons/__pbAutoBackup__")).status).toBe(204);
     await runCron();
-    while ((await autos()).length === 0) await sleep(50);
-    const [first] = await autos();
+    const first = await vi.waitUntil(async () => (await autos())[0], SOON);
     for (const name of ["dashboard.zip", "cli_made.zip", "uploaded.zip", "by hand.zip", first]) {
-      await until(`backup.created ${name}`, false);
-      await until(`backup.verified ${name}`, false);
+      await recorded(`backup.created ${name}`, false);
+      await recorded(`backup.verified ${name}`, false);
     }
     await runCron();
-    while ((await autos()).includes(first!) || (await autos()).length === 0) await sleep(50);
-    const [second] = await autos();
+    const second = await vi.waitUntil(async () => {
+      const names = await autos();
+      return !names.includes(first) && names[0];
+    }, SOON);
     expect((await call(server, "DELETE", "/api/backups/dashboard.zip")).status).toBe(204);
 
     // A store that cannot be written: the cron fails, and only the server's log says so.
@@ -109,9 +114,9 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
     await sleep(1_500);
     await rm(backups);
     await rename(`${backups}_`, backups);
-    await until(`backup.created ${second}`);
-    await until(`backup.deleted ${first}`);
-    await until("backup.deleted dashboard.zip");
+    await recorded(`backup.created ${second}`);
+    await recorded(`backup.deleted ${first}`);
+    await recorded("backup.deleted dashboard.zip");
     for (let tries = 0; tries < 80 && (await events("backup.failed")).length === 0; tries++) {
       if (tries % 16 === 15) await look();
       await sleep(250);

@@ -3,7 +3,7 @@ import { KEPT_EVENTS, Ledger } from "../../../src/instances/ledger/ledger.ts";
 import type { Operation } from "../../../src/operations/operation.ts";
 import { isRestore } from "../../../src/operations/restore-data.ts";
 import type { Fault } from "../../harness/fake/faults.ts";
-import { create, onStage, remove, restore, restoreData, type Stage, T0, tick } from "../../harness/instance-parts.ts";
+import { create, onStage, remove, restore, restoreData, type Stage, T0 } from "../../harness/instance-parts.ts";
 
 const ends = ({ state, error }: Operation) => (error ? `${state} ${error.code}` : state);
 
@@ -151,7 +151,7 @@ describe("while a restore runs", () => {
       const asked = await stage.ask(restore("a.zip"));
       const safety = restoreData(stage.parts.operations.rows.read(asked.id)!).safetyKey;
       const later = await stage.ask(create("later.zip"));
-      while (stage.parts.operations.rows.read(asked.id)!.steps.every(({ name }) => name !== "sent")) await tick();
+      await stage.reached(asked, "sent");
       const upload = (name: string) => ({ do: "upload.reserve" as const, name, size: 10, strict: false });
       expect(await stage.refusal(remove("a.zip"))).toBe("backup_in_use");
       expect(await stage.refusal(remove(safety))).toBe("backup_in_use");
@@ -174,7 +174,7 @@ describe("while a restore runs", () => {
       await stage.fake.make("a.zip", T0 - 60_000);
       await stage.pass(1_000);
       const asked = await stage.ask(restore("a.zip"));
-      while (stage.parts.operations.rows.read(asked.id)!.steps.every(({ name }) => name !== "safety")) await tick();
+      await stage.reached(asked, "safety");
       await stage.fake.make("a.zip", T0 - 60_000);
       const ended = await stage.ended(asked);
       expect(ends(ended)).toBe("failed approval_changed");
@@ -184,7 +184,7 @@ describe("while a restore runs", () => {
   });
 
   it("can be canceled until the request is sent, and leaves no canary", async () => {
-    const until = async (stage: Stage, call: "canary" | "restore") => {
+    const heldAt = async (stage: Stage, call: "canary" | "restore") => {
       await stage.fake.make("a.zip", T0 - 60_000);
       await stage.pass(1_000);
       const held = stage.hold(call);
@@ -202,7 +202,7 @@ describe("while a restore runs", () => {
       expect(stage.calls("create")).toBe(0);
     });
     await onStage({ seen: false }, async (stage) => {
-      const { asked, release } = await until(stage, "canary");
+      const { asked, release } = await heldAt(stage, "canary");
       expect(await stage.ask({ do: "operations.cancel", id: asked.id })).toMatchObject({ state: "canceled" });
       release();
       await stage.pass(600_000);
@@ -210,7 +210,7 @@ describe("while a restore runs", () => {
       expect([...stage.fake.world.canaries]).toEqual([]);
     });
     await onStage({ seen: false }, async (stage) => {
-      const { asked, release } = await until(stage, "restore");
+      const { asked, release } = await heldAt(stage, "restore");
       expect(await stage.refusal({ do: "operations.cancel", id: asked.id })).toBe("operation_not_cancelable");
       release();
       expect((await stage.ended(asked)).state).toBe("succeeded");

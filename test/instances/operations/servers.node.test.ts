@@ -2,13 +2,14 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { database } from "../../harness/archive/database.ts";
 import { zip } from "../../harness/archive/zip.ts";
 import { startPocketBase, type TestPocketBase } from "../../harness/pocketbase.ts";
 import { call, makeBackup } from "../../harness/pocketbase-calls.ts";
 import { startRelay, type TestRelay } from "../../harness/relay.ts";
 import { admin, mintKey, registerInstance } from "../../harness/relay-client.ts";
+import { SOON } from "../../harness/waiting.ts";
 
 type Operation = {
   id: string;
@@ -117,12 +118,10 @@ describe.concurrent.each(versions)("a restore on PocketBase %s", (version) => {
       await notes.add("between");
       const asked = await own.started("/v1/backups/a.zip/restore");
       const claims = async (path: string, method: string, body?: unknown) => (await own.ask(path, method, body)).status;
-      while (
-        ((await (await own.ask(`/v1/operations/${asked.id}`)).json()) as Operation).steps.every(
-          ({ name }) => name !== "sent",
-        )
-      )
-        await sleep(20);
+      await vi.waitUntil(async () => {
+        const { steps } = (await (await own.ask(`/v1/operations/${asked.id}`)).json()) as Operation;
+        return steps.some(({ name }) => name === "sent");
+      }, SOON);
       // The server's first second, in which a swapped file would be the one it restores (SECURITY 16).
       expect(await claims("/v1/backups/a.zip", "DELETE")).toBe(400);
       expect(await claims("/api/backups/a.zip", "DELETE")).toBe(400);
