@@ -1,7 +1,7 @@
-import { createHmac, randomBytes } from "node:crypto";
 import type { WorkerBuild } from "../scripts/build-worker.ts";
 import { literal } from "../test/harness/fake/content.ts";
 import { type FakeServer, startFake } from "../test/harness/fake/server.ts";
+import { signedNudge } from "../test/harness/nudge.ts";
 import { startRelay, type TestRelay } from "../test/harness/relay.ts";
 import { admin, registerInstance } from "../test/harness/relay-client.ts";
 import { type Manner, Receiver } from "./webhook-receiver.ts";
@@ -53,11 +53,8 @@ export async function webhookStage(build?: WorkerBuild): Promise<WebhookStage> {
         await fake.fake.put(`file_${String(files++).padStart(7, "0")}.zip`, CONTENT, at);
     },
     async nudge() {
-      const body = JSON.stringify({ at: new Date().toISOString(), nonce: randomBytes(12).toString("hex") });
-      const signature = createHmac("sha256", nudge.secret).update(body).digest("hex");
-      const headers = { "x-signature": signature, "content-type": "application/json" };
       const url = `${relay.url}${new URL(nudge.url, relay.url).pathname}`;
-      const answer = await fetch(url, { method: "POST", body, headers });
+      const answer = await fetch(url, signedNudge(nudge.secret));
       if (answer.status !== 202) throw new Error(`the nudge was answered ${answer.status}`);
     },
     async stop() {

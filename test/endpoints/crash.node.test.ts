@@ -269,7 +269,7 @@ async function reallyKilled(
       return killing;
     });
     await killing;
-    stage.receiver.manners.delete("/in");
+    stage.receiver.answers.delete("/in");
     await stage.relay.restart();
     const wanted = (await stage.events(1)).slice(-events);
     const got = () => stage.receiver.ids("/in").slice(since);
@@ -287,7 +287,7 @@ it("SIGKILL of workerd, at four points at once: nothing lost, at most six twice,
   const [first, second, third, fourth] = stages as [WebhookStage, WebhookStage, WebhookStage, WebhookStage];
   await Promise.all([
     reallyKilled(first, "when six receivers have it and none has answered", 30, async (stage, kill) => {
-      stage.receiver.manners.set("/in", () => undefined);
+      stage.receiver.answers.set("/in", () => undefined);
       const happening = stage.happen(30).catch(() => undefined);
       await vi.waitUntil(() => stage.receiver.at("/in").length === 1 + SLOTS, SOON);
       await happening;
@@ -296,7 +296,7 @@ it("SIGKILL of workerd, at four points at once: nothing lost, at most six twice,
     reallyKilled(second, "as the 20th answer leaves the receiver", 60, async (stage, kill) => {
       let answered = 0;
       const happening = new Promise<void>((resolve) => {
-        stage.receiver.manners.set("/in", (response) => {
+        stage.receiver.answers.set("/in", (response) => {
           response.end("ok");
           if (++answered === 20) void kill().then(resolve);
         });
@@ -312,7 +312,7 @@ it("SIGKILL of workerd, at four points at once: nothing lost, at most six twice,
       await kill();
     }),
     reallyKilled(fourth, "between a failure and its retry", 20, async (stage, kill) => {
-      stage.receiver.manners.set("/in", (response) => {
+      stage.receiver.answers.set("/in", (response) => {
         response.statusCode = 500;
         response.end();
       });

@@ -1,13 +1,14 @@
 import { createHash, createPublicKey, randomBytes, verify } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import { createServer, type Socket } from "node:net";
+import { createServer } from "node:net";
 import { gzipSync } from "node:zlib";
 import { Webhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { RawReceiver } from "../harness/raw-receiver.ts";
+import type { Received } from "../harness/receiver.ts";
 import { admin, mintKey } from "../harness/relay-client.ts";
 import { SOON } from "../harness/waiting.ts";
-import type { Hooked } from "../harness/webhooks/receiver.ts";
 import { type Hook, WebhookStage } from "../harness/webhooks/relay.ts";
 
 let stage: WebhookStage;
@@ -16,13 +17,13 @@ beforeAll(async () => {
 });
 afterAll(() => stage.stop());
 
-const headersOf = ({ headers }: Hooked) => headers as Record<string, string>;
+const headersOf = ({ headers }: Received) => headers as Record<string, string>;
 type Jwks = { keys: (JsonWebKey & { kid: string })[] };
 const jwksOf = async (id: string): Promise<Jwks> =>
   (await (await fetch(`${stage.relay.url}/v1/webhooks/${id}/jwks.json`)).json()) as Jwks;
 
 /** As docs/webhooks.md tells receivers to do it. */
-function verifiedByKeys({ headers, body }: Hooked, { keys }: Jwks): boolean {
+function verifiedByKeys({ headers, body }: Received, { keys }: Jwks): boolean {
   const signed = Buffer.from(`${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`);
   return String(headers["webhook-signature"])
     .split(" ")
@@ -45,15 +46,15 @@ it("two libraries and Node's own crypto verify what arrives; nothing altered, an
   await arrived("/other", 3);
   const keys = await jwksOf(one.id);
   expect(keys.keys.map(({ kid }) => kid)).toEqual([one.id]);
-  for (const hooked of stage.receiver.at("/one")) {
-    const headers = headersOf(hooked);
-    expect(new Webhook(one.secret).verify(hooked.body, headers)).toEqual(JSON.parse(hooked.body));
-    expect(new SvixWebhook(one.secret).verify(hooked.body, headers)).toEqual(JSON.parse(hooked.body));
-    expect(verifiedByKeys(hooked, keys)).toBe(true);
+  for (const received of stage.receiver.at("/one")) {
+    const headers = headersOf(received);
+    expect(new Webhook(one.secret).verify(received.body, headers)).toEqual(JSON.parse(received.body));
+    expect(new SvixWebhook(one.secret).verify(received.body, headers)).toEqual(JSON.parse(received.body));
+    expect(verifiedByKeys(received, keys)).toBe(true);
 
-    expect(() => new Webhook(other.secret).verify(hooked.body, headers)).toThrow();
-    expect(verifiedByKeys(hooked, await jwksOf(other.id))).toBe(false);
-    expect(verifiedByKeys({ ...hooked, body: `${hooked.body} ` }, keys)).toBe(false);
+    expect(() => new Webhook(other.secret).verify(received.body, headers)).toThrow();
+    expect(verifiedByKeys(received, await jwksOf(other.id))).toBe(false);
+    expect(verifiedByKeys({ ...received, body: `${received.body} ` }, keys)).toBe(false);
     const altered: Record<string, string>[] = [
       { "webhook-id": `${headers["webhook-id"]}x` },
       { "webhook-timestamp": String(Number(headers["webhook-timestamp"]) - 301) },
@@ -65,10 +66,10 @@ it("two libraries and Node's own crypto verify what arrives; nothing altered, an
       { "webhook-signature": headers["webhook-signature"]!.replace("v1,", "v2,") },
     ];
     for (const change of altered)
-      expect(() => new Webhook(one.secret).verify(hooked.body, { ...headers, ...change })).toThrow();
-    expect(() => new Webhook(one.secret).verify(`${hooked.body} `, headers)).toThrow();
+      expect(() => new Webhook(one.secret).verify(received.body, { ...headers, ...change })).toThrow();
+    expect(() => new Webhook(one.secret).verify(`${received.body} `, headers)).toThrow();
     const more = { ...headers, "webhook-signature": `v1,AAAA v2,BBBB ${headers["webhook-signature"]} v1,CCCC` };
-    expect(() => new Webhook(one.secret).verify(hooked.body, more)).not.toThrow();
+    expect(() => new Webhook(one.secret).verify(received.body, more)).not.toThrow();
   }
   expect(stage.receiver.ids("/one").sort()).toEqual([...ids].sort());
 });
@@ -240,7 +241,7 @@ it("pause holds events back and resume catches up; replay sends again from a seq
 it("a disabling is an event that the others get, told once; resuming says so and catches up", async () => {
   const watcher = await stage.hook("/watcher", { types: ["webhook.*"] });
   const leaving = await stage.hook("/leaving", { description: "pager" });
-  stage.receiver.manners.set("/leaving", (response) => {
+  stage.receiver.answers.set("/leaving", (response) => {
     response.statusCode = 410;
     response.end();
   });
@@ -252,7 +253,7 @@ it("a disabling is an event that the others get, told once; resuming says so and
   const disabled = await stage.call<Hook>("GET", `/v1/webhooks/${leaving.id}`);
   expect(disabled).toMatchObject({ state: "disabled", reason: "It answered 410 Gone." });
   expect(stage.receiver.at("/leaving").length).toBeLessThanOrEqual(6);
-  stage.receiver.manners.delete("/leaving");
+  stage.receiver.answers.delete("/leaving");
   await stage.call("POST", `/v1/webhooks/${leaving.id}/resume`);
   await arrived("/watcher", 2);
   expect(JSON.parse(stage.receiver.at("/watcher")[1]!.body).type).toBe("webhook.resumed");
@@ -263,8 +264,8 @@ it("a disabling is an event that the others get, told once; resuming says so and
 });
 
 it("a zoo of receivers: every answer has its reason, nothing hangs, and redirects are not followed", async () => {
-  const answer = (path: string, manner: Parameters<typeof stage.receiver.manners.set>[1]) =>
-    stage.receiver.manners.set(path, manner);
+  const answer = (path: string, answer: Parameters<typeof stage.receiver.answers.set>[1]) =>
+    stage.receiver.answers.set(path, answer);
   const head = (status: number, headers: Record<string, string> = {}) =>
     ((response) => {
       response.writeHead(status, headers);
@@ -291,18 +292,11 @@ it("a zoo of receivers: every answer has its reason, nothing hangs, and redirect
     response.write("a");
   });
   answer("/zoo/cut", (response) => response.destroy());
-  const raw = createServer((socket: Socket) => {
-    socket.on("error", () => socket.destroy());
-    socket.once("data", (piece) => {
-      const path = piece.toString("latin1").split(" ")[1];
-      if (path === "/http10") socket.end("HTTP/1.0 200 OK\r\n\r\nok");
-      else if (path === "/no-http") socket.end("220 mail.example.com ESMTP\r\n");
-      else if (path === "/huge-head") socket.end(`HTTP/1.1 200 OK\r\nX-A: ${"a".repeat(2_000_000)}\r\n\r\n`);
-      else socket.end();
-    });
-  });
-  await new Promise<void>((resolve) => raw.listen(0, "127.0.0.1", resolve));
-  const port = (raw.address() as AddressInfo).port;
+  const raw = await new RawReceiver().start();
+  raw.answers.set("/http10", (socket) => socket.end("HTTP/1.0 200 OK\r\n\r\nok"));
+  raw.answers.set("/no-http", (socket) => socket.end("220 mail.example.com ESMTP\r\n"));
+  raw.answers.set("/huge-head", (socket) => socket.end(`HTTP/1.1 200 OK\r\nX-A: ${"a".repeat(2_000_000)}\r\n\r\n`));
+  raw.answers.set("/bye", (socket) => socket.end());
   const closed = createServer();
   await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve));
   const closedPort = (closed.address() as AddressInfo).port;
@@ -332,26 +326,24 @@ it("a zoo of receivers: every answer has its reason, nothing hangs, and redirect
     "200 delivered",
     "null connection",
   ]);
-  const other = await Promise.all(
-    ["http10", "no-http", "huge-head", "bye"].map((path) => said(`http://127.0.0.1:${port}/${path}`)),
-  );
+  const other = await Promise.all(["http10", "no-http", "huge-head", "bye"].map((path) => said(raw.url(`/${path}`))));
   expect(other[0]).toBe("200 delivered");
   for (const outcome of other.slice(1)) expect(outcome).toBe("null connection");
   expect(await said(`http://127.0.0.1:${closedPort}/`)).toBe("null connection");
-  expect(await said(`https://127.0.0.1:${port}/`)).toBe("null tls");
+  expect(await said(raw.url("/").replace("http:", "https:"))).toBe("null tls");
   expect(stage.receiver.at("/zoo/inside")).toEqual([]);
-  raw.close();
+  await raw.stop();
   expect((await fetch(`${stage.relay.url}/v1/health`)).status).toBe(200);
 });
 
 it("neighbours that hang, trickle or fail delay nobody: the healthy ones get everything without waiting for them", async () => {
-  stage.receiver.manners.set("/bad/hang", () => undefined);
+  stage.receiver.answers.set("/bad/hang", () => undefined);
   const timers: NodeJS.Timeout[] = [];
-  stage.receiver.manners.set("/bad/trickle", (response) => {
+  stage.receiver.answers.set("/bad/trickle", (response) => {
     response.socket?.write("HTTP/1.1 200 OK\r\nX-Slow: ");
     timers.push(setInterval(() => response.socket?.write("a"), 1000));
   });
-  stage.receiver.manners.set("/bad/fail", (response) => {
+  stage.receiver.answers.set("/bad/fail", (response) => {
     response.statusCode = 500;
     response.end();
   });

@@ -10,6 +10,7 @@ import { startRelayProcess } from "../../scripts/relay-process.ts";
 import { literal } from "../harness/fake/content.ts";
 import { startFake } from "../harness/fake/server.ts";
 import { ownHosts } from "../harness/host-names.ts";
+import { Receiver } from "../harness/receiver.ts";
 import { startRelay } from "../harness/relay.ts";
 import { admin, registerInstance } from "../harness/relay-client.ts";
 
@@ -65,17 +66,10 @@ it("on plain workerd a name is refused by the address it resolves to, whatever i
 const NAME = "hooks.example.com";
 type Tried = { outcome: string; status: number | null; reason: { kind: string; message: string } | null };
 
-/** What became of a test and of a real delivery to each path at a name that leads to 127.0.0.1, and what was heard there. */
+/** What became of a test and of a real delivery to each path at a name that leads to 127.0.0.1, and the receiver there. */
 async function delivered(privateNetwork: "instances" | "all", schemes: readonly ("http" | "https")[]) {
-  const heard = { connections: 0, requests: [] as string[] };
-  const receiver = createServer((request, response) => {
-    heard.requests.push(`${request.headers.host?.split(":")[0]}${request.url}`);
-    response.end();
-  });
-  receiver.on("connection", () => heard.connections++);
-  receiver.on("clientError", (_, socket) => socket.destroy());
-  await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
-  const { port } = receiver.address() as AddressInfo;
+  const receiver = await new Receiver().start();
+  const { port } = new URL(receiver.url("/"));
   const hosts = await ownHosts([NAME]);
   const server = await startFake();
   const relay = await startRelay({ settings: { ALLOW_PRIVATE_NETWORK: privateNetwork }, within: hosts.within });
@@ -103,35 +97,35 @@ async function delivered(privateNetwork: "instances" | "all", schemes: readonly 
       );
       results[scheme] = { test, real };
     }
-    return { results, heard };
+    return { results, receiver };
   } finally {
     await relay.stop();
     await server.stop();
     await hosts.remove();
-    receiver.close();
-    receiver.closeAllConnections();
+    await receiver.stop();
   }
 }
 
 it("a name that looks public and leads to loopback gets no connection, neither by a test nor by a delivery", async () => {
-  const { results, heard } = await delivered("instances", ["https"]);
+  const { results, receiver } = await delivered("instances", ["https"]);
   const refused = {
     outcome: "failed",
     status: null,
     reason: { kind: "dns", message: expect.stringContaining("public") },
   };
   expect(results).toMatchObject({ https: { test: refused, real: refused } });
-  expect(heard).toEqual({ connections: 0, requests: [] });
+  expect([receiver.connections, receiver.got]).toEqual([0, []]);
 });
 
 it("where private networks are allowed the same name is reached: it was the network that refused", async () => {
-  const { results, heard } = await delivered("all", ["https", "http"]);
+  const { results, receiver } = await delivered("all", ["https", "http"]);
   const fine = { outcome: "delivered", status: 200, reason: null };
   // The receiver speaks no TLS.
   const reached = { outcome: "failed", status: null, reason: { kind: "tls" } };
   expect(results).toMatchObject({ https: { test: reached, real: reached }, http: { test: fine, real: fine } });
-  expect(heard.requests).toEqual([`${NAME}/http`, `${NAME}/http`]);
-  expect(heard.connections).toBeGreaterThan(2);
+  const requests = receiver.got.map(({ headers, path }) => `${headers.host?.split(":")[0]}${path}`);
+  expect(requests).toEqual([`${NAME}/http`, `${NAME}/http`]);
+  expect(receiver.connections).toBeGreaterThan(2);
 });
 
 it("on Cloudflare no fetch may reach an origin behind the zone's own Workers", async () => {

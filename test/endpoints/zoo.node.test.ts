@@ -4,8 +4,8 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { SLOTS } from "../../src/endpoints/sender.ts";
 import { literal } from "../harness/fake/content.ts";
+import { forever, type RawAnswer, RawReceiver } from "../harness/raw-receiver.ts";
 import { selfSigned } from "../harness/webhooks/certificate.ts";
-import { forever, type RawManner, RawReceiver } from "../harness/webhooks/raw-receiver.ts";
 import { type Hook, WebhookStage } from "../harness/webhooks/relay.ts";
 
 const MEBIBYTE = 1_048_576;
@@ -22,7 +22,7 @@ beforeAll(async () => {
   await raw.start();
   stage = await WebhookStage.start();
   const warm = await hooked("warm", () => undefined);
-  raw.manners.delete("/warm");
+  raw.answers.delete("/warm");
   await happen("warm", 20);
   await vi.waitUntil(() => raw.ids("/warm").length >= 20, TIMED_OUT);
   await stage.call("DELETE", `/v1/webhooks/${warm.id}`, undefined, 204);
@@ -38,8 +38,8 @@ afterAll(async () => {
 });
 
 /** An endpoint that hears of the backups named after it alone. */
-function hooked(name: string, manner: RawManner, url = raw.url(`/${name}`)): Promise<Hook> {
-  raw.manners.set(`/${name}`, manner);
+function hooked(name: string, answer: RawAnswer, url = raw.url(`/${name}`)): Promise<Hook> {
+  raw.answers.set(`/${name}`, answer);
   return stage.hook("", { url, patterns: [`${name}-*`] });
 }
 
@@ -56,15 +56,15 @@ const attempts = async ({ id }: Hook) =>
   (await stage.call<{ items: Attempt[] }>("GET", `/v1/webhooks/${id}/attempts`)).items;
 
 /** The first attempt of a real delivery, when it has ended. */
-async function first(name: string, manner: RawManner, url?: string): Promise<string> {
-  const hook = await hooked(name, manner, url);
+async function first(name: string, answer: RawAnswer, url?: string): Promise<string> {
+  const hook = await hooked(name, answer, url);
   await happen(name);
   const ended = await vi.waitUntil(async () => (await attempts(hook)).at(-1), TIMED_OUT);
   return `${ended.status} ${ended.reason?.kind ?? ended.outcome}`;
 }
 
 const says =
-  (text: string | Uint8Array): RawManner =>
+  (text: string | Uint8Array): RawAnswer =>
   (socket) =>
     void socket.end(text);
 const chunked = (status: string) => `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\n\r\n`;
@@ -80,16 +80,16 @@ describe.concurrent("a receiver", () => {
   it.each([
     ["never", "never answers", () => undefined],
     ["slow-head", "sends headers that never end", forever("HTTP/1.1 200 OK\r\nX-Slow: ", letter, 500)],
-  ] as [string, string, RawManner][])(
+  ] as [string, string, RawAnswer][])(
     "%s: one that %s times out, and its slots are free again",
-    async (name, _, manner) => {
-      const hook = await hooked(name, manner);
+    async (name, _, answer) => {
+      const hook = await hooked(name, answer);
       await happen(name, SLOTS + 1);
       await vi.waitUntil(() => raw.ids(`/${name}`).length >= SLOTS, TIMED_OUT);
       const under = new Set(raw.ids(`/${name}`));
       expect(under.size).toBe(SLOTS);
       expect(await attempts(hook)).toEqual([]);
-      raw.manners.delete(`/${name}`);
+      raw.answers.delete(`/${name}`);
       await vi.waitUntil(() => new Set(raw.ids(`/${name}`)).size > SLOTS, TIMED_OUT);
       const failed = await vi.waitUntil(async () => {
         const found = (await attempts(hook)).filter(({ outcome }) => outcome === "failed");
@@ -113,9 +113,9 @@ describe.concurrent("a receiver", () => {
     ["endless-200", forever(chunked("200 OK"), block, 1), "200 delivered"],
   ] as const)(
     "%s: a body without an end is left after a few seconds, and its connection closed",
-    async (name, manner, outcome) => {
+    async (name, answer, outcome) => {
       const began = performance.now();
-      expect(await first(name, manner)).toBe(outcome);
+      expect(await first(name, answer)).toBe(outcome);
       expect(performance.now() - began).toBeLessThan(12_000);
       await vi.waitUntil(() => raw.open(`/${name}`) === 0, TIMED_OUT);
     },
@@ -133,10 +133,10 @@ describe.concurrent("a receiver", () => {
     ["cut", (socket) => void socket.destroy(), "null connection"],
     ["no-http", says("220 mail.example.com ESMTP\r\n"), "null connection"],
     ["huge-head", says(`HTTP/1.1 200 OK\r\nX-A: ${"a".repeat(2_000_000)}\r\n\r\n`), "null connection"],
-  ] as [string, RawManner, string][])(
+  ] as [string, RawAnswer, string][])(
     "%s: the first attempt of a delivery ends with the reason",
-    async (name, manner, outcome) => {
-      expect(await first(name, manner)).toBe(outcome);
+    async (name, answer, outcome) => {
+      expect(await first(name, answer)).toBe(outcome);
     },
   );
 

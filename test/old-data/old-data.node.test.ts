@@ -1,13 +1,12 @@
-import { createHmac } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer, type IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { signedNudge } from "../harness/nudge.ts";
+import { Receiver } from "../harness/receiver.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { admin } from "../harness/relay-client.ts";
 
@@ -69,45 +68,8 @@ function moveToToday(dataDir: string): void {
   database.close();
 }
 
-/** The receiver whose address the endpoints keep. */
-class Receiver {
-  readonly got: { path: string; headers: IncomingHttpHeaders; body: string }[] = [];
-  private readonly server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk) => chunks.push(chunk));
-    request.on("end", () => {
-      const path = (request.url ?? "").split("?")[0]!;
-      this.got.push({ path, headers: request.headers, body: Buffer.concat(chunks).toString() });
-      response.end();
-    });
-  });
-
-  /** The port is always the same, so another run of this test on this machine is waited for. */
-  async start(port: number): Promise<void> {
-    const listening = () =>
-      new Promise<boolean>((resolve) => {
-        const failed = () => resolve(false);
-        this.server.once("error", failed);
-        this.server.listen(port, "127.0.0.1", () => {
-          this.server.off("error", failed);
-          resolve(true);
-        });
-      });
-    for (const end = performance.now() + 60_000; !(await listening()); await sleep(200))
-      if (performance.now() > end) throw new Error(`port ${port} is in use`);
-  }
-
-  at(path: string) {
-    return this.got.filter((each) => each.path === path);
-  }
-
-  stop(): void {
-    this.server.closeAllConnections();
-    this.server.close();
-  }
-}
-
 describe("data that commit c6555c3 left behind", () => {
+  /** At the address that the endpoints keep: another run of this test on this machine is waited for. */
   const receiver = new Receiver();
   let expected: Expected;
   let folder: string;
@@ -124,7 +86,7 @@ describe("data that commit c6555c3 left behind", () => {
   });
   afterAll(async () => {
     await relay?.stop();
-    receiver.stop();
+    await receiver.stop();
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -317,12 +279,7 @@ describe("data that commit c6555c3 left behind", () => {
     const same = { id, name, url, credential, headers, pollSeconds, verify, created, expect: expected.instance.expect };
     expect(await read("/v1/instances/prod")).toMatchObject({ ...same, locked: [], leftToReseal: 0 });
     const { path, secret } = expected.nudge;
-    const nudged = async (by: string): Promise<number> => {
-      const body = JSON.stringify({ at: new Date().toISOString(), nonce: crypto.randomUUID() });
-      const signature = createHmac("sha256", by).update(body).digest("hex");
-      const request = { method: "POST", headers: { "x-signature": signature }, body };
-      return (await fetch(relay.url + path, request)).status;
-    };
+    const nudged = async (by: string) => (await fetch(relay.url + path, signedNudge(by))).status;
     expect([await nudged(secret), await nudged(`${secret}x`)]).toEqual([202, 401]);
   });
 

@@ -23,8 +23,8 @@ import { coreOf, type Found, type Place, Search, type Secret, spellings } from "
 import { everyRoute, everyScope, isOf, type Route, strangers } from "../harness/leaks/strangers.ts";
 import { archive, cutDownloads, downloads, uploads } from "../harness/leaks/transfers.ts";
 import { inTrouble, troubles } from "../harness/leaks/weather.ts";
+import { Receiver } from "../harness/receiver.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
-import { HookReceiver } from "../harness/webhooks/receiver.ts";
 
 /**
  * Nothing that lets its holder act gets out (promise 1, SECURITY 21, 31). Every call is made, good and bad, in fair
@@ -40,7 +40,7 @@ const environment = { email: "env@example.com", password: unguessable() };
 const servers: FakeServer[] = [];
 const seen: Place[] = [];
 let relay: TestRelay;
-let receiver: HookReceiver;
+let receiver: Receiver;
 let caller: Caller;
 let routes: Route[];
 let cells: Cell[];
@@ -97,7 +97,7 @@ async function happenings(stage: Stage): Promise<string> {
 }
 
 beforeAll(async () => {
-  receiver = await new HookReceiver().start();
+  receiver = await new Receiver().start();
   const pace = { log: 50 };
   const main = await startFake({ password: unguessable(), pace });
   const other = await startFake({ ...environment, pace });

@@ -1,6 +1,8 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type FakeServer, startFake } from "../harness/fake/server.ts";
+import { signedNudge } from "../harness/nudge.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { admin, mintKey, registerInstance } from "../harness/relay-client.ts";
 
@@ -139,7 +141,6 @@ describe.concurrent("the stream", () => {
 
 describe("a nudge", () => {
   it("that is forged, old, repeated or for nobody is the same 401 (SECURITY 25)", async () => {
-    const { createHmac, randomUUID } = await import("node:crypto");
     const rotated = (await (
       await admin(relay, `/v1/instances/${instance}/nudge/rotate`, { method: "POST" })
     ).json()) as {
@@ -149,10 +150,8 @@ describe("a nudge", () => {
     };
     const { url, secret } = rotated.nudge ?? rotated;
     const path = new URL(url, relay.url).pathname;
-    const send = async (at: number, nonce: string, signed = secret, to = path) => {
-      const body = JSON.stringify({ at: new Date(at).toISOString(), nonce });
-      const signature = createHmac("sha256", signed).update(body).digest("hex");
-      const answer = await fetch(relay.url + to, { method: "POST", body, headers: { "x-signature": signature } });
+    const send = async (at: number, nonce: string, by = secret, to = path) => {
+      const answer = await fetch(relay.url + to, signedNudge(by, { at, nonce }));
       const { requestId: _id, ...rest } =
         answer.status === 202 ? { requestId: "" } : ((await answer.json()) as { requestId: string });
       return [answer.status, rest];

@@ -98,7 +98,7 @@ it("event types come with a JSON Schema that their example satisfies, for anybod
 it("attempts tell how each one ended, newest first", async () => {
   const hook = await stage.hook("/attempts");
   let failures = 1;
-  stage.receiver.manners.set("/attempts", (response) => {
+  stage.receiver.answers.set("/attempts", (response) => {
     response.statusCode = failures-- > 0 ? 500 : 200;
     response.end("a body that a private receiver's endpoint never shows");
   });

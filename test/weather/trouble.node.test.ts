@@ -1,9 +1,8 @@
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type ProblemCode, problems } from "../../src/base/problems.ts";
 import type { CallName } from "../harness/fake/calls.ts";
 import type { Fault, FaultKind } from "../harness/fake/faults.ts";
+import { Receiver } from "../harness/receiver.ts";
 import { admin } from "../harness/relay-client.ts";
 import { SOON } from "../harness/waiting.ts";
 import { type Action, type Front, KEPT, kept } from "../harness/weather/front.ts";
@@ -11,24 +10,17 @@ import { relayWithFronts } from "../harness/weather/fronts.ts";
 import { expectNothingRaw, expectRefusal } from "../harness/weather/refusal.ts";
 
 /** Asks the relay and is asked by nobody: whoever follows a redirect brings a token here. */
-const elsewhere = createServer((incoming, outgoing) => {
-  visitors.push(`${incoming.method} ${incoming.url} ${JSON.stringify(incoming.headers)}`);
-  outgoing.end("[]");
-});
-const visitors: string[] = [];
+const elsewhere = new Receiver();
+elsewhere.answers.set("/moved-to", (response) => void response.end("[]"));
 const weather = relayWithFronts();
 const { openFront } = weather;
 
-beforeAll(async () => {
-  await new Promise<void>((resolve) => elsewhere.listen(0, "127.0.0.1", resolve));
-});
-afterAll(async () => {
-  await new Promise((resolve) => elsewhere.close(resolve));
-});
+beforeAll(() => elsewhere.start());
+afterAll(() => elsewhere.stop());
 
 const redirect = (): FaultKind => ({
   kind: "redirect",
-  to: `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}/moved-to`,
+  to: elsewhere.url("/moved-to"),
 });
 
 type Trouble = {
@@ -99,7 +91,7 @@ describe.concurrent("a server in trouble", () => {
       }
       await expectNotRegistered(front, trouble.code);
       await expectUntouched(front, before);
-      expect(visitors).toEqual([]);
+      expect(elsewhere.got).toEqual([]);
     });
   }
 });
@@ -188,7 +180,7 @@ describe.concurrent("a call that is struck alone", () => {
       for (const key of made) front.server.fake.remove(key);
       if (name === "vanished") await front.server.fake.make(KEPT);
       else await expectUntouched(front, before);
-      expect(visitors).toEqual([]);
+      expect(elsewhere.got).toEqual([]);
     });
   }
 });
@@ -220,7 +212,7 @@ describe.concurrent("a credential that ends", () => {
     front.server.fake.faults.add({ ...redirect(), on: ["login", "refresh", "fileToken"] } as Fault);
     for (const action of ["list", "upload", "download", "create"] as Action[])
       expectRefusal(front, await front.act(action), "upstream_redirected");
-    expect(visitors).toEqual([]);
+    expect(elsewhere.got).toEqual([]);
   });
 });
 

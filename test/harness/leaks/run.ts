@@ -1,13 +1,14 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { FakeServer } from "../fake/server.ts";
-import type { HookReceiver } from "../webhooks/receiver.ts";
+import { signedNudge } from "../nudge.ts";
+import type { Receiver } from "../receiver.ts";
 import type { Caller, Exchange } from "./caller.ts";
 
 export type Key = { id: string; key: string };
 type Made = { id: string; secret: string };
 type Operation = { id: string; state: string };
 /** What the calls of one instance need. */
-export type Stage = { caller: Caller; admin: string; server: FakeServer; receiver: HookReceiver };
+export type Stage = { caller: Caller; admin: string; server: FakeServer; receiver: Receiver };
 
 /** Nobody can guess it, and nobody shows it by chance; with everything that some spelling writes differently. */
 export const unguessable = (): string => {
@@ -89,9 +90,7 @@ export async function instances(stage: Stage, nudge: Nudge): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 2 * fake.world.pace.log));
   const path = new URL(nudge.url).pathname;
   for (const secret of [again.secret, nudge.secret]) {
-    const body = JSON.stringify({ at: new Date().toISOString(), nonce: randomBytes(12).toString("hex") });
-    const signature = createHmac("sha256", secret).update(body).digest("hex");
-    await caller.call("POST", path, { headers: { "x-signature": signature }, body });
+    await caller.call("POST", path, signedNudge(secret));
     await caller.call("POST", path, { headers: { "x-signature": secret }, body: secret });
   }
   await register(stage, "passing");
@@ -193,12 +192,12 @@ export async function operations(stage: Stage, auth: string, asking: string): Pr
   await caller.call("GET", "/v1/operations", { auth });
 }
 
-/** Endpoints before receivers of every manner, tested, rotated, replayed and moved. The id of one that stays. */
+/** Endpoints before receivers of every answer, tested, rotated, replayed and moved. The id of one that stays. */
 export async function webhooks(stage: Stage, auth: string): Promise<string> {
   const { caller, receiver } = stage;
   const make = async (kind: string, more: Record<string, unknown> = {}): Promise<Made> => {
     const path = `/${kind}/${caller.keep("webhook address", plain())}?token=${caller.keep("webhook address", plain())}`;
-    receiver.manners.set(path, (response, { headers, body }) => {
+    receiver.answers.set(path, (response, { headers, body }) => {
       const echoed = JSON.stringify({ path, headers, body });
       if (kind === "moved") response.writeHead(302, { location: receiver.url(`/followed?${echoed.length}`) });
       else

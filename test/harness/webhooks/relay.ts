@@ -1,8 +1,8 @@
 import { literal } from "../fake/content.ts";
 import { type FakeServer, startFake } from "../fake/server.ts";
+import { Receiver } from "../receiver.ts";
 import { type RelayOptions, startRelay, type TestRelay } from "../relay.ts";
 import { admin, registerInstance } from "../relay-client.ts";
-import { HookReceiver } from "./receiver.ts";
 
 export type Hook = { id: string; secret: string; url: string; state: string } & Record<string, unknown>;
 
@@ -10,17 +10,17 @@ export type Hook = { id: string; secret: string; url: string; state: string } & 
 export class WebhookStage {
   readonly relay: TestRelay;
   readonly server: FakeServer;
-  readonly receiver: HookReceiver;
+  readonly receiver: Receiver;
   private files = 0;
 
-  private constructor(relay: TestRelay, server: FakeServer, receiver: HookReceiver) {
+  private constructor(relay: TestRelay, server: FakeServer, receiver: Receiver) {
     this.relay = relay;
     this.server = server;
     this.receiver = receiver;
   }
 
   static async start(settings: RelayOptions["settings"] = {}): Promise<WebhookStage> {
-    const receiver = await new HookReceiver().start();
+    const receiver = await new Receiver().start();
     const server = await startFake();
     const relay = await startRelay({ settings: { ALLOW_PRIVATE_NETWORK: "all", ...settings } });
     const { email, password } = server.fake;

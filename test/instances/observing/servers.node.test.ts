@@ -1,5 +1,4 @@
 import { execFile } from "node:child_process";
-import { createHmac, randomUUID } from "node:crypto";
 import { openAsBlob } from "node:fs";
 import { copyFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { findPocketBase } from "../../../scripts/pocketbase-find.ts";
 import { newPassword } from "../../../scripts/pocketbase-server.ts";
 import { freePort } from "../../../scripts/ports.ts";
+import { signedNudge } from "../../harness/nudge.ts";
 import { startPocketBase, type TestPocketBase } from "../../harness/pocketbase.ts";
 import { call } from "../../harness/pocketbase-calls.ts";
 import { startRelay, type TestRelay } from "../../harness/relay.ts";
@@ -54,10 +54,7 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
   const told = async () => (await events()).map(({ type, data }) => `${type} ${data.backup?.key ?? data.name}`);
   /** What the hook file sends, for changes that have no hook. */
   const look = async () => {
-    const body = JSON.stringify({ at: new Date().toISOString(), nonce: randomUUID() });
-    const signature = createHmac("sha256", nudge.secret).update(body).digest("hex");
-    const headers = { "x-signature": signature };
-    expect((await fetch(nudge.url, { method: "POST", body, headers })).status).toBe(202);
+    expect((await fetch(nudge.url, signedNudge(nudge.secret))).status).toBe(202);
   };
   const recorded = (line: string, nudging = true) => {
     let tries = 0;

@@ -1,11 +1,11 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 
 /** What a path does with the connection once a request has arrived whole. */
-export type RawManner = (socket: Socket) => void;
+export type RawAnswer = (socket: Socket) => void;
 
 /** A receiver on 127.0.0.1 that writes what it likes, HTTP or not. */
 export class RawReceiver {
-  readonly manners = new Map<string, RawManner>();
+  readonly answers = new Map<string, RawAnswer>();
   readonly got: { path: string; id: string }[] = [];
   /** Connections and the path of the last request on each: the relay uses one for whatever goes to this port. */
   private readonly last = new Map<Socket, string>();
@@ -40,6 +40,8 @@ export class RawReceiver {
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.last.delete(socket));
     socket.on("data", (piece) => {
+      // The first byte of a TLS handshake: no HTTP will follow.
+      if (piece[0] === 0x16) return void socket.end();
       text += piece.toString("latin1");
       const end = text.indexOf("\r\n\r\n");
       const length = Number(/\r\ncontent-length: (\d+)/i.exec(text)?.[1] ?? 0);
@@ -48,16 +50,16 @@ export class RawReceiver {
       this.last.set(socket, path);
       this.got.push({ path, id: /\r\nwebhook-id: (\S+)/i.exec(text)?.[1] ?? "" });
       text = text.slice(end + 4 + length);
-      (this.manners.get(path) ?? fine)(socket);
+      (this.answers.get(path) ?? fine)(socket);
     });
   }
 }
 
-const fine: RawManner = (socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+const fine: RawAnswer = (socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
 
 /** Writes pieces until the other side closes, and never more than it takes. */
 export const forever =
-  (head: string, piece: Uint8Array, everyMs: number): RawManner =>
+  (head: string, piece: Uint8Array, everyMs: number): RawAnswer =>
   (socket) => {
     socket.write(head);
     const timer = setInterval(() => {
