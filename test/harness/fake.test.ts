@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { utf8 } from "../../src/base/encoding.ts";
 import { type UpstreamSession, upstreamSession } from "../../src/upstream/session.ts";
-import { database, zip } from "./fake/archive.ts";
+import { database } from "./archive/database.ts";
+import { zip } from "./archive/zip.ts";
 import { generated, sha256Of } from "./fake/content.ts";
 import { type FakeOptions, FakeUpstream } from "./fake/upstream.ts";
 
@@ -58,29 +59,25 @@ describe("the fake's restores", () => {
   });
 
   it("end as the archive deserves", async () => {
-    const entry = (name: string, bytes = database(2)) => ({ name, bytes });
-    const broken = await zip([entry("data.db")]);
+    const entry = (name: string, data = database({ pages: 2 })) => ({ name, data });
+    const broken = zip([entry("data.db")]);
     broken[60]! ^= 0xff;
     const table: [string, Uint8Array<ArrayBuffer>, unknown[]][] = [
-      ["no database", await zip([entry("sub/data.db")]), [true, true, true, ["database_missing"]]],
-      ["torn", (await zip([entry("data.db")])).slice(0, 100), [true, true, true, ["not_an_archive"]]],
+      ["no database", zip([entry("sub/data.db")]), [true, true, true, ["database_missing"]]],
+      ["torn", zip([entry("data.db")]).slice(0, 100), [true, true, true, ["not_an_archive"]]],
       ["bad bytes", broken, [true, true, true, ["damaged"]]],
-      ["zip slip", await zip([entry("../data.db")]), [true, true, true, ["unsafe_path"]]],
+      ["zip slip", zip([entry("../data.db")]), [true, true, true, ["unsafe_path"]]],
       [
         "not SQLite",
-        await zip([entry("data.db", utf8("garbage"))]),
+        zip([entry("data.db", utf8("garbage"))]),
         [true, "upstream_unreachable", "upstream_unreachable", "upstream_unreachable"],
       ],
       [
         "empty database",
-        await zip([entry("data.db", new Uint8Array(0))]),
+        zip([entry("data.db", new Uint8Array(0))]),
         [true, "upstream_unauthorized", false, "upstream_unauthorized"],
       ],
-      [
-        "another server's",
-        await zip([entry("data.db")]),
-        [true, "upstream_unauthorized", false, "upstream_unauthorized"],
-      ],
+      ["another server's", zip([entry("data.db")]), [true, "upstream_unauthorized", false, "upstream_unauthorized"]],
     ];
     for (const [name, bytes, wanted] of table) {
       const { fake, time, session } = setUp();
@@ -122,7 +119,7 @@ describe("the fake's restores", () => {
     const { fake, time, session } = setUp({ version: "bosbase" });
     await fake.make("own.zip");
     expect(await restored(session, time, "own.zip")).toEqual([true, true, true, ["database_missing"]]);
-    await fake.put("any.zip", await zip([{ name: "data.db", bytes: utf8("garbage") }]));
+    await fake.put("any.zip", zip([{ name: "data.db", data: utf8("garbage") }]));
     expect((await restored(session, time, "any.zip")).slice(0, 3)).toEqual([true, true, true]);
   });
 });

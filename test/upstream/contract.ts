@@ -1,10 +1,12 @@
+import { Buffer } from "node:buffer";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { fromBase64url, fromUtf8, utf8 } from "../../src/base/encoding.ts";
 import { checkOf } from "../../src/upstream/check.ts";
 import type { Fetch } from "../../src/upstream/exchange.ts";
 import { inspect } from "../../src/upstream/inspect.ts";
 import { type UpstreamSession, upstreamSession } from "../../src/upstream/session.ts";
-import { database, joined, zip } from "../harness/fake/archive.ts";
+import { database } from "../harness/archive/database.ts";
+import { zip } from "../harness/archive/zip.ts";
 import { SOON } from "../harness/waiting.ts";
 
 /** A server the contract holds for: a real PocketBase, or the fake that must not drift from it. */
@@ -59,7 +61,7 @@ function form(parts: [disposition: string, bytes: Uint8Array][], torn = false): 
     bytes,
     utf8("\r\n"),
   ]);
-  return joined(torn ? pieces : [...pieces, utf8(`--${BOUNDARY}--\r\n`)]);
+  return new Uint8Array(Buffer.concat(torn ? pieces : [...pieces, utf8(`--${BOUNDARY}--\r\n`)]));
 }
 
 const EMPTY_ZIP = new Uint8Array(22);
@@ -490,8 +492,8 @@ export function contract(name: string, start: () => Promise<ContractServer>): vo
     it("accepts a restore that must fail; the canary stays and the log says why", async () => {
       const since = Date.now() - 1000;
       const cases = {
-        "nodata.zip": [await zip([{ name: "notes.txt", bytes: utf8("no database here") }]), "database_missing"],
-        "torn.zip": [(await zip([{ name: "data.db", bytes: database(4) }])).slice(0, 300), "not_an_archive"],
+        "nodata.zip": [zip([{ name: "notes.txt", data: utf8("no database here") }]), "database_missing"],
+        "torn.zip": [zip([{ name: "data.db", data: database({ pages: 4 }) }]).slice(0, 300), "not_an_archive"],
       } as const;
       for (const [key, [bytes]] of Object.entries(cases)) {
         expect((await upload(form([[`name="file"; filename="${key}"`, bytes]]))).status).toBe(204);

@@ -3,7 +3,7 @@ import { utf8 } from "../../src/base/encoding.ts";
 import type { UpstreamAccess, UpstreamResult } from "../../src/upstream/backups-api.ts";
 import type { Fetch } from "../../src/upstream/exchange.ts";
 import { openDownload, sendUpload } from "../../src/upstream/transfer.ts";
-import { zip } from "../harness/fake/archive.ts";
+import { zip } from "../harness/archive/zip.ts";
 import { generated, sha256Of, wholeOf } from "../harness/fake/content.ts";
 import type { Fault } from "../harness/fake/faults.ts";
 import { type FakeOptions, FakeUpstream } from "../harness/fake/upstream.ts";
@@ -185,7 +185,7 @@ describe("sending an upload", () => {
 
   it("stores what was framed, from a stream of unknown length too", async () => {
     const { fake, up } = await setUp();
-    const bytes = await zip([{ name: "data.db", bytes: new Uint8Array(5000) }]);
+    const bytes = zip([{ name: "data.db", data: new Uint8Array(5000) }]);
     expect(told(await sendUpload(fake.fetch, up, { contentType, body: frame("up.zip", bytes) }))).toBe("ok");
     expect(told(await sendUpload(fake.fetch, up, { contentType, body: frame("up2.zip", bytes).stream() }))).toBe("ok");
     expect(fake.uploads.map(({ key, size }) => [key, size])).toEqual([
@@ -201,7 +201,7 @@ describe("sending an upload", () => {
 
   it("leaves nothing behind without the last boundary", async () => {
     const { fake, up } = await setUp();
-    const body = frame("torn.zip", await zip([]), "");
+    const body = frame("torn.zip", zip([]), "");
     expect(await sendUpload(fake.fetch, up, { contentType, body })).toMatchObject({
       error: { problem: { code: "invalid_request", data: { file: { code: "validation_required" } } }, unclear: false },
     });
@@ -209,7 +209,7 @@ describe("sending an upload", () => {
   });
 
   it("says what the server refused and what is unclear", async () => {
-    const bytes = await zip([]);
+    const bytes = zip([]);
     const send = async (fault: Fault | null, name = "up.zip", content: Uint8Array<ArrayBuffer> = bytes) => {
       const { fake, up } = await setUp();
       if (fault) fake.faults.add(fault);

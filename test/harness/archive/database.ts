@@ -12,7 +12,7 @@ export type DatabaseOptions = {
 };
 
 /** A file with the header and first page of an SQLite database, filled with bytes that hardly pack. */
-export function database(options: DatabaseOptions = {}): Uint8Array {
+export function database(options: DatabaseOptions = {}): Uint8Array<ArrayBuffer> {
   const { pageSize = 4096, pages = 3, tables = "CREATE TABLE `_collections`", pageType = 13 } = options;
   const file = Buffer.alloc(pageSize * pages);
   let seed = 1;

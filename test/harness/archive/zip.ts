@@ -74,7 +74,7 @@ const bytesOf = (value: Uint8Array | string | undefined): Uint8Array =>
   typeof value === "string" ? Buffer.from(value) : (value ?? Buffer.alloc(0));
 
 /** Writes an archive. */
-export function zip(files: ZipFile[], options: ZipOptions = {}): Uint8Array {
+export function zip(files: ZipFile[], options: ZipOptions = {}): Uint8Array<ArrayBuffer> {
   // Not a Buffer: its slice() does not copy.
   const dialect = options.dialect ?? "server";
   const parts: Uint8Array[] = [bytesOf(options.before)];

@@ -1,11 +1,12 @@
 import { utf8 } from "../../../src/base/encoding.ts";
-import { database, zip } from "./archive.ts";
+import { database } from "../archive/database.ts";
+import { zip } from "../archive/zip.ts";
 import { type Content, literal } from "./content.ts";
 import { type LogRow, ServerLog } from "./log.ts";
-import { type Verdict, verdictOf } from "./verdict.ts";
+import { type RestoreEnd, restoreEndOf } from "./restore-end.ts";
 
 export type Superuser = { id: string; email: string; password: string; tokenKey: string };
-export type Stored = { content: Content; modified: number; type: string; restores: Verdict };
+export type Stored = { content: Content; modified: number; type: string; restores: RestoreEnd };
 export type Issued = {
   kind: "auth" | "file";
   who: "superuser" | "user";
@@ -69,7 +70,7 @@ export class World {
 
   /** An archive of the present state, as PocketBase (or BosBase, without a database) would make it. */
   async archive(): Promise<Uint8Array<ArrayBuffer>> {
-    const types = { name: "types.d.ts", bytes: utf8("// types\n".repeat(500)) };
+    const types = { name: "types.d.ts", data: utf8("// types\n".repeat(500)) };
     if (this.recordsElsewhere) return zip([types]);
     const id = randomId();
     this.snapshots.set(id, {
@@ -78,9 +79,9 @@ export class World {
       logs: [...this.log.rows],
     });
     return zip([
-      { name: "data.db", bytes: database(4) },
-      { name: "auxiliary.db", bytes: database(2) },
-      { name: `storage/fake/${id}.txt`, bytes: utf8(id) },
+      { name: "data.db", data: database({ pages: 4 }) },
+      { name: "auxiliary.db", data: database({ pages: 2 }) },
+      { name: `storage/fake/${id}.txt`, data: utf8(id) },
       types,
     ]);
   }
@@ -100,7 +101,7 @@ export class World {
     type = "application/zip",
   ): Promise<Omit<Stored, "modified">> {
     const held = content instanceof Uint8Array ? literal(content) : content;
-    return { content: held, type, restores: await verdictOf(held) };
+    return { content: held, type, restores: await restoreEndOf(held) };
   }
 
   store(key: string, prepared: Omit<Stored, "modified">, at: number): void {
@@ -126,16 +127,15 @@ export class World {
       ends: "failed",
       error: `open /srv/pb/pb_data/backups/${key}: no such file or directory`,
     } as const;
-    const verdict = this.backups.get(key)?.restores ?? missing;
+    const end = this.backups.get(key)?.restores ?? missing;
     if (silent) return;
-    if (verdict.ends === "failed") {
-      this.log.add(at, 8, "Failed to restore backup", { error: verdict.error, key });
+    if (end.ends === "failed") {
+      this.log.add(at, 8, "Failed to restore backup", { error: end.error, key });
       return;
     }
-    this.downUntil =
-      verdict.ends === "killed" && !this.recordsElsewhere ? Number.POSITIVE_INFINITY : at + this.pace.outage;
-    if (this.recordsElsewhere || verdict.ends === "killed") return;
-    const known = verdict.ends === "restored" && verdict.snapshot ? this.snapshots.get(verdict.snapshot) : undefined;
+    this.downUntil = end.ends === "killed" && !this.recordsElsewhere ? Number.POSITIVE_INFINITY : at + this.pace.outage;
+    if (this.recordsElsewhere || end.ends === "killed") return;
+    const known = end.ends === "restored" && end.snapshot ? this.snapshots.get(end.snapshot) : undefined;
     this.superuser = known
       ? { ...known.superuser }
       : { id: randomId(), email: "", password: randomId(), tokenKey: randomId() };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { database, zip } from "../../harness/fake/archive.ts";
+import { database } from "../../harness/archive/database.ts";
+import { zip } from "../../harness/archive/zip.ts";
 import { onStage, remove, type Stage, T0 } from "../../harness/instance-parts.ts";
 
 const MINUTE = 60_000;
@@ -103,12 +104,12 @@ describe("what arrives is looked into", () => {
   it("and is called suspect with the reason", async () => {
     await onStage({ seen: false }, async (stage) => {
       const { fake } = stage;
-      const filler = { name: "storage/filler.bin", bytes: crypto.getRandomValues(new Uint8Array(60_000)) };
+      const filler = { name: "storage/filler.bin", data: crypto.getRandomValues(new Uint8Array(60_000)) };
       for (const day of [4, 3, 2])
-        await fake.put(`d${day}.zip`, await zip([{ name: "data.db", bytes: database(4) }, filler]), T0 - day * DAY);
+        await fake.put(`d${day}.zip`, zip([{ name: "data.db", data: database({ pages: 4 }) }, filler]), T0 - day * DAY);
       await stage.pass(1_000);
-      await fake.put("empty.zip", await zip([{ name: "types.d.ts", bytes: database(1) }, filler]), T0 - DAY);
-      await fake.put("small.zip", await zip([{ name: "data.db", bytes: database(4) }]), T0 - DAY);
+      await fake.put("empty.zip", zip([{ name: "types.d.ts", data: database({ pages: 1 }) }, filler]), T0 - DAY);
+      await fake.put("small.zip", zip([{ name: "data.db", data: database({ pages: 4 }) }]), T0 - DAY);
       const events = (await during(stage, HOUR)).filter(({ type }) => type === "backup.suspect");
       const reasons = events.map(({ data }) => [data.backup?.key, (data.reasons as { code: string }[])[0]?.code]);
       expect(reasons.sort()).toEqual([

@@ -2,7 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { root } from "../../../scripts/root.ts";
-import { database, zip } from "../../harness/fake/archive.ts";
+import { database } from "../../harness/archive/database.ts";
+import { zip } from "../../harness/archive/zip.ts";
 import { type FakeServer, startFake } from "../../harness/fake/server.ts";
 import type { FakeUpstream } from "../../harness/fake/upstream.ts";
 import { startRelay, type TestRelay } from "../../harness/relay.ts";
@@ -176,9 +177,9 @@ async function stopped(point: Point) {
 }
 
 async function damaged() {
-  const bytes = await zip([
-    { name: "data.db", bytes: database(4) },
-    { name: "storage/a.bin", bytes: database(8) },
+  const bytes = zip([
+    { name: "data.db", data: database({ pages: 4 }) },
+    { name: "storage/a.bin", data: database({ pages: 8 }) },
   ]);
   bytes[Math.floor(bytes.length / 2)]! ^= 0xff;
   return bytes;

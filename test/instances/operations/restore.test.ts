@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Operation } from "../../../src/operations/operation.ts";
-import { database, zip } from "../../harness/fake/archive.ts";
+import { database } from "../../harness/archive/database.ts";
+import { zip } from "../../harness/archive/zip.ts";
 import type { Fault } from "../../harness/fake/faults.ts";
 import { onStage, restore, restoreData, type Stage, type StageOptions, T0 } from "../../harness/instance-parts.ts";
 
@@ -82,9 +83,9 @@ describe("a restore ends in what really happened", () => {
     "failed with the log's reason, the server's clock %i ms off",
     async (clockSkewMs) => {
       const damaged = async ({ fake }: Stage) => {
-        const bytes = await zip([
-          { name: "data.db", bytes: database(4) },
-          { name: "storage/a.bin", bytes: database(8).slice(4096) },
+        const bytes = zip([
+          { name: "data.db", data: database({ pages: 4 }) },
+          { name: "storage/a.bin", data: database({ pages: 8 }).slice(4096) },
         ]);
         bytes[Math.floor(bytes.length / 2)]! ^= 0xff;
         await fake.put("a.zip", bytes, fake.now() - 60_000);

@@ -1,8 +1,8 @@
-import { crc32 } from "./archive.ts";
+import { crc32 } from "node:zlib";
 import { type Content, wholeOf } from "./content.ts";
 
 /** What a restore of some bytes would end in. `snapshot` names the state they hold, when the fake made them. */
-export type Verdict =
+export type RestoreEnd =
   | { ends: "restored"; snapshot: string | null }
   | { ends: "failed"; error: string }
   /** `data.db` is not SQLite: the process exits and never comes up again. */
@@ -51,7 +51,7 @@ async function unpacked(bytes: Uint8Array<ArrayBuffer>, entry: Entry): Promise<U
 }
 
 /** Judges as PocketBase does, with its log texts. It looks at every checksum and at no database. */
-export async function verdictOf(content: Content): Promise<Verdict> {
+export async function restoreEndOf(content: Content): Promise<RestoreEnd> {
   const bytes = content.size <= LARGEST ? wholeOf(content) : new Uint8Array(0);
   const entries = directoryOf(bytes);
   if (!entries) return { ends: "failed", error: "zip: not a valid zip file" };
