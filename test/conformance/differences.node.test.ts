@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { root } from "../../scripts/root.ts";
+import { zip } from "../harness/archive/zip.ts";
 import { raw } from "../harness/clients.ts";
 import { difference } from "../harness/conformance/rows.ts";
 import { openStages, type Stage, versions } from "../harness/conformance/sides.ts";
@@ -17,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => opened?.close());
 
-const emptyZip = Buffer.from(`504b0506${"00".repeat(18)}`, "hex");
+const emptyZip = Buffer.from(zip([]));
 
 /** A call with a key of these rights. */
 async function holder(rights: Record<string, unknown> = {}) {

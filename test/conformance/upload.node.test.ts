@@ -1,10 +1,11 @@
+import { zip } from "../harness/archive/zip.ts";
 import { type Act, conformance, row } from "../harness/conformance/rows.ts";
 import type { Stage, Who } from "../harness/conformance/sides.ts";
 import { multipart, type Part } from "../harness/multipart.ts";
 import * as says from "./answers.ts";
 
 /** What upstream's own tests upload: a ZIP that holds nothing. */
-const emptyZip = Buffer.from(`504b0506${"00".repeat(18)}`, "hex");
+const emptyZip = Buffer.from(zip([]));
 const hex = (text: string) => Buffer.from(text, "hex");
 
 type Body = Buffer | string | undefined;

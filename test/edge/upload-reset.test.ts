@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { multipart } from "../harness/multipart.ts";
 import { anInstance, call, type TestInstance } from "../harness/worker.ts";
 
 /** The object dies without a word while the server answers it, as soon as `now` is so. */
@@ -18,16 +19,13 @@ function dyingWhen(instance: TestInstance, now: (url: string) => boolean): () =>
 }
 
 const ZIP = `PK\x03\x04${"a".repeat(200)}`;
-const BOUNDARY = "----resetboundary";
 const uploads = {
   PUT: (key: string, name: string) =>
     call(`/v1/backups/${name}`, { method: "PUT", as: key, body: ZIP, headers: { "content-type": "application/zip" } }),
-  POST: (key: string, name: string) =>
-    call("/api/backups/upload", {
-      as: key,
-      body: `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\n\r\n${ZIP}\r\n--${BOUNDARY}--\r\n`,
-      headers: { "content-type": `multipart/form-data; boundary=${BOUNDARY}` },
-    }),
+  POST: (key: string, filename: string) => {
+    const { body, contentType } = multipart([[{ name: "file", filename }, ZIP]]);
+    return call("/api/backups/upload", { as: key, body: body.toString(), headers: { "content-type": contentType } });
+  },
 };
 
 for (const [method, upload] of Object.entries(uploads)) {

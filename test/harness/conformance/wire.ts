@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { root } from "../../../scripts/root.ts";
+import { zip } from "../archive/zip.ts";
 import type { Outcome } from "../clients.ts";
 import { type Act, type Row, row } from "./rows.ts";
 import type { Side } from "./sides.ts";
@@ -21,7 +22,7 @@ type Recorded = {
 type Recording = { client: string; how: string; requests: Recorded[] };
 
 /** The smallest file that passes as a ZIP. */
-const emptyZip = Buffer.from(`504b0506${"00".repeat(18)}`, "hex");
+const emptyZip = Buffer.from(zip([]));
 
 /** The rows of one client's recording (`wire/*.json`): what it sends, byte for byte, to both sides. */
 export function wireRows(file: string): Row[] {

@@ -1,17 +1,13 @@
 import { generated, wholeOf } from "../fake/content.ts";
+import { multipart } from "../multipart.ts";
 import type { Exchange } from "./caller.ts";
 import { plain, type Stage } from "./run.ts";
 
-const BOUNDARY = "----leakboundary";
 export const archive = Buffer.from(wholeOf(generated(7, 700_000)));
-export const form = (name: string, content: Buffer, end = `\r\n--${BOUNDARY}--\r\n`) => ({
-  headers: { "content-type": `multipart/form-data; boundary=${BOUNDARY}` },
-  body: Buffer.concat([
-    Buffer.from(`--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\n\r\n`),
-    content,
-    Buffer.from(end),
-  ]),
-});
+export const form = (filename: string, content: Buffer, end = true) => {
+  const { body, contentType } = multipart([[{ name: "file", filename }, content]], { end });
+  return { headers: { "content-type": contentType }, body };
+};
 /** Healed, ranged, left and broken downloads, by key, session, ticket and what is none of them. */
 export async function downloads(stage: Stage, auth: string, session: string, ticket: string): Promise<void> {
   const { caller, server } = stage;
@@ -70,7 +66,7 @@ export async function uploads(stage: Stage, auth: string): Promise<void> {
     throw new Error(`an upload was refused: ${stored.map(({ body }) => body)}`);
   await caller.call("POST", path, { auth, ...form("formed.zip", archive) });
   await caller.call("POST", path, { auth, ...form("text.zip", Buffer.from("no archive")) });
-  await caller.call("POST", path, { auth, ...form("open.zip", archive, "") });
+  await caller.call("POST", path, { auth, ...form("open.zip", archive, false) });
   await caller.call("POST", path, { auth, ...form("../x.zip", archive) });
   await caller.call("POST", path, { auth, ...form("short.zip", archive), promisedMore: 99_999 });
   await caller.call("PUT", "/v1/backups/short2.zip", { auth, body: archive, promisedMore: 99_999 });

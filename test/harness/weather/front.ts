@@ -3,6 +3,7 @@ import type { CallName } from "../fake/calls.ts";
 import { type Content, generated, wholeOf } from "../fake/content.ts";
 import { type FakeServer, startFake } from "../fake/server.ts";
 import type { FakeOptions } from "../fake/upstream.ts";
+import { multipart } from "../multipart.ts";
 import type { TestRelay } from "../relay.ts";
 import { admin, type MintedKey, mintKey, registerInstance } from "../relay-client.ts";
 
@@ -57,15 +58,11 @@ export const KEPT = "kept.zip";
 /** What is uploaded. */
 export const uploaded: Content = generated(41, 70_000);
 
-const BOUNDARY = "----weatherboundary";
-const form = (name: string): Buffer =>
-  Buffer.concat([
-    Buffer.from(
-      `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="${name}"\r\nContent-Type: application/zip\r\n\r\n`,
-    ),
-    wholeOf(uploaded),
-    Buffer.from(`\r\n--${BOUNDARY}--\r\n`),
-  ]);
+const form = (filename: string): RequestInit => {
+  const head = { name: "file", filename, type: "application/zip" };
+  const { body, contentType } = multipart([[head, Buffer.from(wholeOf(uploaded))]]);
+  return { body: new Uint8Array(body), headers: { "content-type": contentType } };
+};
 
 const json = (body: unknown): RequestInit => ({
   body: JSON.stringify(body),
@@ -79,12 +76,7 @@ const actions: { [D in Exclude<Action, "check">]: (backup: string) => Asked } = 
   page: () => ({ path: "/v1/backups" }),
   create: (backup) => ({ path: "/api/backups", method: "POST", ...json({ name: backup }) }),
   generate: () => ({ path: "/api/backups", method: "POST" }),
-  upload: (backup) => ({
-    path: "/api/backups/upload",
-    method: "POST",
-    body: form(backup),
-    headers: { "content-type": `multipart/form-data; boundary=${BOUNDARY}` },
-  }),
+  upload: (backup) => ({ path: "/api/backups/upload", method: "POST", ...form(backup) }),
   put: (backup) => ({ path: `/v1/backups/${backup}`, method: "PUT", body: Buffer.from(wholeOf(uploaded)) }),
   download: (backup) => ({ path: `/api/backups/${backup}` }),
   head: (backup) => ({ path: `/api/backups/${backup}`, method: "HEAD" }),
