@@ -1,17 +1,17 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onEnd } from "../scripts/lifeline.ts";
 import { endAllProcesses, endRunningProcesses } from "../scripts/processes.ts";
 import { runScript } from "../scripts/refusal.ts";
 import { root } from "../scripts/root.ts";
+import { onShutdown } from "../scripts/shutdown.ts";
 import { machine } from "./machine.ts";
 import { readOptions } from "./options.ts";
 import type { Part, Target } from "./part.ts";
 import { table } from "./table.ts";
 
 const folder = join(root, "bench");
-/** The order people read them in; parts not named here follow. */
+/** The order of the report; parts not named here follow. */
 const first = ["head", "list", "download", "upload"];
 
 async function knownParts(): Promise<string[]> {
@@ -23,7 +23,7 @@ async function knownParts(): Promise<string[]> {
 await runScript(async () => {
   const known = await knownParts();
   const options = readOptions(process.argv.slice(2), known);
-  onEnd(
+  onShutdown(
     () => void endAllProcesses().finally(() => process.exit(130)),
     () => process.exit(130),
   );

@@ -1,7 +1,7 @@
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Stands before a server and writes down every call that passes. Slow; for counting, never for timing. */
+/** Stands in front of a server and records every call. Slow: for counting, not for timing. */
 export async function startCountingProxy(
   upstreamPort: number,
 ): Promise<{ url: string; calls: string[]; stop(): Promise<void> }> {

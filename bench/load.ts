@@ -23,7 +23,7 @@ export type Loaded = {
   bodyBytes: number;
 };
 
-/** Read at once: larger pieces cost the client less time, which the servers under test then have. */
+/** Bytes per read: larger pieces cost the client less CPU, which the servers under test then have. */
 const PIECE = 1024 * 1024;
 
 export const requestText = (method: string, path: string, headers: Record<string, string> = {}): string =>

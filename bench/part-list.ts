@@ -33,7 +33,7 @@ const part: Part = {
       say(`${backups} backups, concurrency ${concurrency}`);
       await fill(join(server.dataDir, "backups"), known, backups);
       known = backups;
-      // A relay of its own for each: backups that are there when a server is registered are no news to be looked into.
+      // A relay of its own for each: backups that are there when a server is registered are not inspected.
       const relay = await startRegisteredRelay(server);
       const token = await server.token();
       const plain = () => requestText("GET", "/api/backups", { Authorization: token });

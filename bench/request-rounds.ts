@@ -3,7 +3,7 @@ import type { Peer } from "./peer.ts";
 import { quantile, roundOrder } from "./statistics.ts";
 import { cpuSeconds } from "./usage.ts";
 
-/** Somebody who answers the same request. */
+/** A server that answers the same request. */
 export type Subject = {
   name: string;
   peer: Peer;

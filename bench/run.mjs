@@ -1,4 +1,4 @@
-// npm run bench: hands over to the project's own Node.
-import { handOver } from "../scripts/handover.mjs";
+// npm run bench: runs on the project's own Node.
+import { bootstrap } from "../scripts/bootstrap.mjs";
 
-await handOver("bench/bench.ts", process.argv.slice(2));
+await bootstrap("bench/bench.ts", process.argv.slice(2));

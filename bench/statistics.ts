@@ -25,7 +25,7 @@ export function pairRatios(ours: readonly number[], theirs: readonly number[]): 
   return spread(ours.map((value, index) => value / theirs[index]!));
 }
 
-/** Who runs when: each round has everybody once, every other round backwards, so that nobody always follows the same. */
+/** The order of a round: every subject once, every other round backwards, so that none always follows the same one. */
 export function roundOrder<T>(subjects: readonly T[], round: number): T[] {
   return round % 2 === 0 ? [...subjects] : [...subjects].reverse();
 }

@@ -22,7 +22,7 @@ export type Transfers = {
 /** Moves the file once, on a connection of its own, and tells how long that took. */
 export type Move = (subject: Subject) => Promise<{ seconds: number }>;
 
-/** Its whole length must arrive. */
+/** Throws unless the whole length arrives. */
 export const downloadOnce =
   ({ bytes, expect }: { bytes: number; expect: number }): Move =>
   async (subject) => {

@@ -7,7 +7,7 @@ import { most } from "./webhook-targets.ts";
 
 const RATE = 20;
 const MOST_P99_MS = 8;
-/** What may be added to the healthy ones' p99 by bad neighbours: less than one run differs from the next by. */
+/** How much bad neighbours may add to the p99 of the healthy ones: less than the difference between two runs. */
 const MOST_MORE_MS = 1;
 
 const HOW_MEASURED =
@@ -53,7 +53,7 @@ async function neighbours({ options, say }: Setting, endpoints: number): Promise
   for (const bad of [false, true]) {
     const stage = await webhookStage();
     await stage.endpoints(endpoints);
-    if (bad) for (const manner of BAD) await stage.endpoints(1, manner);
+    if (bad) for (const behaviour of BAD) await stage.endpoints(1, behaviour);
     await steady(stage, RATE, 1);
     subjects.push({ name: `${endpoints}${bad ? " + 3 bad" : ""}`, stage, rounds: [] as number[][] });
   }

@@ -20,7 +20,7 @@ export type Burst = {
   firstMs: number;
 };
 
-/** So many backups appear at once, a nudge says so, and every endpoint is to hear of all of them. */
+/** So many backups appear at once, a nudge follows, and every endpoint is to get an event for each. */
 export async function burst(stage: WebhookStage, events: number, endpoints: number): Promise<Burst> {
   const { relay, receiver } = stage;
   await stage.appear(events);
@@ -45,7 +45,7 @@ export async function burst(stage: WebhookStage, events: number, endpoints: numb
 }
 
 /**
- * One new backup per tick, told by a list call that finds it; milliseconds from the call's answer, by which the event is
+ * One new backup per tick, found by a list call; milliseconds from the call's answer, by which the event is
  * committed, to its receipt at each healthy endpoint. What arrives before the answer counts as 0.
  */
 export async function steady(stage: WebhookStage, perSecond: number, seconds: number): Promise<number[]> {

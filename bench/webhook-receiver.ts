@@ -3,8 +3,8 @@ import { createServer, type Server, type Socket } from "node:net";
 
 export type Received = { path: string; id: string; at: number };
 
-/** How a path's receiver behaves; `ok` answers 200 at once. */
-export type Manner = "ok" | "hang" | "trickle" | "fail";
+/** What the receiver of a path does; `ok` answers 200 at once. */
+export type Behaviour = "ok" | "hang" | "trickle" | "fail";
 
 const ANSWERS: Record<"ok" | "fail", Buffer> = {
   ok: Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
@@ -13,13 +13,13 @@ const ANSWERS: Record<"ok" | "fail", Buffer> = {
 const ENDING = Buffer.from("\r\n\r\n");
 
 /**
- * The cheapest receiver there can be, so that the sender is what is measured: reads requests off the socket, notes path,
- * `webhook-id` and time, and answers. The manner is the first segment of the path.
+ * As cheap as possible, so that the sender is what is measured: reads requests off the socket, records path,
+ * `webhook-id` and time, and answers. The behaviour is the first segment of the path.
  */
 export class Receiver {
   readonly received: Received[] = [];
   /** Called with the count so far. */
-  heard: (count: number) => void = () => undefined;
+  onReceived: (count: number) => void = () => undefined;
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
   private readonly timers = new Set<NodeJS.Timeout>();
@@ -42,10 +42,10 @@ export class Receiver {
     if (this.received.length >= count) return true;
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), ms);
-      this.heard = (now) => {
+      this.onReceived = (now) => {
         if (now < count) return;
         clearTimeout(timer);
-        this.heard = () => undefined;
+        this.onReceived = () => undefined;
         resolve(true);
       };
     });
@@ -74,16 +74,16 @@ export class Receiver {
         const path = head.slice(5, head.indexOf(" ", 5));
         const id = /\r\nwebhook-id: (\S+)/i.exec(head)?.[1] ?? "";
         this.received.push({ path, id, at: performance.now() });
-        this.answer(socket, path.split("/")[1] as Manner);
-        this.heard(this.received.length);
+        this.answer(socket, path.split("/")[1] as Behaviour);
+        this.onReceived(this.received.length);
       }
     });
   }
 
-  private answer(socket: Socket, manner: Manner): void {
-    if (manner === "hang") return;
-    if (manner !== "trickle") {
-      socket.write(ANSWERS[manner]);
+  private answer(socket: Socket, behaviour: Behaviour): void {
+    if (behaviour === "hang") return;
+    if (behaviour !== "trickle") {
+      socket.write(ANSWERS[behaviour]);
       return;
     }
     socket.write("HTTP/1.1 200 OK\r\nX-Slow: ");

@@ -4,15 +4,15 @@ import { type FakeServer, startFake } from "../test/harness/fake/server.ts";
 import { signedNudge } from "../test/harness/nudge.ts";
 import { startRelay, type TestRelay } from "../test/harness/relay.ts";
 import { admin, registerInstance } from "../test/harness/relay-client.ts";
-import { type Manner, Receiver } from "./webhook-receiver.ts";
+import { type Behaviour, Receiver } from "./webhook-receiver.ts";
 
 export type WebhookStage = {
   relay: TestRelay;
   fake: FakeServer;
   receiver: Receiver;
   /** Makes endpoints; resolves with their paths at the receiver. */
-  endpoints(count: number, manner?: Manner): Promise<string[]>;
-  /** So many backups at once, older than the relay waits for. */
+  endpoints(count: number, behaviour?: Behaviour): Promise<string[]>;
+  /** Makes so many backups appear, old enough to be announced at the first look. */
   appear(count: number): Promise<void>;
   /** Resolves when the relay has answered 202. */
   nudge(): Promise<void>;
@@ -36,8 +36,8 @@ export async function webhookStage(build?: WorkerBuild): Promise<WebhookStage> {
     relay,
     fake,
     receiver,
-    async endpoints(count, manner = "ok") {
-      const paths = Array.from({ length: count }, () => `/${manner}/${hooks++}`);
+    async endpoints(count, behaviour = "ok") {
+      const paths = Array.from({ length: count }, () => `/${behaviour}/${hooks++}`);
       for (const path of paths) {
         const made = await admin(relay, "/v1/webhooks", {
           body: { url: `http://127.0.0.1:${port}${path}`, types: ["backup.*"] },
@@ -63,7 +63,7 @@ export async function webhookStage(build?: WorkerBuild): Promise<WebhookStage> {
       await receiver.stop();
     },
   };
-  // The first look remembers what is there and tells nothing.
+  // The first look stores what is there and announces nothing.
   await (await admin(relay, "/v1/backups")).text();
   return stage;
 }

@@ -2,12 +2,14 @@ import { createHash } from "node:crypto";
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { lastWords } from "./pocketbase-server.ts";
+import { endOfOutput } from "./pocketbase-server.ts";
 import { runProcess } from "./processes.ts";
 import { Refusal } from "./refusal.ts";
 import { root } from "./root.ts";
 
-/** The Worker as wrangler bundles it, and what wrangler.toml says about it: the one truth for every home. */
+/**
+ * The Worker as wrangler bundles it, and what wrangler.toml says about it: the same for Cloudflare and plain workerd.
+ */
 export type WorkerBuild = {
   /** Holds `index.js` (the module) and its source map. */
   folder: string;
@@ -51,7 +53,7 @@ export const wrangler = (args: string[]) => ({
   },
 });
 
-/** What we read of wrangler's much larger type. */
+/** The part of wrangler's type that is used here. */
 type WranglerConfig = {
   compatibility_date?: string;
   compatibility_flags: string[];
@@ -64,7 +66,7 @@ async function bundle(folder: string): Promise<WorkerBuild> {
   // Slow to load, so only when something is built.
   const { unstable_readConfig } = await import("wrangler");
   const config = unstable_readConfig({ config: join(root, "wrangler.toml") }) as WranglerConfig;
-  if (!config.compatibility_date) throw new Refusal(`wrangler.toml names no compatibility_date: ${lastWords(log)}`);
+  if (!config.compatibility_date) throw new Refusal(`wrangler.toml names no compatibility_date: ${endOfOutput(log)}`);
   const text = await readFile(join(folder, "index.js"));
   return {
     folder,
@@ -106,7 +108,7 @@ export async function buildWorker(say: (line: string) => void = () => {}): Promi
   return built;
 }
 
-/** Size and room in one line. */
+/** Its size and what the Free plan leaves, in one line. */
 export function sizeLine({ bytes, gzipBytes }: Pick<WorkerBuild, "bytes" | "gzipBytes">): string {
   const kib = (count: number) => (count / 1024).toFixed(1);
   const share = ((gzipBytes / freePlanGzipBytes) * 100).toFixed(1);

@@ -7,7 +7,7 @@ import { runProcess } from "./processes.ts";
 import { Refusal } from "./refusal.ts";
 import { root } from "./root.ts";
 
-/** One thing that passes or fails as a whole. Resolves with a word for its line; refuses with the reason. */
+/** One thing that passes or fails as a whole. Resolves with a note for its line; throws a `Refusal` with the reason. */
 export type Step = { name: string; run(): Promise<string> };
 
 const tool = (...path: string[]) => join(root, "node_modules", ...path);
@@ -34,7 +34,7 @@ export const bundle: Step = {
   },
 };
 
-/** Both lines the tests run against. */
+/** Both PocketBase versions that the tests run against. */
 export const servers: Step = {
   name: "PocketBase",
   async run() {

@@ -1,7 +1,7 @@
 /** How many tests and steps passed, failed and were left out. */
 export type Tally = { passed: number; failed: number; skipped: number };
 
-/** What we read of the report vitest's JSON reporter writes. */
+/** The part of vitest's JSON report that is used here. */
 export type VitestReport = {
   numPassedTests: number;
   numFailedTests: number;
@@ -12,7 +12,7 @@ export type VitestReport = {
 
 /**
  * Counts a vitest run. A file that failed before its first test counts as one failure, and so does a run that ended
- * badly (an unhandled error, a crash, no report at all) without naming a failure.
+ * with an error (an unhandled error, a crash, no report at all) without naming a failure.
  */
 export function tallyVitest(report: VitestReport | null, exitCode: number): Tally {
   const broken =

@@ -5,7 +5,7 @@ import { backupName, instanceName, makeBackup, mintDemoKey, registerInstance } f
 import { demoText } from "./demo-text.ts";
 import { type DevRelay, startDevRelay } from "./dev-relay.ts";
 import { findPocketBase } from "./pocketbase-find.ts";
-import { lastWords, newPassword } from "./pocketbase-server.ts";
+import { endOfOutput, newPassword } from "./pocketbase-server.ts";
 import { claimPort } from "./ports.ts";
 import { Refusal } from "./refusal.ts";
 import { callRelay, type RelayAccess } from "./relay-client.ts";
@@ -17,15 +17,15 @@ export type StartFlags = {
   upstreamPort: number;
   /** Another PocketBase than the pinned one. */
   version: string | null;
-  /** Somebody's own server instead of ours. */
+  /** An existing server instead of one started here. */
   upstream: string | null;
   fresh: boolean;
 };
 
 export type StartFolders = {
-  /** What outlives a run: the server's and the relay's data with the secrets that open them. */
+  /** Kept between runs: the server's and the relay's data with the secrets that open them. */
   dataDir: string;
-  /** What does not. */
+  /** Removed after the run. */
   runDir: string;
   logFile: string;
   demoFile: string;
@@ -33,7 +33,9 @@ export type StartFolders = {
 
 type Say = (line: string) => void;
 
-/** Belong to the data they open, not to a run: a backup of yesterday, restored today, brings yesterday's password back. */
+/**
+ * Kept with the data, not made for each run: a backup of yesterday, restored today, brings yesterday's password back.
+ */
 type KeptSecrets = { encryptionKey: string; password: string };
 
 async function keptSecrets(dataDir: string): Promise<KeptSecrets> {
@@ -45,7 +47,7 @@ async function keptSecrets(dataDir: string): Promise<KeptSecrets> {
   return made;
 }
 
-/** The server and whether it may be written to: our own always, somebody else's after a yes. */
+/** The server and whether it may be written to: one started here always, an existing one only after a yes. */
 async function openUpstream(
   flags: StartFlags,
   dataDir: string,
@@ -74,7 +76,7 @@ async function showBackup(keyed: RelayAccess, mayWrite: boolean, say: Say): Prom
   return name;
 }
 
-/** The facts for scripts, complete from the first moment the file is there. Never somebody else's password. */
+/** The facts for scripts, written at once under another name and renamed. Never the password of an existing server. */
 async function writeDemoFile(
   path: string,
   relay: string,
@@ -88,14 +90,16 @@ async function writeDemoFile(
   await rename(`${path}.new`, path);
 }
 
-/** Never resolves; refuses with the last words of the first of the two that ends by itself. */
+/** Never resolves; throws when the relay or the server ends by itself, with the end of its output. */
 async function watch(relay: DevRelay, { own }: Upstream): Promise<never> {
-  const ended = [relay.running.exited.then(() => `The relay ended by itself: ${lastWords(relay.running.log())}`)];
-  if (own) ended.push(own.running.exited.then(() => `PocketBase ended by itself: ${lastWords(own.running.log())}`));
+  const ended = [relay.running.exited.then(() => `The relay ended by itself: ${endOfOutput(relay.running.log())}`)];
+  if (own) ended.push(own.running.exited.then(() => `PocketBase ended by itself: ${endOfOutput(own.running.log())}`));
   throw new Refusal(await Promise.race(ended));
 }
 
-/** Brings both up, shows with one backup that it works, and prints what to do with it. Ends only by failing. */
+/**
+ * Starts both, makes one backup as a proof, and prints what to do next. Never resolves; throws when something fails.
+ */
 export async function runDemo(flags: StartFlags, folders: StartFolders, say: Say): Promise<never> {
   const { dataDir } = folders;
   if (flags.fresh) await rm(dataDir, { recursive: true, force: true });

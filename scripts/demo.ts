@@ -28,7 +28,7 @@ export async function mintDemoKey(relay: RelayAccess, preset: "operator" | "fetc
 export const backupName = (at: number): string =>
   `demo_${new Date(at).toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "_")}.zip`;
 
-/** Makes a backup with the key, through the relay, and waits until it is listed; `say` hears when it takes long. */
+/** Makes a backup with the key, through the relay, and waits until it is listed; `say` is called when it takes long. */
 export async function makeBackup(keyed: RelayAccess, name: string, say: (line: string) => void): Promise<void> {
   const started = performance.now();
   await callRelay(keyed, "POST", "/api/backups", { name });

@@ -2,7 +2,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { wrangler } from "./build-worker.ts";
-import { lastWords } from "./pocketbase-server.ts";
+import { endOfOutput } from "./pocketbase-server.ts";
 import { type Running, startProcess } from "./processes.ts";
 import { Refusal } from "./refusal.ts";
 import type { RelaySettings } from "./relay-process.ts";
@@ -13,9 +13,9 @@ export type DevRelay = { url: string; running: Running };
 const secretNames = ["ADMIN_TOKEN", "ENCRYPTION_KEY"] as const;
 
 /**
- * Starts `wrangler dev` on 127.0.0.1 and waits until the relay's health answers, 90 s at most. The two
- * secrets go over in a file of mode 600 in `runDir`, the other settings as arguments: with required secrets declared,
- * wrangler reads nothing else from that file. The caller's environment is cleared of settings, because it would win.
+ * Starts `wrangler dev` on 127.0.0.1 and waits until the relay's health answers, 90 s at most. The two secrets go over
+ * in a file of mode 600 in `runDir`, the other settings as arguments: with required secrets declared, wrangler reads
+ * nothing else from that file. Settings are removed from the caller's environment, because wrangler would prefer them.
  */
 export async function startDevRelay(options: {
   port: number;
@@ -54,5 +54,5 @@ export async function startDevRelay(options: {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   await running.end();
-  throw new Refusal(`The relay did not start (all of it in ${options.logFile}): ${lastWords(running.log())}`);
+  throw new Refusal(`The relay did not start (all of it in ${options.logFile}): ${endOfOutput(running.log())}`);
 }

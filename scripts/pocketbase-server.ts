@@ -22,7 +22,7 @@ export async function putSuperuser(binary: PocketBase, dataDir: string, { email,
       args: ["migrate", "up", "--dir", dataDir, "--migrationsDir", folder],
       env: { ...process.env, RELAY_SUPERUSER_EMAIL: email, RELAY_SUPERUSER_PASSWORD: password },
     });
-    if (code !== 0) throw new Refusal(`PocketBase could not prepare ${dataDir}: ${lastWords(log)}`);
+    if (code !== 0) throw new Refusal(`PocketBase could not prepare ${dataDir}: ${endOfOutput(log)}`);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -46,8 +46,8 @@ const MIGRATION = `migrate((app) => {
 
 export const newPassword = (): string => randomBytes(24).toString("base64url");
 
-/** The end of what a program printed, for a sentence. */
-export const lastWords = (log: string): string => log.trim().split("\n").slice(-3).join(" ").slice(-300);
+/** The end of what a program printed, for an error message. */
+export const endOfOutput = (log: string): string => log.trim().split("\n").slice(-3).join(" ").slice(-300);
 
 /**
  * Starts `pocketbase serve` on 127.0.0.1 and waits until it answers, 30 s at most. Folders it would otherwise look for
@@ -81,5 +81,5 @@ export async function servePocketBase(
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
   await running.end(0);
-  throw new Refusal(`PocketBase ${binary.version} did not start on port ${at.port}: ${lastWords(running.log())}`);
+  throw new Refusal(`PocketBase ${binary.version} did not start on port ${at.port}: ${endOfOutput(running.log())}`);
 }

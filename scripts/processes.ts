@@ -7,7 +7,7 @@ export type Running = {
   pid: number;
   /** Resolves when the program has ended and its output is complete; never rejects. */
   exited: Promise<{ code: number }>;
-  /** Whether it is still there. */
+  /** Whether it still runs. */
   alive(): boolean;
   /** What it printed (both streams), the last 1 MiB. */
   log(): string;
@@ -22,7 +22,7 @@ export type Start = {
   command: string;
   args?: string[];
   cwd?: string;
-  /** The whole environment; nothing is inherited unless it stands here. */
+  /** The whole environment; nothing else is inherited. */
   env?: NodeJS.ProcessEnv;
   /** One more pipe from the program, as its descriptor 3. */
   pipe3?: boolean;
@@ -33,7 +33,7 @@ export type Start = {
 const LOG_LIMIT = 1 << 20;
 const onWindows = process.platform === "win32";
 
-/** Ends a whole group; a group that is gone already is what was wanted. */
+/** Signals a whole group; one that has ended already is no error. */
 function signalGroup(pid: number, name: NodeJS.Signals): void {
   if (onWindows) {
     spawn("taskkill", ["/pid", String(pid), "/t", "/f"], { stdio: "ignore" });
@@ -42,17 +42,17 @@ function signalGroup(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(-pid, name);
   } catch {
-    // ESRCH: nobody left.
+    // ESRCH: the group has ended.
   }
 }
 
 /**
- * A shell that outlives us for one purpose: when we are killed and cannot end the group ourselves, its input closes
- * without the word it waits for, and it ends the group. Killing a script with -9 therefore leaves nothing behind.
+ * A shell that kills the group when this process dies: its input then closes without the word it waits for. So even a
+ * script that is killed with -9 leaves no process behind.
  */
-function leash(pid: number): ChildProcess | null {
+function deadManSwitch(pid: number): ChildProcess | null {
   if (onWindows) return null;
-  const shell = spawn("/bin/sh", ["-c", 'read -r word || kill -9 -"$1"', "leash", String(pid)], {
+  const shell = spawn("/bin/sh", ["-c", 'read -r word || kill -9 -"$1"', "dead-man-switch", String(pid)], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
@@ -83,7 +83,7 @@ export function startProcess(start: Start): Running {
   child.stdout?.on("data", keep);
   child.stderr?.on("data", keep);
   const pid = child.pid ?? 0;
-  const guard = pid ? leash(pid) : null;
+  const guard = pid ? deadManSwitch(pid) : null;
   let ended = pid === 0;
   const exited = new Promise<{ code: number }>((resolve) => {
     let code = 127;
@@ -100,7 +100,7 @@ export function startProcess(start: Start): Running {
       code = signal ? 128 + constants.signals[signal] : (status ?? 1);
       if (!onWindows) signalGroup(pid, "SIGKILL");
       guard?.stdin?.end("ended\n");
-      // A descendant that left the group could hold the output open for ever.
+      // A descendant that left the group could keep the output open.
       setTimeout(settle, 1000).unref();
     });
     child.once("close", settle);

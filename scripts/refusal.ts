@@ -1,7 +1,9 @@
-/** Why a script cannot go on: one sentence for the person at the terminal, with the way out. Never holds a secret. */
+/** Why a script cannot go on: one sentence for the person at the terminal, with what to do. Never holds a secret. */
 export class Refusal extends Error {}
 
-/** Runs a script's body: a refusal ends it with its sentence and code 1, anything else is our fault and shows its stack. */
+/**
+ * Runs a script's body: a refusal ends it with its sentence and code 1, any other error is a bug and shows its stack.
+ */
 export async function runScript(body: () => Promise<number>): Promise<void> {
   try {
     process.exitCode = await body();

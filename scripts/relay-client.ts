@@ -4,7 +4,7 @@ import { Refusal } from "./refusal.ts";
 export type RelayAccess = { url: string; token: string; instance: string | null };
 export type Answer = { status: number; body: unknown };
 
-/** One JSON call; the answer whatever its status. Refuses when nothing answers. */
+/** One JSON call; the answer whatever its status. Throws a `Refusal` when nothing answers. */
 export async function askRelay(access: RelayAccess, method: string, path: string, body?: unknown): Promise<Answer> {
   const headers: Record<string, string> = { authorization: `Bearer ${access.token}` };
   if (access.instance) headers["relay-instance"] = access.instance;
@@ -32,7 +32,7 @@ export async function askRelay(access: RelayAccess, method: string, path: string
   }
 }
 
-/** The relay's own words for a refused call: message, refused fields, hint. */
+/** What the relay answered to a refused call: message, refused fields, hint. */
 export function relayWords({ status, body }: Answer): string {
   const { message, hint, data } = (body ?? {}) as {
     message?: string;

@@ -6,7 +6,7 @@ import type { Readable } from "node:stream";
 import type { SettingName } from "../src/settings.ts";
 import type { PrivateNetwork } from "../src/upstream/address.ts";
 import type { WorkerBuild } from "./build-worker.ts";
-import { lastWords } from "./pocketbase-server.ts";
+import { endOfOutput } from "./pocketbase-server.ts";
 import { type Running, startProcess } from "./processes.ts";
 import { Refusal } from "./refusal.ts";
 import { settingNames, workerdConfig } from "./workerd-config.ts";
@@ -99,5 +99,5 @@ export async function startRelayProcess(start: RelayStart): Promise<{ running: R
     throw new Refusal(
       `${start.host} is no address of this machine: --host takes one of its own, 127.0.0.1 or 0.0.0.0.`,
     );
-  throw new Refusal(`workerd did not start: ${lastWords(words)}`);
+  throw new Refusal(`workerd did not start: ${endOfOutput(words)}`);
 }

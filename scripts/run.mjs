@@ -1,5 +1,5 @@
-// node -- scripts/run.mjs scripts/NAME.ts [arguments]: the one door of every npm script.
-import { handOver } from "./handover.mjs";
+// node -- scripts/run.mjs scripts/NAME.ts [arguments]: how every npm script starts.
+import { bootstrap } from "./bootstrap.mjs";
 
 const [script, ...args] = process.argv.slice(2);
-await handOver(script, args);
+await bootstrap(script, args);

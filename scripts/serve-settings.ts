@@ -5,12 +5,13 @@ import { Refusal } from "./refusal.ts";
 import type { RelaySettings } from "./relay-process.ts";
 import { settingNames } from "./workerd-config.ts";
 
-/** What differs from a deployed Worker: there is no edge in front and no cap on CPU time. */
+/** What differs from a deployed Worker: Cloudflare is not in front, and CPU time has no cap. */
 const serveDefaults: RelaySettings = { CLIENT_ADDRESS: "socket", HEALING: "exact", RESOLVER: "off" };
 
 /**
- * The settings of a relay on plain workerd: the environment's, else the file's, else the defaults above. Refuses the first
- * one that is missing or malformed with the sentence the Worker itself would answer; `warn` gets names it does not know.
+ * The settings of a relay on plain workerd: the environment's, else the file's, else the defaults above. Refuses the
+ * first one that is missing or malformed with the sentence the Worker itself would answer; `warn` gets names it does
+ * not know.
  */
 export function serveSettings(
   environment: NodeJS.ProcessEnv,

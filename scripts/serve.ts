@@ -3,11 +3,11 @@ import { resolve } from "node:path";
 import { buildWorker } from "./build-worker.ts";
 import { readFlags, readPort } from "./flags.ts";
 import { lockFolder } from "./folder-lock.ts";
-import { onEnd } from "./lifeline.ts";
-import { lastWords } from "./pocketbase-server.ts";
+import { endOfOutput } from "./pocketbase-server.ts";
 import { Refusal, runScript } from "./refusal.ts";
 import { startRelayProcess } from "./relay-process.ts";
 import { serveSettings } from "./serve-settings.ts";
+import { onShutdown } from "./shutdown.ts";
 
 const help = `
 npm run serve -- [flags]
@@ -39,7 +39,7 @@ async function readEnvFile(path: string): Promise<{ path: string; text: string }
   }
 }
 
-/** Waits for the relay's own health; what it answers instead (a setting it refuses) is the reason to give up. */
+/** Waits for the relay's health; throws with its message when it refuses a setting. */
 async function awaitHealth(url: string): Promise<void> {
   const answer = await fetch(`${url}/v1/health`, { signal: AbortSignal.timeout(20_000) });
   if (answer.ok) return;
@@ -74,7 +74,7 @@ await runScript(async () => {
   });
 
   let ending = false;
-  onEnd(
+  onShutdown(
     (reason) => {
       ending = true;
       if (reason === "disconnect") return running.signal("SIGKILL");
@@ -95,5 +95,5 @@ await runScript(async () => {
   const { code } = await running.exited;
   lock.release();
   if (ending) return 0;
-  throw new Refusal(`workerd ended by itself with code ${code}: ${lastWords(running.log())}`);
+  throw new Refusal(`workerd ended by itself with code ${code}: ${endOfOutput(running.log())}`);
 });

@@ -3,10 +3,10 @@ import { join, resolve } from "node:path";
 import { runDemo, type StartFlags } from "./demo-session.ts";
 import { readFlags, readPort } from "./flags.ts";
 import { lockFolder } from "./folder-lock.ts";
-import { onEnd } from "./lifeline.ts";
 import { endAllProcesses } from "./processes.ts";
 import { Refusal, runScript } from "./refusal.ts";
 import { root } from "./root.ts";
+import { onShutdown } from "./shutdown.ts";
 import { readUpstreamUrl } from "./upstream-choice.ts";
 
 const help = `
@@ -58,20 +58,20 @@ function readStartFlags(): StartFlags {
 await runScript(async () => {
   const flags = readStartFlags();
   const lock = lockFolder(folder, "start.lock");
-  // What a killed run could not take away.
+  // What a run that was killed left behind.
   await rm(demoFile, { force: true });
   for (const name of await readdir(folder))
     if (name.startsWith("run-")) await rm(join(folder, name), { recursive: true, force: true });
   const runDir = await mkdtemp(join(folder, "run-"));
   const asked = new Promise<"asked">((resolve) =>
-    onEnd(
+    onShutdown(
       () => resolve("asked"),
       () => endAllProcesses(0),
     ),
   );
   const dataDir = flags.upstream ? runDir : join(folder, "data");
   const running = runDemo(flags, { dataDir, runDir, logFile: join(folder, "relay.log"), demoFile }, say);
-  // Once ending has begun, what was under way fails, and that is no news.
+  // While everything ends, calls under way fail; those errors are not reported.
   running.catch(() => {});
   try {
     await Promise.race([asked, running]);

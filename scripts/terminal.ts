@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 
-/** Whether somebody can be asked. */
+/** Whether there is a terminal to ask on. */
 export const onTerminal = (): boolean => process.stdin.isTTY === true && process.stderr.isTTY === true;
 
 /** Asks on the terminal; Ctrl-C there is Ctrl-C for the whole script. */
@@ -32,7 +32,7 @@ export function askHidden(question: string): Promise<string> {
     const read = (text: string) => {
       for (const character of text) {
         if (character === "\u0003") {
-          // Never answered: the script ends.
+          // The promise stays open, because the script ends.
           close();
           process.kill(process.pid, "SIGINT");
           return;

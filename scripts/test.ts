@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundle, lint, runSteps, servers, types } from "./check-steps.ts";
 import { addTallies, closingLine, type Tally, tallyVitest, type VitestReport } from "./closing-line.ts";
-import { onEnd } from "./lifeline.ts";
 import { endAllProcesses, startProcess } from "./processes.ts";
 import { runScript } from "./refusal.ts";
 import { root } from "./root.ts";
+import { onShutdown } from "./shutdown.ts";
 
 const help = `
 npm test [-- FILTER …]
@@ -45,7 +45,7 @@ await runScript(async () => {
     console.log(help.trim());
     return 0;
   }
-  onEnd(
+  onShutdown(
     () => endAllProcesses().then(() => process.exit(130)),
     () => endAllProcesses(0),
   );

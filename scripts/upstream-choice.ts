@@ -12,13 +12,13 @@ export type UpstreamCredential = { token: string } | { email: string; password: 
 export type Upstream = {
   url: string;
   credential: UpstreamCredential;
-  /** Null when it is somebody's own server. */
+  /** Null for an existing server. */
   own: { running: Running; version: string } | null;
 };
 
 const SUPERUSER = "demo@example.com";
 
-/** Starts a server of our own on kept data, with a superuser who has this password. */
+/** Starts a server on the kept data, with a superuser who has this password. */
 export async function startOwnUpstream(
   binary: PocketBase,
   folder: string,
@@ -59,7 +59,7 @@ export async function readCredential(environment: NodeJS.ProcessEnv, url: string
   return typed ? { email: typed, password: secret } : { token: secret };
 }
 
-/** Looks whether a PocketBase answers there, without any credential. */
+/** Checks that a PocketBase answers there, without any credential. */
 export async function probeUpstream(url: string): Promise<void> {
   const answer = await fetch(`${url}/api/health`, { redirect: "manual", signal: AbortSignal.timeout(15_000) }).catch(
     () => null,

@@ -30,7 +30,7 @@ void complete;
  */
 export const uniqueKey = (className: string): string => `backup-relay-${className.toLowerCase()}`;
 
-/** Link-local and metadata addresses (AWS, ECS, GCP, Azure, Alibaba, Oracle; v4, v6, NAT64): reached by nothing, ever. */
+/** Link-local and metadata addresses (AWS, ECS, GCP, Azure, Alibaba, Oracle; v4, v6, NAT64): never reached. */
 export const neverReached = [
   "169.254.0.0/16",
   "168.63.129.16/32",
@@ -42,7 +42,7 @@ export const neverReached = [
   "64:ff9b::a9fe:0/112",
 ];
 
-/** Private IPv4 seen through NAT64, retired 6to4, and what is reserved: "public" to workerd, not to us. */
+/** Private IPv4 seen through NAT64, retired 6to4, and what is reserved: public for workerd, but not for the relay. */
 export const notPublic = [
   "64:ff9b::a00:0/104",
   "64:ff9b::7f00:0/104",
@@ -59,7 +59,7 @@ export const notPublic = [
   "ff00::/8",
 ];
 
-/** MiB for what is short-lived: V8 lets it grow to several times that, which made nothing faster and took 70 MB. */
+/** MiB for short-lived values. By default V8 uses several times that: 70 MB more, and nothing was faster. */
 const v8Flags = ["--max-semi-space-size=16"];
 
 export type ConfigOptions = {
@@ -76,8 +76,8 @@ const lines = (values: string[]): string => values.map((value) => `    ${value},
 /**
  * The configuration of plain workerd for the built Worker, to stand beside its `index.js`: objects with SQLite in the
  * directory service `store` and the socket `http`, both named without path and address (those come as arguments), and
- * two ways out. `internet` carries calls to instances; `PUBLIC` is for addresses other people choose and judges the
- * address a name resolved to, which is what stops DNS rebinding.
+ * two ways out. `internet` carries calls to instances; `PUBLIC` is for addresses other people choose and checks the
+ * address a name resolved to, which stops DNS rebinding.
  */
 export function workerdConfig({ build, privateNetwork, settings }: ConfigOptions): string {
   const network = (name: string, withPrivate: boolean) => {

@@ -47,9 +47,11 @@ describe("npm start", () => {
     expect(answer.status).toBe(200);
     return (await answer.json()) as { key: string }[];
   };
-  /** Both programs and whatever they started, the leashes that hold them included. */
+  /** Both programs and whatever they started, the dead-man switches included. */
   const family = (running: Running): Listed[] =>
-    [...familiesNaming(folder), ...familiesNaming(`leash ${running.pid}`)].filter(({ pid }) => pid !== process.pid);
+    [...familiesNaming(folder), ...familiesNaming(`dead-man-switch ${running.pid}`)].filter(
+      ({ pid }) => pid !== process.pid,
+    );
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "relay-start-"));

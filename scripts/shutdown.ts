@@ -1,9 +1,9 @@
 /**
  * Calls `end` once when this process is asked to stop: Ctrl-C, SIGTERM, SIGHUP, or the death of the process that
- * started it (the closed channel of `handover.mjs`). `again` is called on a second Ctrl-C at least a second later: a
- * terminal's Ctrl-C arrives twice, once from the terminal and once handed on by the parent.
+ * started it (the closed channel of `bootstrap.mjs`). `again` is called on a second Ctrl-C at least a second later: a
+ * terminal's Ctrl-C arrives twice, once from the terminal and once passed on by the parent.
  */
-export function onEnd(end: (reason: NodeJS.Signals | "disconnect") => void, again: () => void): void {
+export function onShutdown(end: (reason: NodeJS.Signals | "disconnect") => void, again: () => void): void {
   let asked: number | null = null;
   const ask = (reason: NodeJS.Signals | "disconnect") => {
     if (asked === null) {

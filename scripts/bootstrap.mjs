@@ -5,8 +5,8 @@ import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /*
- * The way from whatever Node starts us (20 or newer, nothing installed) to the project's own Node 24, which runs the
- * TypeScript scripts as they are. Only node's own modules are imported here.
+ * Starts a script with the project's own Node 24, which runs TypeScript as it is, from any Node (20 or newer) and with
+ * nothing installed. Only node's own modules are imported here.
  */
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
@@ -14,8 +14,8 @@ const at = (...parts) => join(root, ...parts);
 const onWindows = process.platform === "win32";
 
 const QUIET = ["--no-audit", "--no-fund", "--loglevel=error"];
-/** npm's own patience with a dead registry is minutes. */
-const IMPATIENT = ["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"];
+/** With npm's own values an unreachable registry costs minutes. */
+const FEW_RETRIES = ["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"];
 
 /** Ends the process with one sentence; the exit code says that nothing was done. */
 function refuse(sentence) {
@@ -37,7 +37,7 @@ export function isInstalled(lockText, installedText) {
   });
 }
 
-/** What went wrong in `npm ci`, in one sentence with the way out. */
+/** What went wrong in `npm ci`, in one sentence with what to do. */
 export function installProblem(words, registry) {
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT/.test(words))
     return `The npm registry ${registry} cannot be reached: check the network or the proxy (npm config get proxy), then try again.`;
@@ -51,7 +51,7 @@ export function installProblem(words, registry) {
 
 const readOrNull = (path) => (existsSync(path) ? readFileSync(path, "utf8") : null);
 
-/** Runs npm with the user's own npm, wherever it came from; resolves with the exit code and what it complained about. */
+/** Runs the npm that started this script, else the one on PATH; resolves with the exit code and its error output. */
 function npm(args, cwd) {
   const own = process.env.npm_execpath;
   const [command, first] = own && /\.c?js$/.test(own) ? [process.execPath, [own]] : [onWindows ? "npm.cmd" : "npm", []];
@@ -82,7 +82,7 @@ async function install() {
   const seconds = () => Math.round((Date.now() - started) / 1000);
   console.error("Installing the pinned packages with npm ci (about 500 MB; a minute on a good line) …");
   const beat = setInterval(() => console.error(`  … still installing, ${seconds()} s`), 15_000);
-  const { code, words } = await npm(["ci", ...QUIET, ...IMPATIENT], root);
+  const { code, words } = await npm(["ci", ...QUIET, ...FEW_RETRIES], root);
   clearInterval(beat);
   if (code === -1) refuse("npm is not on PATH: it comes with Node (https://nodejs.org); install it, then try again.");
   if (code !== 0) {
@@ -99,14 +99,14 @@ async function findNode() {
   const [major] = process.versions.node.split(".").map(Number);
   if (major >= 24) return process.execPath;
   console.error("npm ran no install scripts, so the pinned Node is missing; fetching it …");
-  await npm(["rebuild", "node", "--ignore-scripts=false", ...QUIET, ...IMPATIENT], root);
+  await npm(["rebuild", "node", "--ignore-scripts=false", ...QUIET, ...FEW_RETRIES], root);
   if (existsSync(pinned)) return pinned;
   return refuse(
     `The pinned Node 24 could not be installed and this is Node ${process.versions.node}: run "npm rebuild node", or use Node 24 or newer.`,
   );
 }
 
-/** The parent of a process and its program's name, null when nobody can tell. */
+/** The parent of a process and its program's name, null when it cannot be found. */
 function lookUp(pid) {
   try {
     const fields = execFileSync("ps", ["-o", "ppid=,comm=", "-p", String(pid)], { encoding: "utf8" }).trim();
@@ -117,7 +117,7 @@ function lookUp(pid) {
   }
 }
 
-/** The same where there is no ps: slim containers. */
+/** The same where there is no ps, as in slim containers. */
 function lookUpInProc(pid) {
   try {
     const [, name, rest] = /\((.*)\) (.*)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"));
@@ -127,8 +127,8 @@ function lookUpInProc(pid) {
   }
 }
 
-/** Whether a process is still there. */
-function lives(pid) {
+/** Whether a process still runs. */
+function isRunning(pid) {
   try {
     return process.kill(pid, 0);
   } catch (error) {
@@ -137,8 +137,8 @@ function lives(pid) {
 }
 
 /**
- * Under npm: calls `end` when npm is gone. npm starts a script through a shell that hands no signal on, so ending npm
- * itself would otherwise leave everything running. The shell may have given its place to us; then npm is our parent.
+ * Under npm: calls `end` when npm is gone. npm starts a script through a shell that passes no signal on, so ending npm
+ * alone would leave everything running. The shell may have replaced itself by this process; then npm is the parent.
  */
 function onOrphaned(end) {
   if (!process.env.npm_lifecycle_event || onWindows) return;
@@ -146,7 +146,7 @@ function onOrphaned(end) {
   const about = lookUp(parent);
   const npmItself = about && /(^|\/)-?(ba|da|a|z|k)?sh$/.test(about.name) ? about.parent : parent;
   const watch = setInterval(() => {
-    if (process.ppid === parent && lives(npmItself)) return;
+    if (process.ppid === parent && isRunning(npmItself)) return;
     clearInterval(watch);
     end();
   }, 250);
@@ -154,9 +154,9 @@ function onOrphaned(end) {
 
 /**
  * Installs what is missing and runs `script` (a path from the project's root) with Node 24 in the same terminal.
- * Signals go on to it; when this process dies in any way it learns so by the closed channel (`lifeline.ts`).
+ * Signals are passed on to it; when this process dies, the closed channel ends it (`shutdown.ts`).
  */
-export async function handOver(script, args) {
+export async function bootstrap(script, args) {
   const [major] = process.versions.node.split(".").map(Number);
   if (major < 20)
     refuse(`This is Node ${process.versions.node}; the project needs Node 20 or newer (https://nodejs.org).`);
@@ -164,7 +164,7 @@ export async function handOver(script, args) {
   if (!isInstalled(lock, readOrNull(at("node_modules", ".package-lock.json")))) await install();
   const node = await findNode();
   const bins = at("node_modules", ".bin");
-  // The dashes keep node from taking the script's own --env-file for itself.
+  // Without the dashes node would read the script's own --env-file.
   const child = spawn(node, ["--disable-warning=ExperimentalWarning", "--", at(script), ...args], {
     cwd: process.cwd(),
     stdio: ["inherit", "inherit", "inherit", "ipc"],
