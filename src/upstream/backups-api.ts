@@ -25,9 +25,9 @@ export type Health = {
   possibleProxyHeader: string | null;
   serverTime: number | null;
   latencyMs: number;
-  /** What the answer's form gives away about PocketBase's age, and no more. `null` when it gives nothing away. */
+  /** The range of PocketBase versions that the form of the answer allows for; null when it allows no conclusion. */
   age: ServerAge | null;
-  /** The proxy that put its name on the answer. */
+  /** The proxy that the answer's headers name. */
   proxy: "cloudflare" | "nginx" | null;
 };
 
@@ -37,7 +37,7 @@ export type ServerAge = "<=0.22" | "0.23-0.39" | ">=0.40";
 /** Why a call to the server did not end well. */
 export type UpstreamFault = {
   problem: Problem;
-  /** True when the server may have done, or may still be doing, what was asked: look before you believe. */
+  /** True when the server may have done, or may still be doing, what was asked: look at the list to know. */
   unclear: boolean;
   /** True when the server did not accept our credential. */
   unauthorized: boolean;

@@ -1,12 +1,12 @@
 import * as z from "zod";
 import { flavours, type Health, type Listing, type UpstreamResult } from "./backups-api.ts";
-import type { ServerSettings } from "./inspection.ts";
+import type { ServerSettings } from "./server-settings.ts";
 
 const WarningSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() });
-/** Something true of this server that will matter later, and the way out. */
+/** Something about this server that will cause trouble later, and the way out. */
 export type CheckWarning = z.infer<typeof WarningSchema>;
 
-/** What a look at a server found. Never an error: a bad finding is a warning that says what to do. */
+/** What a check of a server found. Never an error: a bad finding is a warning that says what to do. */
 export const CheckSchema = z
   .object({
     at: z.string(),
@@ -32,9 +32,9 @@ export type Observed = {
   at: number;
   baseUrl: string;
   credential: { kind: "token" | "password" /** ms since the epoch. */; expires: number | null };
-  /** The relay itself runs on Cloudflare, whose cap on bodies then stands before it. */
+  /** The relay itself runs on Cloudflare, which limits the size of request bodies. */
   edge: boolean;
-  /** Health as anybody gets it: tells whether the server is there at all. */
+  /** Health as asked without a credential: whether the server answers at all. */
   guest: UpstreamResult<Health>;
   health: UpstreamResult<Health>;
   list: UpstreamResult<Listing>;

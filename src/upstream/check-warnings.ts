@@ -6,7 +6,7 @@ const DAY_MS = 86_400_000;
 const EXPIRING_DAYS = 14;
 const SKEW_SECONDS = 30;
 
-/** Uploads with the superuser's own token, kept out of the shell's history and of the process list. */
+/** An upload with the superuser's own token, which this way is in neither the shell's history nor the process list. */
 const curl = (url: string): string =>
   `read -rs TOKEN; curl -H @<(echo "Authorization: $TOKEN") -F file=@backup.zip ${url}/api/backups/upload`;
 
@@ -25,8 +25,8 @@ const proxies: Record<string, Omit<CheckWarning, "code">> = {
   },
 };
 
-/** Each says something true of this server that will matter later, and the way out. Empty when all is well. */
-export function fineWarnings(seen: Seen): CheckWarning[] {
+/** What will cause trouble with this server later, each with a way out. Empty when nothing will. */
+export function warningsOf(seen: Seen): CheckWarning[] {
   const { check, credential } = seen;
   const warnings: CheckWarning[] = [];
   if (check.flavour === "bosbase")

@@ -4,8 +4,8 @@ import { problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
 import type { Health } from "./backups-api.ts";
 import type { Check, CheckWarning, Observed } from "./check-result.ts";
-import { fineWarnings } from "./check-warnings.ts";
-import type { ServerSettings } from "./inspection.ts";
+import { warningsOf } from "./check-warnings.ts";
+import type { ServerSettings } from "./server-settings.ts";
 
 /** The reason not to register this server, or null when there is none. `force` may overrule it. */
 function refusalOf(observed: Observed): Problem | null {
@@ -35,7 +35,7 @@ function skewOf(at: number, { serverTime, latencyMs }: Health): number | null {
   return serverTime === null ? null : Math.round((serverTime + 500 - (at - latencyMs / 2)) / 1000) || 0;
 }
 
-/** Judges what `inspect` collected; with it the reason to refuse a registration. */
+/** The check made of what `inspect` collected, and the reason to refuse a registration, null when there is none. */
 export function checkOf(observed: Observed): { check: Check; refusal: Problem | null } {
   const { guest, health, list } = observed;
   const refusal = refusalOf(observed);
@@ -54,6 +54,6 @@ export function checkOf(observed: Observed): { check: Check; refusal: Problem | 
     clockSkewSeconds: seen && skewOf(observed.at, seen),
     warnings: refusal ? [asWarning(refusal)] : [],
   };
-  check.warnings.push(...fineWarnings({ ...observed, check, proxy: seen?.proxy ?? null }));
+  check.warnings.push(...warningsOf({ ...observed, check, proxy: seen?.proxy ?? null }));
   return { check, refusal };
 }

@@ -4,13 +4,13 @@ import type { UpstreamFault } from "./backups-api.ts";
 import type { Answer, Silence } from "./exchange.ts";
 import { fieldRefusals } from "./field-refusals.ts";
 
-type Verdict = { code: ProblemCode; message?: string; unauthorized?: boolean; unclear?: boolean };
+type Meaning = { code: ProblemCode; message?: string; unauthorized?: boolean; unclear?: boolean };
 
 /**
  * PocketBase's refusals by the words they begin with (`apis/backup*.go`, `apis/middlewares.go`, recorded from 0.40.6 and
  * 0.39.11). What follows these words may be a server path or S3's XML and never goes on.
  */
-const refusals: readonly (readonly [begins: string, verdict: Verdict])[] = [
+const refusals: readonly (readonly [begins: string, meaning: Meaning])[] = [
   ["Try again later - another backup/restore process", { code: "upstream_busy" }],
   // A hook that throws after the archive was stored gives this too: the file stays.
   ["Failed to create backup.", { code: "create_failed", unclear: true }],
@@ -35,9 +35,9 @@ const refusals: readonly (readonly [begins: string, verdict: Verdict])[] = [
       unauthorized: true,
     },
   ],
-  // What a guest is told who makes a record that only superusers may make.
+  // The refusal of a guest who creates a record that only superusers may create.
   ["Only superusers can perform this action.", { code: "upstream_unauthorized", unauthorized: true }],
-  // A download's words for a dead file token, and for an address that the superuser IPs do not admit.
+  // The refusal of a download with a dead file token, or from an address outside the superuser IPs.
   ["Insufficient permissions to access the resource.", { code: "upstream_unauthorized", unauthorized: true }],
   ["You are not allowed to perform this request.", { code: "upstream_address_refused" }],
 ];
@@ -57,25 +57,25 @@ function bodyOf(json: unknown): Body | null {
   return { message: json.message, data: json.data, legacy, mfa: false };
 }
 
-const fault = (verdict: Verdict, mutates: boolean, more: Omit<Problem, "code"> = {}): UpstreamFault => ({
-  problem: problem(verdict.code, { ...(verdict.message ? { message: verdict.message } : {}), ...more }),
-  unclear: mutates && verdict.unclear === true,
-  unauthorized: verdict.unauthorized === true,
+const fault = (meaning: Meaning, mutates: boolean, more: Omit<Problem, "code"> = {}): UpstreamFault => ({
+  problem: problem(meaning.code, { ...(meaning.message ? { message: meaning.message } : {}), ...more }),
+  unclear: mutates && meaning.unclear === true,
+  unauthorized: meaning.unauthorized === true,
 });
 
-/** No answer, or one that was not read to its end: whatever changes something may have happened. */
+/** No answer, or one that was not read to its end: a call that changes something may have changed it. */
 export function silenceFault(silence: Silence, mutates: boolean): UpstreamFault {
   if (silence === "timeout") return fault({ code: "upstream_timeout", unclear: true }, mutates);
   if (silence === "too_large") return fault({ code: "upstream_too_large", unclear: true }, mutates);
   return fault({ code: "upstream_unreachable", unclear: true }, mutates, { retryAfterSeconds: 10 });
 }
 
-/** An answer of the right status that does not hold what it must. */
+/** An answer with the right status whose body is not what it must be. */
 export const invalidFault = (mutates = false): UpstreamFault =>
   fault({ code: "upstream_invalid", unclear: true }, mutates);
 
 /** An answer that PocketBase itself did not write: a proxy, a tunnel, another program. */
-function strangerFault(status: number, mutates: boolean): UpstreamFault {
+function foreignFault(status: number, mutates: boolean): UpstreamFault {
   // 522 and 524 are Cloudflare's time-outs; the server behind goes on with what it was asked.
   if (status === 504 || status === 522 || status === 524)
     return fault(
@@ -89,13 +89,13 @@ function strangerFault(status: number, mutates: boolean): UpstreamFault {
 }
 
 function deleteFault(message: string, mutates: boolean): UpstreamFault {
-  // Only these words say that there was nothing to delete; others tell of a removal that broke somewhere.
+  // Only these texts mean that there was nothing to delete; others come from a deletion that failed midway.
   const nothing =
     /no such file|not found|NotFound|directory not empty/i.test(message) || !message.includes("Raw error");
   return fault({ code: "backup_deleted", unclear: !nothing }, mutates);
 }
 
-function ownFault(answer: Pick<Answer, "status">, body: Body, mutates: boolean): UpstreamFault {
+function pocketBaseFault(answer: Pick<Answer, "status">, body: Body, mutates: boolean): UpstreamFault {
   if (body.mfa) return fault({ code: "upstream_mfa" }, mutates);
   if (body.legacy) return fault({ code: "unsupported_version" }, mutates);
   const known = refusals.find(([begins]) => body.message.startsWith(begins));
@@ -114,7 +114,7 @@ function ownFault(answer: Pick<Answer, "status">, body: Body, mutates: boolean):
 
 /**
  * What an answer other than the expected one means to the relay's caller. Nothing of its raw text is kept but the
- * messages listed above and what PocketBase says of fields. `mutates` says whether a lost answer could have changed
+ * messages listed above and PocketBase's own messages about fields. `mutates` says whether a lost answer could have changed
  * something; only then can a fault be `unclear`.
  */
 export function faultOf(answer: Pick<Answer, "status" | "headers" | "json">, mutates: boolean): UpstreamFault {
@@ -127,5 +127,5 @@ export function faultOf(answer: Pick<Answer, "status" | "headers" | "json">, mut
   }
   if (status === 413) return fault({ code: "upstream_body_refused" }, mutates);
   const body = bodyOf(answer.json);
-  return body && status >= 400 ? ownFault(answer, body, mutates) : strangerFault(status, mutates);
+  return body && status >= 400 ? pocketBaseFault(answer, body, mutates) : foreignFault(status, mutates);
 }

@@ -9,7 +9,7 @@ export function serverTimeOf(headers: Headers): number | null {
 
 /**
  * Observed on running servers: 0.40 ends JSON without a newline and sends Cross-Origin-Opener-Policy, 0.23 to 0.39 do
- * neither; 0.22 shows `canBackup` without the keys beside it. A proxy may change one sign, so both must agree.
+ * neither; 0.22 shows `canBackup` without `realIP`. A proxy may change one of the two signs, so both must agree.
  */
 function ageOf(answer: Answer, data: Record<string, unknown>): ServerAge | null {
   if ("canBackup" in data && !("realIP" in data)) return "<=0.22";

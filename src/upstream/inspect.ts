@@ -12,8 +12,8 @@ type Inspected = Wire & {
 };
 
 /**
- * Asks a server everything a check needs, at most five quick calls, and stops where the next answer is already known.
- * Writes nothing to it, but for a login's own traces.
+ * Asks a server everything a check needs, in at most five quick calls, and stops early when the remaining answers are
+ * already known. Writes nothing to the server but what a login leaves there.
  */
 export async function inspect(inspected: Inspected, signal?: AbortSignal): Promise<Observed> {
   const { credential, session } = inspected;

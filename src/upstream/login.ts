@@ -30,7 +30,7 @@ async function signIn(
  */
 export async function login(wire: Wire, who: { email: string; password: string }): Promise<UpstreamResult<Login>> {
   const answer = await signIn(wire, paths.login, { body: { identity: who.email, password: who.password } });
-  // Blank or over-long input is a validation error there; here it is a credential that cannot work.
+  // The server answers blank or overlong input with a validation error; to the relay it is a credential that cannot work.
   if (!answer.ok && answer.error.problem.code === "invalid_request")
     return fail({ problem: problem("upstream_unauthorized"), unclear: false, unauthorized: true });
   return answer;

@@ -5,10 +5,10 @@ import { type CronLog, createFailureOf, createLogQuery, cronFailuresOf, cronLogQ
 import { type Answer, type Call, exchange, type Wire } from "./exchange.ts";
 import { faultOf, invalidFault, silenceFault } from "./fault.ts";
 import { healthOf, serverTimeOf } from "./health.ts";
-import { type Inspection, settingsOf } from "./inspection.ts";
 import { backupPath, paths } from "./paths.ts";
 import type { RestoreEvidence } from "./restore-evidence.ts";
 import { restoreFailuresOf, restoreLogQuery } from "./restore-log.ts";
+import { type SettingsApi, settingsOf } from "./server-settings.ts";
 import { endOf, tokenClaims } from "./token.ts";
 
 const MIB = 1024 * 1024;
@@ -67,7 +67,7 @@ type Request = Pick<Call, "method" | "path" | "body" | "signal"> & { cap?: numbe
  * One PocketBase or BosBase server seen with one token: the only place that knows its paths and answers. Holds nothing,
  * never logs in, never retries (session.ts does). Every fault is judged by fault.ts.
  */
-export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvidence & Inspection & CronLog {
+export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvidence & SettingsApi & CronLog {
   const wait = { ...timeouts, ...options.timeouts };
 
   /** `read` turns the expected status' answer into the value, or null when it cannot be one. */

@@ -27,8 +27,9 @@ export interface RestoreEvidence {
   /** The record an earlier run may have made with this nonce; null when there is none. */
   findCanary(nonce: string, signal?: AbortSignal): Promise<UpstreamResult<{ id: string } | null>>;
   /**
-   * The second best: a row in the server's log, which a restore takes away as well. It is visible 3 s after the last
-   * logged request, so this waits up to 10 s. Null when it never showed up: logging is off, or the server busy.
+   * For servers where no record can be made: a row in the server's log, which a restore removes as well. It is visible
+   * 3 s after the last logged request, so this waits up to 10 s. Null when it never shows up: logging is off, or the
+   * server is busy.
    */
   plantLogRow(nonce: string, sleep: (ms: number) => Promise<void>): Promise<UpstreamResult<{ id: string } | null>>;
   /** As `canaryPresent`, for the row. */

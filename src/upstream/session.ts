@@ -4,10 +4,10 @@ import type { BackupsApi, UpstreamAccess, UpstreamFault, UpstreamResult } from "
 import { callSlots } from "./call-slots.ts";
 import type { CronLog } from "./cron-log.ts";
 import type { Wire } from "./exchange.ts";
-import type { Inspection } from "./inspection.ts";
 import { type Login, login, renew } from "./login.ts";
 import { type PocketBaseOptions, pocketBase, type Timeouts } from "./pocketbase.ts";
 import type { RestoreEvidence } from "./restore-evidence.ts";
+import type { SettingsApi } from "./server-settings.ts";
 import { singleFlight } from "./single-flight.ts";
 import { tokenClaims, tokenExpiry } from "./token.ts";
 
@@ -22,7 +22,7 @@ export type SessionOptions = Wire & {
   queueMs?: number;
 };
 
-type Server = BackupsApi & RestoreEvidence & Inspection & CronLog;
+type Server = BackupsApi & RestoreEvidence & SettingsApi & CronLog;
 
 export interface UpstreamSession extends Server {
   /**

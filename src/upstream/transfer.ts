@@ -7,7 +7,7 @@ import { type Fetch, outgoing, outgoingHeaders, parsed } from "./exchange.ts";
 import { faultOf, silenceFault } from "./fault.ts";
 import { backupPath, paths } from "./paths.ts";
 
-/** The only request headers a download carries on: ranges and conditions (RFC 9110 §13, §14). */
+/** The only request headers that a download passes on: ranges and conditions (RFC 9110 §13, §14). */
 export type DownloadHeaders = Partial<
   Record<"Range" | "If-Range" | "If-Modified-Since" | "If-Unmodified-Since" | "If-None-Match" | "If-Match", string>
 >;
@@ -22,27 +22,30 @@ export type DownloadRequest = {
   headersMs?: number;
 };
 
-/** Statuses that are answers to a download: whole, part, unchanged, condition failed, range past the end. */
-const answers = [200, 206, 304, 412, 416];
+/** Statuses that are no refusal of a download: whole, part, not modified, condition failed, range past the end. */
+const accepted = [200, 206, 304, 412, 416];
 
-/** PocketBase's refusals of a download: a dead file token, a missing backup, and on S3 a missing one or a store that is down. */
+/**
+ * PocketBase's refusals of a HEAD, which have no body to judge by. 403: a dead file token. 404: no such backup. 400: with S3,
+ * no such backup or a store that is down.
+ */
 const headFaults: Record<number, ProblemCode> = {
   400: "upstream_storage_failed",
   403: "upstream_unauthorized",
   404: "backup_not_found",
 };
 
-/** Longest wait for the words of a refusal once its status is known, in ms. */
-const WORDS_MS = 3_000;
+/** Longest wait for the body of a refusal once its status is known, in ms. */
+const REFUSAL_MS = 3_000;
 
 type Sent = { response: Response /** Closes the connection. */; close: () => void };
 
 /**
- * The answer's JSON, for the fault it tells of. An empty body, foreign text and words that come too slowly are `undefined`:
- * then the status speaks alone.
+ * Reads a refusal for `faultOf`. `json` is undefined for an empty body, one that is not JSON and one that comes too slowly:
+ * then only the status counts.
  */
-async function told({ response, close }: Sent): Promise<{ status: number; headers: Headers; json: unknown }> {
-  const timer = setTimeout(close, WORDS_MS);
+async function readRefusal({ response, close }: Sent): Promise<{ status: number; headers: Headers; json: unknown }> {
+  const timer = setTimeout(close, REFUSAL_MS);
   const text = await readText(response.body, 65_536).catch(() => null);
   clearTimeout(timer);
   return { status: response.status, headers: response.headers, json: text === null ? undefined : parsed(text) };
@@ -71,7 +74,7 @@ async function send(
 
 /**
  * Opens one backup for reading. The response is the server's own, its body unread; none of its headers is fit for the
- * caller unchecked (its Cache-Control is public). `unauthorized`: the file token was turned down, ask for another.
+ * caller unchecked (its Cache-Control is public). `unauthorized`: the file token was rejected, ask for another.
  */
 export async function openDownload(
   fetch: Fetch,
@@ -86,24 +89,23 @@ export async function openDownload(
   const sent = await send(fetch, url, init, request.headersMs ?? 30_000, request.signal, false);
   if (!sent.ok) return sent;
   const { status } = sent.value.response;
-  if (answers.includes(status)) return ok(sent.value.response);
-  // HEAD answers have no body to judge by: there the status alone speaks.
-  const silent = request.method === "HEAD" ? headFaults[status] : undefined;
-  if (silent)
-    return fail({ problem: problem(silent), unclear: false, unauthorized: silent === "upstream_unauthorized" });
-  const answer = await told(sent.value);
+  if (accepted.includes(status)) return ok(sent.value.response);
+  const headFault = request.method === "HEAD" ? headFaults[status] : undefined;
+  if (headFault)
+    return fail({ problem: problem(headFault), unclear: false, unauthorized: headFault === "upstream_unauthorized" });
+  const answer = await readRefusal(sent.value);
   const fault = faultOf(answer, false);
-  // A 404 in other words than PocketBase's own says nothing about the backup.
+  // A 404 without JSON comes from a proxy and says nothing about the backup.
   if (status === 404 && fault.problem.code === "upstream_not_found" && answer.json !== undefined)
     fault.problem = problem("backup_not_found");
-  // S3 says the same 400 for a missing backup and for a store that is down.
+  // With S3 PocketBase gives the same 400 for a missing backup and for a store that is down.
   if (status === 400 && fault.problem.code === "upstream_refused")
     fault.problem = problem("upstream_storage_failed", { message: "The server could not open the backup." });
   return fail(fault);
 }
 
 export type UploadRequest = {
-  /** `multipart/form-data; boundary=…`: the relay's own framing, never the caller's bytes. */
+  /** `multipart/form-data; boundary=…`: the relay's own framing, never the caller's. */
   contentType: string;
   body: BodyInit;
   signal?: AbortSignal;
@@ -111,7 +113,7 @@ export type UploadRequest = {
   answerMs?: number;
 };
 
-/** Sends one framed upload. `unclear` after a lost answer: the backup may be there, so look. */
+/** Sends one framed upload. `unclear` after a lost answer: the backup may be stored, so look at the list. */
 export async function sendUpload(
   fetch: Fetch,
   access: UpstreamAccess,
@@ -122,11 +124,11 @@ export async function sendUpload(
     Authorization: access.token,
     "Content-Type": request.contentType,
   });
-  // Node's fetch wants to know that the answer may come before the body's end.
+  // Node's fetch needs `duplex`: the answer may come before the end of the body.
   const init = { method: "POST", headers, body: request.body, duplex: "half" } as RequestInit;
   const url = access.baseUrl + paths.upload;
   const sent = await send(fetch, url, init, request.answerMs ?? 3_600_000, request.signal, true);
   if (!sent.ok) return sent;
   if (sent.value.response.status === 204) return ok(null);
-  return fail(faultOf(await told(sent.value), true));
+  return fail(faultOf(await readRefusal(sent.value), true));
 }

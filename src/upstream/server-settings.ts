@@ -10,8 +10,8 @@ export type ServerSettings = {
   appName: string | null;
 };
 
-/** Looks at a server that nothing but the instance's check needs. */
-export interface Inspection {
+/** The server's settings, which only the instance's check asks for. */
+export interface SettingsApi {
   settings(signal?: AbortSignal): Promise<UpstreamResult<ServerSettings>>;
 }
 
