@@ -1,17 +1,12 @@
 import type { Clock } from "../base/clock.ts";
 import type { Sleep } from "../base/sleep.ts";
+import { stallWatch } from "./stall-watch.ts";
 
 /** Bytes asked for at once where one buffer serves all reads: beyond it memory grows and time hardly falls. */
 export const CHUNK = 1024 * 1024;
 
-/** The most that a read into the one buffer waits for: whoever sends so much a minute (8.6 KiB/s) is never given up. */
+/** The most that a read into the one buffer waits for: a source that sends this much a minute (8.6 KiB/s) never stalls. */
 const SHARED_LEAST = 512 * 1024;
-
-/**
- * A source that says too little for so long, in ms, counts as broken, at the latest after twice that. Too little is less
- * than the read under way waits for: what comes in falls under that only where a quick source becomes a very slow one.
- */
-export const STALL_MS = 60_000;
 
 /** A kept chunk has at least so much memory. */
 const SMALL = 64 * 1024;
@@ -45,22 +40,10 @@ export function chunksOf(
   let least = first;
   let most = SHARED_LEAST;
   let shared: Uint8Array<ArrayBuffer> | null = null;
-  let reads = 0;
-  let watched = false;
   /** Ends the wait of the read under way; null between reads. */
   let giveUp: (() => void) | null = null;
-
-  /** One watch for all reads: a timer for each would cost as much as the read. */
-  const watch = async () => {
-    watched = true;
-    let before: number;
-    do {
-      before = reads;
-      await sleep(STALL_MS, over.signal);
-    } while (reads !== before && giveUp !== null && !over.signal.aborted);
-    watched = false;
-    if (reads === before) giveUp?.();
-  };
+  // Too little in a minute is less than the read under way waits for, `least`.
+  const watch = stallWatch(sleep, over.signal, () => giveUp?.());
   /** Where the next bytes go. Only now is it made: a source that waits for a slow sink holds none. */
   const target = (): Uint8Array<ArrayBuffer> => {
     if (!room) return shared ?? new Uint8Array(CHUNK);
@@ -73,8 +56,7 @@ export function chunksOf(
       giveUp = () => resolve(null);
       const into = target();
       reader.readAtLeast(least, into).then(resolve, giveUp);
-      reads++;
-      if (!watched) void watch();
+      watch.begin();
     });
 
   return {
@@ -82,6 +64,7 @@ export function chunksOf(
       const asked = clock();
       const found = await read();
       giveUp = null;
+      watch.end();
       const chunk = found?.value;
       if (!chunk?.byteLength) {
         over.abort();

@@ -1,12 +1,11 @@
 import { type Problem, problem } from "../base/problem.ts";
-import { fail, type Result } from "../base/result.ts";
+import { fail, ok, type Result } from "../base/result.ts";
+import { joined } from "../http/body.ts";
 import { chunksOf } from "../http/chunks.ts";
 import { formPart, parseMediaType } from "../http/content-disposition.ts";
 import { type FormEvent, formParser } from "../http/multipart.ts";
-import type { UploadCall } from "./upload-call.ts";
-import { askObject, conclude, giveUp } from "./upload-end.ts";
+import type { FileSink, IncomingFile, UploadCall } from "./upload-call.ts";
 import { broken, checkName, fileMissing, isZip, notZip, secondFile } from "./upload-refusal.ts";
-import { type Sending, startSending } from "./upload-sending.ts";
 
 /** Go `net/http` takes no other type, and no boundary that could not stand on a line of its own. */
 export function formBoundary(headers: Headers): string | null {
@@ -15,77 +14,99 @@ export function formBoundary(headers: Headers): string | null {
   return boundary && /^[\x20-\x7e]{1,200}$/.test(boundary) ? boundary : null;
 }
 
-/** The file part as it streams by. `start` gathers its first bytes until they tell whether it is a ZIP. */
-type File = { name: string; bytes: number; start: Uint8Array; sending: Sending | null };
-
-const joined = (one: Uint8Array, other: Uint8Array): Uint8Array => {
-  const both = new Uint8Array(one.length + other.length);
-  both.set(one);
-  both.set(other, one.length);
-  return both;
-};
-
 /**
  * The file is the first part named `file` that has a file name, wherever it stands; other parts (SDKs add `@jsonPayload`)
- * are passed over. It is sent on under our own frame while it streams by, and the server gets the last boundary only
- * after the caller's own was seen. Its length is known only then, so the body goes chunked.
+ * are skipped. It is complete only when the form's last boundary has come, and only then its size is known.
  */
-export async function uploadForm<Stored>(call: UploadCall<Stored>): Promise<Result<Stored, Problem>> {
+export async function fileInForm(call: UploadCall<unknown>): Promise<Result<IncomingFile, Problem>> {
   const boundary = formBoundary(call.request.headers);
   if (boundary === null || call.request.body === null) return fail(fileMissing());
-  const source = chunksOf(call.request.body, call.clock, call.sleep);
+  const form = readForm(call, call.request.body, boundary);
+  const started = await form.start().catch(() => fail(problem("internal")));
+  if (!started.ok) form.release();
+  return started;
+}
+
+function readForm(call: UploadCall<unknown>, body: ReadableStream<Uint8Array>, boundary: string) {
+  const source = chunksOf(body, call.clock, call.sleep);
   const parser = formParser(boundary);
-  let file: File | null = null;
+  /** Of the chunk read last; those before `at` are done. */
+  let events: FormEvent[] = [];
+  let at = 0;
+  let name: string | null = null;
   let inFile = false;
 
-  async function content(into: File, bytes: Uint8Array): Promise<Problem | null> {
-    into.bytes += bytes.length;
-    if (into.sending) return (await into.sending.send(bytes)) ? null : broken();
-    into.start = joined(into.start, bytes);
-    if (into.start.length < 4) return null;
-    if (!isZip(into.start)) return notZip(into.name);
-    const reserved = await askObject(() => call.reserve(into.name, null));
-    if (!reserved.ok) return reserved.error;
-    into.sending = startSending(call, reserved.value.access, into.name, null);
-    return (await into.sending.send(into.start)) ? null : broken();
-  }
-
-  async function take(event: FormEvent): Promise<Problem | null> {
-    if (event.kind === "content") return inFile && file ? content(file, event.bytes) : null;
-    if (event.kind === "partEnd") {
-      const short = inFile && file?.sending === null;
-      inFile = false;
-      return short && file ? notZip(file.name) : null;
-    }
-    const part = formPart(event.headers.get("content-disposition") ?? "");
-    if (part?.kind !== "file" || part.name !== "file") return null;
-    if (file) return secondFile();
-    if (part.filename === null) return fileMissing();
-    const checked = checkName(call, part.filename);
-    if (!checked.ok) return checked.error;
-    file = { name: part.filename, bytes: 0, start: new Uint8Array(0), sending: null };
-    inFile = true;
-    return null;
-  }
-
-  async function receive(): Promise<Problem | null> {
-    for (;;) {
+  /** The next event, or `end` when the form is complete. */
+  async function next(): Promise<Result<FormEvent | "end", Problem>> {
+    while (at === events.length) {
       const chunk = await source.next();
-      if (chunk === "broken" || (chunk === "end" && !parser.complete)) return file ? broken() : fileMissing();
-      if (chunk === "end") return file ? null : fileMissing();
-      const events = parser.push(chunk);
-      if (!events) return broken();
-      for (const event of events) {
-        const refused = await take(event);
-        if (refused) return refused;
+      if (chunk === "end" && parser.complete) return ok("end");
+      if (typeof chunk === "string") return fail(name === null ? fileMissing() : broken());
+      const parsed = parser.push(chunk);
+      if (!parsed) return fail(broken());
+      [events, at] = [parsed, 0];
+    }
+    return ok(events[at++]!);
+  }
+
+  /** Whether this is the part with the file. */
+  function isFile(event: FormEvent & { kind: "part" }): Result<boolean, Problem> {
+    const part = formPart(event.headers.get("content-disposition") ?? "");
+    if (part?.kind !== "file" || part.name !== "file") return ok(false);
+    if (name !== null) return fail(secondFile());
+    if (part.filename === null) return fail(fileMissing());
+    const checked = checkName(call, part.filename);
+    if (!checked.ok) return checked;
+    name = part.filename;
+    return ok(true);
+  }
+
+  /** The file's next bytes, or `end` when the form is complete. */
+  async function nextContent(): Promise<Result<Uint8Array | "end" | "partEnd", Problem>> {
+    for (;;) {
+      const event = await next();
+      if (!event.ok) return event;
+      if (event.value === "end") return ok("end");
+      if (event.value.kind === "content" && inFile) return ok(event.value.bytes);
+      if (event.value.kind === "partEnd" && inFile) {
+        inFile = false;
+        return ok("partEnd");
+      }
+      if (event.value.kind === "part") {
+        const file = isFile(event.value);
+        if (!file.ok) return file;
+        inFile = file.value;
       }
     }
   }
 
-  // Whatever goes wrong in here, what was begun is given up.
-  const refused = await receive().catch(() => problem("internal"));
-  source.release();
-  const sent = file as File | null;
-  if (!sent?.sending) return fail(refused ?? fileMissing());
-  return refused ? giveUp(call, sent.sending, refused) : conclude(call, sent.sending, sent.bytes);
+  async function start(): Promise<Result<IncomingFile, Problem>> {
+    let first: Uint8Array = new Uint8Array(0);
+    while (first.length < 4) {
+      const content = await nextContent();
+      if (!content.ok) return content;
+      if (content.value === "end") return fail(fileMissing());
+      if (content.value === "partEnd") return fail(notZip(name ?? ""));
+      first = joined([first, content.value]);
+    }
+    return isZip(first)
+      ? ok({ name: name!, size: null, sendTo: (to) => sendTo(to, first), release })
+      : fail(notZip(name!));
+  }
+
+  async function sendTo(server: FileSink, first: Uint8Array): Promise<Result<number, Problem>> {
+    let bytes = first.length;
+    for (let taken = await server.send(first); taken; ) {
+      const content = await nextContent();
+      if (!content.ok) return content;
+      if (content.value === "end") return ok(bytes);
+      if (content.value === "partEnd") continue;
+      bytes += content.value.length;
+      taken = await server.send(content.value);
+    }
+    return fail(broken());
+  }
+
+  const release = () => source.release();
+  return { start, release };
 }

@@ -1,13 +1,11 @@
-import { type Problem, problem } from "../base/problem.ts";
-import { fail, type Result } from "../base/result.ts";
+import type { Problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
 import { chunksOf } from "../http/chunks.ts";
 import { contentLength } from "../http/range.ts";
-import type { UploadCall } from "./upload-call.ts";
-import { askObject, conclude, giveUp } from "./upload-end.ts";
+import type { FileSink, IncomingFile, UploadCall } from "./upload-call.ts";
 import { broken, checkName, isZip, notZip } from "./upload-refusal.ts";
-import { type Sending, startSending } from "./upload-sending.ts";
 
-/** The first four bytes; fewer where the body has no more, null where it breaks. */
+/** The first four bytes; fewer when the body has no more, null when it breaks. */
 async function startOf(body: ReadableStream<Uint8Array>): Promise<Uint8Array | null> {
   const reader = body.getReader({ mode: "byob" });
   try {
@@ -20,11 +18,10 @@ async function startOf(body: ReadableStream<Uint8Array>): Promise<Uint8Array | n
 }
 
 /**
- * The whole body is the file (`curl -T`): its length is known, so the server is told one. Where CPU time is limited the
- * runtime passes on what follows the first four bytes; elsewhere it goes chunk by chunk, which is faster and shows whether
- * anything moves.
+ * The whole body is the file (`curl -T`), so its size is known. Where CPU time is limited the runtime pipes what follows
+ * the first four bytes; elsewhere it is sent chunk by chunk, which is faster and shows whether anything moves.
  */
-export async function uploadRaw<Stored>(call: UploadCall<Stored>, name: string): Promise<Result<Stored, Problem>> {
+export async function rawFile(call: UploadCall<unknown>, name: string): Promise<Result<IncomingFile, Problem>> {
   const checked = checkName(call, name);
   if (!checked.ok) return checked;
   const size = contentLength(call.request.headers) ?? 0;
@@ -33,37 +30,33 @@ export async function uploadRaw<Stored>(call: UploadCall<Stored>, name: string):
   const start = await startOf(body);
   if (start === null) return fail(broken());
   if (!isZip(start)) return fail(notZip(name));
-
-  const reserved = await askObject(() => call.reserve(name, size));
-  if (!reserved.ok) return reserved;
-  const sending = startSending(call, reserved.value.access, name, size);
-  const refused = await (call.metered ? pipe(body, sending, start) : pump(call, body, sending, start, size)).catch(() =>
-    problem("internal"),
-  );
-  return refused ? giveUp(call, sending, refused) : conclude(call, sending, size);
+  const sendTo = async (server: FileSink): Promise<Result<number, Problem>> => {
+    const complete = call.metered
+      ? (await server.send(start)) && (await server.pipe(body))
+      : (await pump(call, body, server, start)) === size;
+    return complete ? ok(size) : fail(broken());
+  };
+  return ok({ name, size, sendTo, release: () => {} });
 }
 
-const pipe = async (body: ReadableStream<Uint8Array>, sending: Sending, start: Uint8Array): Promise<Problem | null> =>
-  (await sending.send(start)) && (await sending.pipe(body)) ? null : broken();
-
+/** Sends the file chunk by chunk; the bytes sent, null when the body breaks or the server takes no more. */
 async function pump(
   call: UploadCall<unknown>,
   body: ReadableStream<Uint8Array>,
-  sending: Sending,
+  server: FileSink,
   start: Uint8Array,
-  size: number,
-): Promise<Problem | null> {
+): Promise<number | null> {
   const source = chunksOf(body, call.clock, call.sleep);
   let bytes = start.length;
   try {
-    for (let taken = await sending.send(start); taken; ) {
+    for (let taken = await server.send(start); taken; ) {
       const chunk = await source.next();
-      if (chunk === "end") return bytes === size ? null : broken();
-      if (chunk === "broken") return broken();
+      if (chunk === "end") return bytes;
+      if (chunk === "broken") return null;
       bytes += chunk.length;
-      taken = await sending.send(chunk);
+      taken = await server.send(chunk);
     }
-    return broken();
+    return null;
   } finally {
     source.release();
   }

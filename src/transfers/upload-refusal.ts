@@ -3,7 +3,7 @@ import { fail, type Result } from "../base/result.ts";
 import { plainText } from "../base/text.ts";
 import type { UploadCall } from "./upload-call.ts";
 
-/** PocketBase's own words for a form without a file, and for every body it cannot read. */
+/** PocketBase's own message for a form without a file, and for every body it cannot read. */
 const blank = { file: { code: "validation_required", message: "Cannot be blank." } };
 
 export const fileMissing = (): Problem => problem("upload_file_missing", { data: blank });
@@ -33,7 +33,7 @@ export function isZip(start: Uint8Array): boolean {
   return (third === 3 && fourth === 4) || (third === 5 && fourth === 6) || (third === 7 && fourth === 8);
 }
 
-/** No name with control characters is ever put into a header of ours, whatever the caller's own rule says. */
+/** A name with control characters is never put into a header of ours, even where `check` would allow it. */
 export function checkName(call: UploadCall<unknown>, name: string): Result<unknown, Problem> {
   return /[\0-\x1f\x7f]/.test(name) || !name.isWellFormed() ? fail(problem("backup_name_refused")) : call.check(name);
 }

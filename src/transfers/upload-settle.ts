@@ -2,43 +2,43 @@ import { type Problem, problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
 import type { UploadCall, UploadEnd } from "./upload-call.ts";
 
-/** The server said that it stored it: then its store has as long to show it as a created backup has (`make-backup.ts`). */
-const ANSWERED_MS = 20_000;
-/** No answer of its own: it may still be storing. Of a Worker whose client has left, 30 s are all there is. */
+/** How long a file that the server says it stored is looked for, in ms: as long as a created backup (`make-backup.ts`). */
+const STORED_MS = 20_000;
+/** The same when no answer came: the server may still be storing. A Worker whose client has left runs for 30 s at most. */
 const LOST_MS = 15_000;
-/** Between two looks: S3 lists lag by moments, so the first comes soon. */
+/** Between two looks: S3 lists lag by moments, so the first wait is short. */
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
-/** An object that was reset takes calls again after so long, in ms. */
+/** An object that was reset takes calls again after this time, in ms. */
 const RESET_MS = 500;
 
-/** How long, in ms, a file that the list does not show is looked for. */
-function patience({ sent, problem: said, lost }: UploadEnd): number {
+/** How long a file that the list does not show is looked for, in ms. */
+function patience({ sent, problem: reported, lost }: UploadEnd): number {
   if (sent === null) return 0;
-  if (said === null) return ANSWERED_MS;
+  if (reported === null) return STORED_MS;
   return lost ? LOST_MS : 0;
 }
 
-/** Tells how the upload ended until it is known what became of it. Each time is one look, so that no RPC lasts long. */
+/** Calls `settle` until it is known what became of the upload. Each call is one look at the list, so no RPC takes long. */
 export async function settle<Stored>(call: UploadCall<Stored>, end: UploadEnd): Promise<Result<Stored, Problem>> {
   const until = call.clock() + patience(end);
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     const left = until - call.clock();
-    const settled = await told(call, end, left <= 0);
+    const settled = await look(call, end, left <= 0);
     if (settled.ok || settled.error.code !== "upload_unsettled" || left <= 0) return settled;
     await call.sleep(Math.min(pause, left));
   }
 }
 
-/** Once more when it was not heard: else the name would stay taken. */
-async function told<Stored>(call: UploadCall<Stored>, end: UploadEnd, last: boolean): Promise<Result<Stored, Problem>> {
+/** One call of `settle`, repeated once when it throws: otherwise the name would stay reserved. */
+async function look<Stored>(call: UploadCall<Stored>, end: UploadEnd, last: boolean): Promise<Result<Stored, Problem>> {
   try {
     return await call.settle(end, last);
   } catch {
     await call.sleep(RESET_MS);
-    return call.settle(end, last).catch(() => fail(unheard(end)));
+    return call.settle(end, last).catch(() => fail(unknownEnd(end)));
   }
 }
 
-const unheard = ({ sent, problem: said }: UploadEnd): Problem =>
-  sent === null ? (said ?? problem("upload_interrupted")) : problem("upload_unsettled");
+const unknownEnd = ({ sent, problem: reported }: UploadEnd): Problem =>
+  sent === null ? (reported ?? problem("upload_interrupted")) : problem("upload_unsettled");
