@@ -12,7 +12,7 @@ export type AccessRequest = {
   lineage: Lineage | null;
   /** What `matchSecret` or `matchSecretVersion` said of the credential. */
   match: SecretMatch | null;
-  by: "key" | "session" | "ticket";
+  by: "key" | "session" | "ticket" | "held";
   at: number;
   /** The caller's; null when unknown. */
   address: string | null;

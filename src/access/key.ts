@@ -1,6 +1,11 @@
 import type { Scope } from "./scope.ts";
 
-/** An API key as its instance stores it. Times are milliseconds since the epoch. */
+/** What holds rights without showing a text: a chat grant, an OIDC trust, a schedule. `id` is the holder's own. */
+export type Holder = { kind: "grant" | "trust" | "schedule"; id: string };
+
+/**
+ * An API key as its instance stores it, or rights like a key's that a holder has. Times are milliseconds since the epoch.
+ */
 export type ApiKey = {
   /** 10 base62 characters, unique in its instance; printed in logs and audit rows. */
   id: string;
@@ -26,8 +31,10 @@ export type ApiKey = {
   approvalSeconds?: number | null;
   disabled: boolean;
   note: string;
-  /** SHA-256 (hex) of the whole key text. The key itself is kept nowhere. */
-  digest: string;
+  /** Null for a key, which is used by showing its text. */
+  holder: Holder | null;
+  /** SHA-256 (hex) of the whole key text, which is kept nowhere. Null when something holds it: no text ever matches. */
+  digest: string | null;
   /** Counts up with every rotation; sessions and tickets carry it and end with it. */
   secretVersion: number;
   /** The secret before the last rotation: valid until its successor is first used or `until` passes. */

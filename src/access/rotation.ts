@@ -1,6 +1,6 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import type { ApiKey } from "./key.ts";
+import type { ApiKey, Holder } from "./key.ts";
 import { sameDigest } from "./token.ts";
 
 /** When the caller names no grace: one day. */
@@ -19,13 +19,15 @@ const livingPrevious = ({ previous }: Secrets, at: number): ApiKey["previous"] =
  * The key with a new secret. The old one stays valid until its successor is first used (`afterFirstUse`) or the grace
  * (0 to 7 days) ends; 0 ends it, and every session and ticket of it, at once.
  *
- * Everything else stays: limits, principal, expiry, `disabled`. An expired key is refused (`key_expired`).
+ * Everything else stays: limits, principal, expiry, `disabled`. Refused: an expired key (`key_expired`), and rights that
+ * are held without a text (`key_has_no_text`).
  *
  * A rotation while the old secret is still valid replaces a successor that nobody has used, because the answer that held it
  * may have been lost. The old secret then stays valid, no longer than it was promised, and the version does not rise,
  * because no session of the unused successor exists.
  */
 export function rotate(key: ApiKey, newDigest: string, graceSeconds: number, at: number): Result<ApiKey, Problem> {
+  if (key.digest === null) return fail(problem("key_has_no_text"));
   if (key.expires !== null && at >= key.expires) return fail(problem("key_expired"));
   if (!Number.isInteger(graceSeconds) || graceSeconds < 0 || graceSeconds > MAX_GRACE_SECONDS) {
     const message = `Must be a whole number between 0 and ${MAX_GRACE_SECONDS}.`;
@@ -45,9 +47,15 @@ export function rotate(key: ApiKey, newDigest: string, graceSeconds: number, at:
 
 /** Which secret has this digest (SHA-256 hex), or null. Both are always compared. */
 export function matchSecret(key: Secrets, digest: string, at: number): SecretMatch | null {
-  const current = sameDigest(key.digest, digest);
-  const previous = sameDigest(livingPrevious(key, at)?.digest ?? "", digest);
+  const matches = (stored: string | null | undefined) => stored != null && sameDigest(stored, digest);
+  const current = matches(key.digest);
+  const previous = matches(livingPrevious(key, at)?.digest);
   return current ? "current" : previous ? "previous" : null;
+}
+
+/** As `matchSecret`, for what is held without a text: only its own holder matches, and as long as the rights live. */
+export function matchHolder({ holder }: Pick<ApiKey, "holder">, claimed: Holder): SecretMatch | null {
+  return holder !== null && holder.kind === claimed.kind && holder.id === claimed.id ? "current" : null;
 }
 
 /** The secret's version that a session or ticket made with this secret carries. */

@@ -3,14 +3,14 @@ import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { ENVIRONMENT_NAME } from "../directory/directory.ts";
 import { directoryOf } from "../directory/stub.ts";
-import type { Caller, Credential } from "../instances/caller.ts";
+import type { Caller, PresentedCredential } from "../instances/caller.ts";
 import type { Place } from "../instances/server/record.ts";
 import { authenticate, credentialInHeader, type Genuine } from "./authenticate.ts";
 import { clientAddress } from "./client-address.ts";
 import type { AppContext } from "./context.ts";
 
 /** An instance and who asks it; what is left to do is one RPC. */
-export type ResolvedCaller = { instanceId: string; caller: Caller };
+export type ResolvedCaller = { instanceId: string; caller: Caller<PresentedCredential> };
 
 /** For calls whose credential is not in the header (`credential`), or whose path names the instance (`instanceName`). */
 type CallerSource = { credential?: Parsed | null; instanceName?: string };
@@ -43,14 +43,14 @@ export async function resolveCredential(c: AppContext): Promise<Result<ResolvedC
 }
 
 function callerAtHome(c: AppContext, genuine: Exclude<Genuine, { kind: "admin" }>): ResolvedCaller {
-  const credential: Credential =
+  const credential: PresentedCredential =
     genuine.kind === "key"
       ? { kind: "key", keyId: genuine.keyId, digest: genuine.digest }
       : { kind: genuine.kind, jwt: genuine.jwt };
   return { instanceId: genuine.instance, caller: callerWith(c, credential) };
 }
 
-const callerWith = (c: AppContext, credential: Credential): Caller => ({
+const callerWith = (c: AppContext, credential: PresentedCredential): Caller<PresentedCredential> => ({
   credential,
   address: clientAddress(c.req.raw, c.get("settings")),
   userAgent: c.req.header("user-agent") ?? "",

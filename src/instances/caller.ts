@@ -1,18 +1,32 @@
-import type { Lineage } from "../access/key.ts";
+import type { Holder, Lineage } from "../access/key.ts";
 import type { Scope } from "../access/scope.ts";
 import type { SessionClaims } from "../access/session.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 
-/** A credential whose shape and tag the Worker has checked; only digests and signed tokens cross the RPC. */
-export type Credential =
+/** What a request presented, its shape and tag checked by the Worker; only digests and signed tokens cross the RPC. */
+export type PresentedCredential =
   | { kind: "admin" }
   | { kind: "key"; keyId: string; digest: string }
   | { kind: "session"; jwt: string }
   | { kind: "ticket"; jwt: string };
 
-export type Caller = {
-  credential: Credential;
+/**
+ * Rights that something of the relay holds. Only the relay's own code makes one, after it has found out by the holder's
+ * own rules (a platform's signature, a timetable) that the holder acts; no request is ever read as one.
+ */
+export type HeldCredential = { kind: "held"; keyId: string; holder: Holder };
+
+export type Credential = PresentedCredential | HeldCredential;
+
+/** For commands that answer a secret to act with: a holder of rights without a secret does not turn them into one. */
+export const PRESENTED_CREDENTIALS = ["admin", "key", "session"] as const;
+
+/** Who may ask when a policy does not say: everybody but a ticket, which opens a download and nothing else. */
+export const DEFAULT_CREDENTIALS = [...PRESENTED_CREDENTIALS, "held"] as const;
+
+export type Caller<C extends Credential = Credential> = {
+  credential: C;
   /** Null when the platform does not tell it. */
   address: string | null;
   userAgent: string;
@@ -36,8 +50,8 @@ export type Admitted = {
   needsApproval: boolean;
 };
 
-/** Who was admitted: a key, or the administrator. */
-export type Actor = { kind: "key" | "admin"; id?: string; name?: string };
+/** Who was admitted, as audit and events name it: the administrator, or by id and name the rights that were used. */
+export type Actor = { kind: "key" | "chat" | "schedule" | "admin"; id?: string; name?: string };
 
 /** How a caller asks for an operation. */
 export type RequestOptions = {
@@ -77,8 +91,8 @@ export type Policy<Input = any> = {
   skipQuota?: boolean;
   /** A further step of something already admitted: everything is checked again, but nothing is counted again. */
   continuation?: boolean;
-  /** Credentials that may ask; all but tickets when left out. */
-  credentials?: readonly ("admin" | "key" | "session" | "ticket")[];
+  /** Kinds of credentials that may ask; `DEFAULT_CREDENTIALS` when left out. */
+  credentials?: readonly Credential["kind"][];
 };
 
 export type Policies<C extends CommandMap> = { [N in keyof C]: Policy<C[N]["input"]> };

@@ -6,8 +6,9 @@ import type { Scope } from "../access/scope.ts";
 import type { Clock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
+import { actorOfKey, actorText } from "./actor.ts";
 import type { Audit } from "./audit/store.ts";
-import type { Actor, Admitted, Caller, Handlers, Policy } from "./caller.ts";
+import { type Actor, type Admitted, type Caller, DEFAULT_CREDENTIALS, type Handlers, type Policy } from "./caller.ts";
 import type { Answer, Command, Commands } from "./commands.ts";
 import { policies } from "./commands.ts";
 import { type Identity, identify, type KeyIdentity, matchIdentity } from "./identity.ts";
@@ -55,7 +56,7 @@ export class Door {
   /** Everything about the credential that has to be awaited, before the synchronous turn. */
   private async identify({ credential }: Caller, command: Command): Promise<Result<Identity, Problem>> {
     const { configuration, tokenKeys, clock } = this.parts;
-    const allowed = policyOf(command).credentials ?? ["admin", "key", "session"];
+    const allowed = policyOf(command).credentials ?? DEFAULT_CREDENTIALS;
     if (!allowed.includes(credential.kind))
       return fail(problem(credential.kind === "ticket" ? "unauthenticated" : "credential_refused"));
     const now = clock();
@@ -133,7 +134,7 @@ export class Door {
     const rotated = afterFirstUse(key, match);
     if (rotated) keys.update({ ...key, ...rotated });
     if (!continuation) keys.noteUse(key.id, caller.address);
-    const actor: Actor = { kind: "key", id: key.id, name: key.name };
+    const actor = actorOfKey(key);
     const audited = policyOf(command).audit === true;
     const auditRow = audited ? audit.admit(actor, command.do, targetText(command), caller) : null;
     const claims = identity.by === "session" ? identity.claims : null;
@@ -146,7 +147,7 @@ export class Door {
 
   private refuse(caller: Caller, command: Command, denial: Denial, lineage: Lineage | null, at: number): Refused {
     const refusal = refusalOf(denial, policyOf(command).target);
-    const actor = denial.key ? `key:${denial.key}` : "unknown";
+    const actor = denial.key !== null && lineage ? actorText(actorOfKey(lineage[0])) : "unknown";
     this.parts.audit.deny(actor, refusal.code, denial.reason, command.do, caller);
     return { problem: refusal, limits: exhaustedLimits(denial, lineage, this.parts.counters, at) };
   }

@@ -1,5 +1,5 @@
-import type { ApiKey } from "../access/key.ts";
-import { matchSecret, matchSecretVersion, type SecretMatch } from "../access/rotation.ts";
+import type { ApiKey, Holder } from "../access/key.ts";
+import { matchHolder, matchSecret, matchSecretVersion, type SecretMatch } from "../access/rotation.ts";
 import { type SessionClaims, verifySession } from "../access/session.ts";
 import { verifyTicket } from "../access/ticket.ts";
 import type { Problem } from "../base/problem.ts";
@@ -12,6 +12,7 @@ export type Identity = { by: "admin" } | KeyIdentity;
 
 export type KeyIdentity =
   | { by: "key"; id: string; digest: string }
+  | { by: "held"; id: string; holder: Holder }
   | { by: "session"; id: string; secretVersion: number; claims: SessionClaims }
   | { by: "ticket"; id: string; secretVersion: number };
 
@@ -28,6 +29,7 @@ type Verification = {
 export async function identify(credential: Credential, expected: Verification): Promise<Result<Identity, Problem>> {
   if (credential.kind === "admin") return ok({ by: "admin" });
   if (credential.kind === "key") return ok({ by: "key", id: credential.keyId, digest: credential.digest });
+  if (credential.kind === "held") return ok({ by: "held", id: credential.keyId, holder: credential.holder });
 
   const { now, ticketAt } = expected;
   const keys = await expected.tokenKeys.get();
@@ -43,8 +45,9 @@ export async function identify(credential: Credential, expected: Verification): 
   return ticket.ok ? ok({ by: "ticket", id: ticket.value.id, secretVersion: ticket.value.gen }) : ticket;
 }
 
-/** Which of the key's secrets the identity was proven with; null: none that is valid. */
+/** Which of the key's secrets the identity was proven with, its holder counting as the current one; null: none. */
 export function matchIdentity(key: ApiKey, identity: KeyIdentity, at: number): SecretMatch | null {
   if (identity.by === "key") return matchSecret(key, identity.digest, at);
+  if (identity.by === "held") return matchHolder(key, identity.holder);
   return matchSecretVersion(key, identity.secretVersion, at);
 }

@@ -18,6 +18,7 @@ import { modifiedAt } from "./backups/view.ts";
 import { Door } from "./door.ts";
 import { Watch } from "./duties.ts";
 import { keyHandlers } from "./keys/commands.ts";
+import { KeyMinter } from "./keys/minter.ts";
 import { Quotas } from "./keys/quotas.ts";
 import { SessionKeys } from "./keys/session-keys.ts";
 import { sessionHandlers } from "./keys/sessions.ts";
@@ -161,6 +162,7 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
     ledger,
     instanceName: () => configuration.own.name,
   });
+  const minter = new KeyMinter({ store: keys, ledger, clock, random, place: () => configuration.own });
   const tokenKeys = new SessionKeys(configuration);
   const door = new Door(
     { configuration, tokenKeys, keys, counters, audit, transfers, clock },
@@ -169,7 +171,7 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
       ...operationHandlers({ server, operations, idempotent, transfers, runDependencies, clock }),
       ...transferHandlers({ server, transfers, operations, expected, audit }),
       ...sessionHandlers({ configuration, tokenKeys }),
-      ...keyHandlers({ store: keys, counters, ledger, clock, random, place: () => configuration.own }),
+      ...keyHandlers({ store: keys, minter, counters, ledger, clock }),
       ...administrationHandlers({ configuration, server, observer, tokenKeys, view }),
       ...auditHandlers({ audit }),
       ...eventHandlers({ ledger }),
@@ -180,6 +182,7 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
     configuration,
     server,
     keys,
+    minter,
     audit,
     operations,
     transfers,

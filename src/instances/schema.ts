@@ -25,6 +25,7 @@ export const instanceSteps: readonly Step[] = [
     "ALTER TABLE verdicts RENAME TO verifications",
     "UPDATE meta SET name = 'observer' WHERE name = 'watch'",
     renamed("keys", "generation", "secretVersion"),
+    "UPDATE keys SET record = json_set(record, '$.holder', NULL)",
     renamed("endpoints", "generation", "activation"),
     renamed("operations", "restore", "data"),
     "UPDATE operations SET record = json_set(record, '$.data.end', json(CASE WHEN json_type(record, '$.data.outcome') = 'object' THEN json_object('outcome', json_extract(record, '$.data.outcome.verdict'), 'downtimeMs', json_extract(record, '$.data.outcome.downtimeMs')) END)) WHERE json_type(record, '$.data') = 'object'",

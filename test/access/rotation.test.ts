@@ -4,6 +4,7 @@ import type { ApiKey } from "../../src/access/key.ts";
 import {
   afterFirstUse,
   MAX_GRACE_SECONDS,
+  matchHolder,
   matchSecret,
   matchSecretVersion,
   rotate,
@@ -135,4 +136,21 @@ it("never has more than two living secrets, and no dead secret or session comes 
     }),
     { numRuns: 500 },
   );
+});
+
+describe("rights held without a text", () => {
+  const holder = { kind: "schedule" as const, id: "nightly" };
+  const held = aKey({ digest: null, holder });
+
+  it("match their holder, and no text", () => {
+    expect(matchHolder(held, { kind: "schedule", id: "nightly" })).toBe("current");
+    expect(matchHolder(held, { kind: "grant", id: "nightly" })).toBeNull();
+    expect(matchHolder(held, { kind: "schedule", id: "weekly" })).toBeNull();
+    expect(matchHolder(aKey(), holder)).toBeNull();
+    for (const digest of [first, "", "null", "undefined"]) expect(matchSecret(held, digest, NOW)).toBeNull();
+  });
+
+  it("have no secret to rotate", () => {
+    expect(rotate(held, first, HOUR, NOW)).toMatchObject({ ok: false, error: { code: "key_has_no_text" } });
+  });
 });

@@ -72,7 +72,7 @@ export function restoreData(operation: Operation): RestoreData {
 }
 
 const callerOf = (key?: ApiKey): Caller => ({
-  credential: key ? { kind: "key", keyId: key.id, digest: key.digest } : { kind: "admin" },
+  credential: key ? { kind: "key", keyId: key.id, digest: key.digest! } : { kind: "admin" },
   address: "203.0.113.9",
   userAgent: "test",
   requestId: "request",

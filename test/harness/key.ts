@@ -23,6 +23,7 @@ export const aKey = (differences: Partial<ApiKey> = {}): ApiKey => ({
   approval: [],
   disabled: false,
   note: "",
+  holder: null,
   digest: digestOf(randomBase62(secureRandom, 32)),
   secretVersion: 1,
   previous: null,

@@ -23,6 +23,11 @@ export const keysProblems = {
     message: "The key has expired; its secret cannot be rotated.",
     hint: "Give it a later expiry first, or mint a new key.",
   },
+  key_has_no_text: {
+    status: 409,
+    message: "These rights are held without a key text; there is no secret to rotate.",
+    hint: "Disable or delete them to end their use; `holder` names what holds them.",
+  },
   too_many_keys: {
     status: 409,
     message: "The instance has 5,000 keys.",

@@ -1,6 +1,7 @@
 import { type Clock, isoTime } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { plainBytes } from "../../base/text.ts";
+import { actorText } from "../actor.ts";
 import type { Actor, Caller } from "../caller.ts";
 import type { AuditEntry } from "./view.ts";
 
@@ -14,8 +15,6 @@ const TEXT_LIMIT = 256;
 
 const plain = (text: string): string => plainBytes(text, TEXT_LIMIT);
 const plainOrNull = (text: string | null): string | null => (text === null ? null : plain(text));
-
-export const actorText = (actor: Actor): string => (actor.id ? `${actor.kind}:${actor.id}` : actor.kind);
 
 /** Who did or tried what. Admitted commands have a row each, written before they run; denials are counted per minute. */
 export class Audit {

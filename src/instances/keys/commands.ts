@@ -1,41 +1,19 @@
 import type { Counters } from "../../access/admission.ts";
-import { type AskedRights, type Manager, mayChange, mayManage, mayMint } from "../../access/delegation.ts";
+import { type AskedRights, mayChange, mayManage } from "../../access/delegation.ts";
 import type { ApiKey, Lineage } from "../../access/key.ts";
 import { quotasLeft, rateLeft } from "../../access/limits-left.ts";
 import { effective } from "../../access/lineage.ts";
-import { checkNetworks } from "../../access/network.ts";
-import { checkPatterns } from "../../access/pattern.ts";
-import { type PresetName, presets } from "../../access/preset.ts";
 import { DEFAULT_GRACE_SECONDS, rotate } from "../../access/rotation.ts";
-import type { Scope } from "../../access/scope.ts";
-import { digestOf, KEY_ID_LENGTH, mintKeyText } from "../../access/token.ts";
+import { digestOf } from "../../access/token.ts";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
-import { type Random, randomBase62 } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
-import { actorText } from "../audit/store.ts";
-import type { Admitted, Handlers, Policies } from "../caller.ts";
+import { type Admitted, type Handlers, type Policies, PRESENTED_CREDENTIALS } from "../caller.ts";
 import type { Ledger } from "../ledger/ledger.ts";
+import { checkedLimits, type KeyMinter, type KeyRequest, managerOf, refusedField } from "./minter.ts";
 import type { KeyStore } from "./store.ts";
 import type { KeySelf, KeyView, MintedKey, Rights } from "./view.ts";
-
-/** What a caller asks for; times are ms since the epoch, `null` means no such limit, undefined the preset's or default. */
-export type KeyRequest = {
-  name: string;
-  preset: PresetName | null;
-  scopes: Scope[] | null;
-  patterns?: string[];
-  networks?: string[];
-  notBefore?: number | null;
-  expires?: number | null;
-  ratePerMinute?: number | null;
-  quotas?: ApiKey["quotas"];
-  approval?: Scope[];
-  approvalSeconds?: number | null;
-  principal?: string | null;
-  note?: string;
-};
 
 /** Undefined leaves a field as it is. */
 export type KeyChange = Partial<
@@ -57,16 +35,12 @@ export type KeyChange = Partial<
   >
 >;
 
-const MAX_KEYS = 5_000;
-
 type Deps = {
   store: KeyStore;
+  minter: KeyMinter;
   counters: Counters;
   ledger: Ledger;
   clock: Clock;
-  random: Random;
-  /** Instance id and tag, which every key text carries. */
-  place: () => { id: string; tag: string };
 };
 
 export type KeyCommands = {
@@ -80,25 +54,24 @@ export type KeyCommands = {
 };
 
 export const keyPolicies: Policies<KeyCommands> = {
-  "keys.create": { scope: "keys:write", audit: true },
+  "keys.create": { scope: "keys:write", audit: true, credentials: PRESENTED_CREDENTIALS },
   "keys.list": { scope: "keys:read", audit: false },
   "keys.read": { scope: "keys:read", audit: false },
   "keys.change": { scope: "keys:write", audit: true },
-  "keys.rotate": { scope: "keys:write", audit: true },
+  "keys.rotate": { scope: "keys:write", audit: true, credentials: PRESENTED_CREDENTIALS },
   "keys.delete": { scope: "keys:write", audit: true },
   "keys.self": { scope: null, audit: false },
 };
 
-const managerOf = (admitted: Admitted): Manager => admitted.lineage ?? "administrator";
-
 /** Minting, changing, rotating and ending keys, as far as the caller's own rights reach. */
-export function keyHandlers({ store, counters, ledger, clock, random, place }: Deps): Handlers<KeyCommands> {
+export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): Handlers<KeyCommands> {
   const view = (key: ApiKey): KeyView => {
-    const { digest: _digest, secretVersion: _version, previous, ...shown } = key;
+    const { digest: _digest, secretVersion: _version, previous, holder, ...shown } = key;
     const use = store.use(key.id);
     const living = previous && previous.until > clock() ? previous : null;
     return {
       ...shown,
+      ...(holder ? { holder } : {}),
       approvalSeconds: key.approvalSeconds ?? null,
       notBefore: key.notBefore === null ? null : isoTime(key.notBefore),
       expires: key.expires === null ? null : isoTime(key.expires),
@@ -108,7 +81,6 @@ export function keyHandlers({ store, counters, ledger, clock, random, place }: D
       uses: use.uses,
     };
   };
-  const newText = (keyId: string): string => mintKeyText(random, { instance: place().id, tag: place().tag, keyId });
   const managed = (id: string, admitted: Admitted): Result<ApiKey, Problem> => {
     const target = store.lineage(id);
     if (!target) return fail(problem("key_not_found"));
@@ -130,56 +102,8 @@ export function keyHandlers({ store, counters, ledger, clock, random, place }: D
 
   return {
     "keys.create": ({ do: _do, ...request }, admitted) => {
-      const preset = request.preset ? presets[request.preset] : null;
-      const scopes = [...new Set(request.scopes ?? preset?.scopes ?? [])];
-      if (scopes.length === 0) return refusedField("scopes", "Name a preset or at least one scope.");
-      if (request.principal && admitted.lineage)
-        return refusedField("principal", "Only an administrator names principals.");
-      const limits = checkedLimits({ patterns: request.patterns ?? ["*"], networks: request.networks ?? [], scopes });
-      if (!limits.ok) return limits;
-      const minted = mayMint(managerOf(admitted), { scopes, expires: request.expires ?? null }, clock());
-      if (!minted.ok) return minted;
-      if (store.list(MAX_KEYS, null, null).nextCursor !== null) return fail(problem("too_many_keys"));
-      const id = randomBase62(random, KEY_ID_LENGTH);
-      const text = newText(id);
-      const parent = admitted.lineage?.[0] ?? null;
-      const key: ApiKey = {
-        id,
-        parent: parent?.id ?? null,
-        principal: parent?.principal ?? request.principal ?? id,
-        name: request.name,
-        preset: request.preset,
-        scopes,
-        ...limits.value,
-        notBefore: request.notBefore ?? null,
-        expires: minted.value.expires,
-        ratePerMinute: request.ratePerMinute ?? null,
-        quotas: request.quotas ?? preset?.quotas ?? {},
-        approval: request.approval ?? [],
-        approvalSeconds: request.approvalSeconds ?? null,
-        disabled: false,
-        note: request.note ?? "",
-        digest: digestOf(text),
-        secretVersion: 1,
-        previous: null,
-        created: clock(),
-        createdBy: actorText(admitted.actor),
-      };
-      store.insert(key);
-      ledger.append([
-        {
-          type: "key.created",
-          data: {
-            key: named(key),
-            parent: key.parent,
-            preset: key.preset,
-            scopes: key.scopes,
-            expires: textOrNull(key.expires),
-            actor: admitted.actor,
-          },
-        },
-      ]);
-      return ok({ ...view(key), key: text });
+      const minted = minter.mint(request, admitted);
+      return minted.ok ? ok({ ...view(minted.value.key), key: minted.value.text }) : minted;
     },
 
     "keys.list": ({ limit, cursor }, admitted) => {
@@ -219,7 +143,7 @@ export function keyHandlers({ store, counters, ledger, clock, random, place }: D
     "keys.rotate": ({ id, graceSeconds }, admitted) => {
       const key = managed(id, admitted);
       if (!key.ok) return key;
-      const text = newText(id);
+      const text = minter.newText(id);
       const rotated = rotate(key.value, digestOf(text), graceSeconds ?? DEFAULT_GRACE_SECONDS, clock());
       if (!rotated.ok) return rotated;
       store.update(rotated.value);
@@ -262,13 +186,3 @@ function rightsOf(lineage: Lineage, { rates, quotas }: Counters, at: number): Ri
 }
 
 const named = ({ id, name }: ApiKey) => ({ id, name });
-
-function checkedLimits(limits: Pick<ApiKey, "patterns" | "networks" | "scopes">) {
-  const patterns = checkPatterns(limits.patterns);
-  if (!patterns.ok) return patterns;
-  const networks = checkNetworks(limits.networks);
-  return networks.ok ? ok({ patterns: patterns.value, networks: networks.value }) : networks;
-}
-
-const refusedField = (field: string, message: string) =>
-  fail(problem("invalid_request", { data: { [field]: { code: "validation_invalid_value", message } } }));

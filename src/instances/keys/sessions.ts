@@ -4,7 +4,7 @@ import { mintTicket } from "../../access/ticket.ts";
 import { problem } from "../../base/problem.ts";
 import { fail, ok } from "../../base/result.ts";
 import { tokenExpiry } from "../../upstream/token.ts";
-import type { Handlers, Policies } from "../caller.ts";
+import { type Handlers, type Policies, PRESENTED_CREDENTIALS } from "../caller.ts";
 import type { Configuration } from "../server/configuration.ts";
 import type { SessionKeys } from "./session-keys.ts";
 
@@ -19,7 +19,7 @@ export type SessionCommands = {
 export const sessionPolicies: Policies<SessionCommands> = {
   "session.create": { scope: null, audit: true, credentials: ["key"] },
   "session.refresh": { scope: null, audit: true, credentials: ["key", "session"] },
-  "ticket.create": { scope: "backups:download", audit: true },
+  "ticket.create": { scope: "backups:download", audit: true, credentials: PRESENTED_CREDENTIALS },
 };
 
 type Deps = { configuration: Configuration; tokenKeys: SessionKeys };

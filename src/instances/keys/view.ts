@@ -30,6 +30,10 @@ export const KeySchema = z
     previousUntil: z.string().nullable(),
     lastUsed: z.object({ at: z.string(), address: z.string().nullable() }).nullable(),
     uses: z.number(),
+    holder: z
+      .object({ kind: z.enum(["grant", "trust", "schedule"]), id: z.string() })
+      .optional()
+      .describe("What holds these rights without a key text; left out for a key."),
   })
   .meta({ id: "Key" });
 export type KeyView = z.infer<typeof KeySchema>;

@@ -30,7 +30,7 @@ export const actorOf = ({ actor, lineage }: Admitted): OperationActor => ({
 });
 
 export const isOwn = ({ actor }: Operation, { lineage }: Admitted): boolean =>
-  actor.kind === "key" && actor.id === lineage?.[0].id;
+  lineage !== null && actor.id === lineage[0].id;
 
 /** One's own operations need no scope; those of others a scope, and a name one may see. */
 export function isVisible(operation: Operation, admitted: Admitted, scope: Scope): boolean {

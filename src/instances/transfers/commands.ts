@@ -9,7 +9,7 @@ import type { UploadEnd } from "../../transfers/upload-call.ts";
 import type { ListedBackup, UpstreamAccess } from "../../upstream/backups-api.ts";
 import type { Audit } from "../audit/store.ts";
 import { find } from "../backups/commands.ts";
-import type { Admitted, Handlers, Policies } from "../caller.ts";
+import { type Admitted, DEFAULT_CREDENTIALS, type Handlers, type Policies } from "../caller.ts";
 import type { ExpectedChanges } from "../ledger/expected-changes.ts";
 import type { Operations } from "../operations/engine.ts";
 import type { Server } from "../server/server.ts";
@@ -52,7 +52,7 @@ export const transferPolicies: Policies<TransferCommands> = {
     scope: "backups:download",
     target: "key",
     audit: "handler",
-    credentials: ["admin", "key", "session", "ticket"],
+    credentials: [...DEFAULT_CREDENTIALS, "ticket"],
   },
   "upload.ask": { scope: "backups:upload", audit: false, continuation: true },
   "upload.reserve": { scope: "backups:upload", also: pruning, target: "name", audit: true },

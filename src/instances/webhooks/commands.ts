@@ -8,7 +8,7 @@ import type { Endpoint } from "../../endpoints/endpoint.ts";
 import type { EndpointSettings } from "../../endpoints/store.ts";
 import type { EventType } from "../../ledger/event-kinds.ts";
 import type { AddressPolicy } from "../../webhooks/address.ts";
-import type { Admitted, Handlers, Policies } from "../caller.ts";
+import { type Admitted, type Handlers, type Policies, PRESENTED_CREDENTIALS } from "../caller.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Announcer } from "./announcer.ts";
 import { type EndpointRecord, type Endpoints, named } from "./endpoints.ts";
@@ -47,14 +47,19 @@ export type WebhookCommands = {
 
 export const webhookPolicies: Policies<WebhookCommands> = {
   // What it is to send may be read by its maker.
-  "webhooks.create": { scope: "webhooks:write", also: () => ["events:read"], audit: true },
+  "webhooks.create": {
+    scope: "webhooks:write",
+    also: () => ["events:read"],
+    audit: true,
+    credentials: PRESENTED_CREDENTIALS,
+  },
   "webhooks.list": { scope: "webhooks:read", audit: false },
   "webhooks.read": { scope: "webhooks:read", audit: false },
-  "webhooks.change": { scope: "webhooks:write", audit: true },
+  "webhooks.change": { scope: "webhooks:write", audit: true, credentials: PRESENTED_CREDENTIALS },
   "webhooks.delete": { scope: "webhooks:write", audit: true },
   "webhooks.pause": { scope: "webhooks:write", audit: true },
   "webhooks.resume": { scope: "webhooks:write", audit: true },
-  "webhooks.rotate": { scope: "webhooks:write", audit: true },
+  "webhooks.rotate": { scope: "webhooks:write", audit: true, credentials: PRESENTED_CREDENTIALS },
   "webhooks.test": { scope: "webhooks:write", audit: true },
   "webhooks.attempts": { scope: "webhooks:read", audit: false },
   "webhooks.replay": { scope: "webhooks:write", audit: true },

@@ -7,13 +7,17 @@ const hook = { id: "wh_4Jk2mPq8", host: "hooks.example.com", description: "pager
 /** API keys: never more of them than id and name. */
 export const keyKinds = {
   "key.created": kind(
-    "An API key was minted.",
+    "An API key was minted, or rights like a key's were given to a holder.",
     {
       key: apiKey,
       parent: z.string().nullable().describe("The key that minted it; null: an administrator."),
       preset: z.string().nullable(),
       scopes: z.array(z.string()),
       expires: time.nullable(),
+      holder: z
+        .object({ kind: z.enum(["grant", "trust", "schedule"]), id: z.string() })
+        .optional()
+        .describe("What holds these rights without a key text; left out for a key."),
     },
     {
       key,
