@@ -1,50 +1,46 @@
-import type { Hono } from "hono";
 import { parseCredential } from "../access/credential.ts";
 import { isoTime } from "../base/clock.ts";
 import { fromUtf8 } from "../base/encoding.ts";
 import { type FieldProblem, problem } from "../base/problem.ts";
-import { ask, perform } from "../edge/ask.ts";
-import { type AppContext, type AppEnv, refuse } from "../edge/context.ts";
-import { resolveCaller } from "../edge/resolve-caller.ts";
+import { type AppContext, refuse } from "../edge/context.ts";
 import { parseJson, readBody } from "../http/body.ts";
 import type { SessionGrant } from "../instances/keys/sessions.ts";
+import type { Handle } from "./route.ts";
 
 const BODY_LIMIT = 64 << 10;
 const FIELD_LIMIT = 255;
 
 /**
- * Logging in as PocketBase's SDKs do (upstream: apis/record_auth_with_password.go): the API key is the password, the
- * identity may be any text. What comes back is a session: a JWT that the SDKs take for a superuser's.
+ * Logs an SDK of PocketBase in (upstream: apis/record_auth_with_password.go): the API key is the password, the identity
+ * may be any text. The answer is a session, a JWT that the SDKs take for a superuser's.
  */
-export function mountAuth(app: Hono<AppEnv>): void {
-  app.post("/api/collections/_superusers/auth-with-password", async (c) => {
-    const form = await credentials(c);
-    if (form === null)
-      return refuse(c, problem("invalid_request", { message: "An error occurred while loading the submitted data." }));
-    const data: Record<string, FieldProblem> = {};
-    for (const field of ["identity", "password"] as const) {
-      const length = form[field].length;
-      if (length === 0) data[field] = { code: "validation_required", message: "Cannot be blank." };
-      else if (length > FIELD_LIMIT)
-        data[field] = {
-          code: "validation_length_out_of_range",
-          message: "The length must be between 1 and 255.",
-          params: { max: 255, min: 1 },
-        };
-    }
-    if (Object.keys(data).length > 0) return refuse(c, problem("invalid_request", { data }));
-    const offered = parseCredential(form.password);
-    const resolved = await resolveCaller(c, { credential: offered?.kind === "key" ? offered : null });
-    const session = resolved.ok ? await perform(c, resolved.value, { do: "session.create" }) : resolved;
-    if (session.ok) return c.json(authAnswer(session.value, form.identity));
-    return refuse(c, session.error.code === "unauthenticated" ? problem("login_failed") : session.error);
-  });
+export const logIn: Handle<"session.create"> = async (c, client) => {
+  const form = await credentials(c);
+  if (form === null)
+    return refuse(c, problem("invalid_request", { message: "An error occurred while loading the submitted data." }));
+  const data: Record<string, FieldProblem> = {};
+  for (const field of ["identity", "password"] as const) {
+    const length = form[field].length;
+    if (length === 0) data[field] = { code: "validation_required", message: "Cannot be blank." };
+    else if (length > FIELD_LIMIT)
+      data[field] = {
+        code: "validation_length_out_of_range",
+        message: "The length must be between 1 and 255.",
+        params: { max: 255, min: 1 },
+      };
+  }
+  if (Object.keys(data).length > 0) return refuse(c, problem("invalid_request", { data }));
+  const credential = parseCredential(form.password);
+  const { ask } = client.withCredential(credential?.kind === "key" ? credential : null);
+  const session = await ask("session.create", {});
+  if (session.ok) return c.json(authAnswer(session.value, form.identity));
+  return refuse(c, session.error.code === "unauthenticated" ? problem("login_failed") : session.error);
+};
 
-  app.post("/api/collections/_superusers/auth-refresh", async (c) => {
-    const session = await ask(c, { do: "session.refresh" });
-    return session.ok ? c.json(authAnswer(session.value, "")) : refuse(c, session.error);
-  });
-}
+export const renewSession: Handle<"session.refresh"> = async (c, { ask }) => {
+  const session = await ask("session.refresh", {});
+  return session.ok ? c.json(authAnswer(session.value, "")) : refuse(c, session.error);
+};
 
 async function credentials(c: AppContext): Promise<{ identity: string; password: string } | null> {
   const bytes = await readBody(c.req.raw, BODY_LIMIT);

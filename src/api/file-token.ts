@@ -1,13 +1,10 @@
-import type { Hono } from "hono";
-import { ask } from "../edge/ask.ts";
-import { type AppEnv, refuse } from "../edge/context.ts";
+import { refuse } from "../edge/context.ts";
 import { pickFields } from "./fields.ts";
+import type { Handle } from "./route.ts";
 
 /** `POST /api/files/token` answers the relay's own ticket; the server's file tokens never leave the relay. */
-export function mountFileToken(app: Hono<AppEnv>): void {
-  app.post("/api/files/token", async (c) => {
-    const ticket = await ask(c, { do: "ticket.create" });
-    if (!ticket.ok) return refuse(c, ticket.error);
-    return c.json(pickFields([{ token: ticket.value.token }], c.req.query("fields"))[0]);
-  });
-}
+export const createFileToken: Handle<"ticket.create"> = async (c, { ask }) => {
+  const ticket = await ask("ticket.create", {});
+  if (!ticket.ok) return refuse(c, ticket.error);
+  return c.json(pickFields([{ token: ticket.value.token }], c.req.query("fields"))[0]);
+};

@@ -6,7 +6,7 @@ import { instanceOf } from "../instances/stub.ts";
 import { brake } from "./brake.ts";
 import type { AppContext } from "./context.ts";
 import { problemOfFailedCall } from "./problem-of-error.ts";
-import { type ResolvedCaller, resolveCaller, resolveCredential } from "./resolve-caller.ts";
+import { type ResolvedCaller, resolveCredential } from "./resolve-caller.ts";
 
 /** How an instance refuses a made-up secret: these answers count against the client's address. */
 const REFUSED_SECRET: readonly ProblemCode[] = ["unauthenticated", "ticket_refused"];
@@ -28,15 +28,6 @@ export async function perform<N extends CommandName>(
   if (!answer.result.ok && REFUSED_SECRET.includes(answer.result.error.code))
     await brake.failed("secret", resolved.caller.address, c.env.BRAKE);
   return answer.result;
-}
-
-/** `resolveCaller` and `perform` in one, for calls that need nothing in between. */
-export async function ask<N extends CommandName>(
-  c: AppContext,
-  command: Command<N>,
-): Promise<Result<Output<N>, Problem>> {
-  const resolved = await resolveCaller(c);
-  return resolved.ok ? perform(c, resolved.value, command) : resolved;
 }
 
 /** The refusal of a credential that is revoked or expired, whatever the request asks for; null for a living one. */

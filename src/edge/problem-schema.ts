@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 
 /** Every error answer, as `problem.ts` writes it. */
-export const ProblemSchema = z
+const ProblemSchema = z
   .object({
     status: z.number().int(),
     code: z.string(),
@@ -11,3 +11,11 @@ export const ProblemSchema = z
     data: z.record(z.string(), z.object({ code: z.string(), message: z.string() })),
   })
   .meta({ id: "Problem" });
+
+/** How the OpenAPI document shows the error answers of every route. */
+export const problemAnswer = {
+  default: {
+    description: "Refused or failed; docs/errors.md explains each code.",
+    content: { "application/json": { schema: ProblemSchema } },
+  },
+};

@@ -1,7 +1,6 @@
 import * as z from "zod";
 import type { Kind } from "./catalogue/shapes.ts";
-import { count, time } from "./catalogue/shapes.ts";
-import { type EventOf, NO_PREVIOUS } from "./event.ts";
+import { type EventOf, EventSchema, NO_PREVIOUS } from "./event.ts";
 import { type EventData, type EventType, eventKinds } from "./event-kinds.ts";
 
 /**
@@ -10,20 +9,7 @@ import { type EventData, type EventType, eventKinds } from "./event-kinds.ts";
  */
 export function eventSchema(type: EventType): Record<string, unknown> {
   const found: Kind = eventKinds[type] as unknown as Kind;
-  const event = z.object({
-    id: z
-      .string()
-      .meta({ pattern: "^evt_[A-Za-z0-9_]+$", description: "The same in every attempt: deduplicate by it." }),
-    seq: count.describe("Its place in the instance's ledger, from 1 without gaps; 0 in test events."),
-    type: z.literal(type),
-    timestamp: time.describe("When it was observed."),
-    instance: z.string(),
-    prev: z.string().meta({
-      pattern: "^[0-9a-f]{64}$",
-      description: "SHA-256 of the event before, byte for byte; 64 zeros in the first.",
-    }),
-    data: found.data,
-  });
+  const event = EventSchema.extend({ type: z.literal(type), data: found.data });
   const schema = z.toJSONSchema(event, { target: "draft-2020-12", io: "input" });
   return { title: type, description: found.summary, ...schema };
 }

@@ -1,18 +1,30 @@
+import * as z from "zod";
+import { count, time } from "./catalogue/shapes.ts";
 import type { EventData, EventType } from "./event-kinds.ts";
 
 /** One fact as the ledger holds it, the API answers it and a webhook delivers it: the same object, the same bytes. */
-export type EventOf<T extends EventType> = {
-  /** `evt_…`: letters, digits and underscores only, because it is signed as `id.timestamp.body`. */
-  id: string;
-  /** From 1 without gaps in each instance's ledger. */
-  seq: number;
+export const EventSchema = z
+  .object({
+    // Letters, digits and underscores only, because it is signed as `id.timestamp.body`.
+    id: z
+      .string()
+      .meta({ pattern: "^evt_[A-Za-z0-9_]+$", description: "The same in every attempt: deduplicate by it." }),
+    seq: count.describe("Its place in the instance's ledger, from 1 without gaps; 0 in test events."),
+    type: z.string(),
+    timestamp: time.describe("When it was observed."),
+    /** The instance's name. */
+    instance: z.string(),
+    prev: z.string().meta({
+      pattern: "^[0-9a-f]{64}$",
+      description: "SHA-256 of the event before, byte for byte; 64 zeros in the first.",
+    }),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: "Event" });
+
+/** An event of one type. */
+export type EventOf<T extends EventType> = Omit<z.infer<typeof EventSchema>, "type" | "data"> & {
   type: T;
-  /** When it was observed, UTC with milliseconds. */
-  timestamp: string;
-  /** The instance's name. */
-  instance: string;
-  /** SHA-256 (hex) of the previous event's stored JSON text. */
-  prev: string;
   data: EventData<T>;
 };
 

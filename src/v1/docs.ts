@@ -1,18 +1,6 @@
-import { z } from "@hono/zod-openapi";
 import { version } from "../version.ts";
 import { docsPage, styleHash } from "./docs-page.ts";
-import { type Relay, route, serve } from "./route.ts";
-
-const health = route({
-  method: "get",
-  path: "/v1/health",
-  tag: "Relay",
-  summary: "For load balancers: no credential, no upstream call",
-  scope: "public",
-  answers: {
-    200: { description: "The relay answers.", schema: z.object({ status: z.literal("ok"), version: z.string() }) },
-  },
-});
+import type { Relay } from "./route.ts";
 
 const csp = () =>
   `default-src 'none'; style-src '${styleHash()}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`;
@@ -34,8 +22,6 @@ const about = {
 
 /** `/v1/health`, `/openapi.json` and `/docs`: made from the routes, so they cannot tell another story. */
 export function mountDocs(app: Relay): void {
-  serve(app, health, (c) => c.json({ status: "ok" as const, version }, 200));
-
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     type: "http",
     scheme: "bearer",

@@ -4,18 +4,21 @@ import type { Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
 import type { EventPage } from "../instances/ledger/ledger.ts";
 
-/** Short polls from the Worker, so that no open stream keeps an object awake or pinned. */
+/** The Worker polls, so that an open stream does not keep the instance's object in memory. */
 const POLL_MS = 2_000;
+/** A comment after so long without an event keeps proxies from closing the stream. */
 const COMMENT_MS = 15_000;
-const PAGE = 100;
+const EVENTS_PER_POLL = 100;
 
-type Read = (after: number, limit: number) => Promise<Result<EventPage, Problem>>;
+/** Reads up to `limit` events after a seq. */
+export type ReadEvents = (after: number, limit: number) => Promise<Result<EventPage, Problem>>;
 
 /**
- * Server-sent events (WHATWG HTML §9.2) from a ledger: `id` is the seq, so `Last-Event-ID` resumes without loss. Every
- * poll passes the door, so a revoked key ends the stream within one of them; a fault of the moment is waited out.
+ * The ledger after `from` as server-sent events (WHATWG HTML §9.2): `id` is the seq, so `Last-Event-ID` resumes without
+ * loss. The credential is checked at every poll, so a revoked key ends the stream within one; other problems are taken
+ * to pass, and the next poll tries again.
  */
-export function eventStream(from: number, read: Read, gone: AbortSignal): Response {
+export function eventStream(from: number, read: ReadEvents, gone: AbortSignal): Response {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
   const pump = async () => {
@@ -23,8 +26,8 @@ export function eventStream(from: number, read: Read, gone: AbortSignal): Respon
     let quiet = 0;
     await writer.write(utf8("retry: 3000\n\n"));
     while (!gone.aborted) {
-      const page = await read(after, PAGE);
-      if (!page.ok && ENDING.includes(page.error.code)) {
+      const page = await read(after, EVENTS_PER_POLL);
+      if (!page.ok && ENDING_CODES.includes(page.error.code)) {
         await writer.write(utf8(`event: error\ndata: ${JSON.stringify({ code: page.error.code })}\n\n`));
         break;
       }
@@ -44,15 +47,15 @@ export function eventStream(from: number, read: Read, gone: AbortSignal): Respon
     }
     await writer.close();
   };
-  // A client that left makes the next write fail: that is the end of it, not an error.
+  // When the client has left the next write fails: the end of the stream, not an error.
   pump().catch(() => writer.abort().catch(() => undefined));
   return new Response(readable, {
     headers: { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" },
   });
 }
 
-/** What does not pass by itself. */
-const ENDING: readonly Problem["code"][] = ["unauthenticated", "scope_missing", "network_refused"];
+/** Problems that end the stream: they do not pass by themselves. */
+const ENDING_CODES: readonly Problem["code"][] = ["unauthenticated", "scope_missing", "network_refused"];
 
 /** The stored text has no line break in it, so one data line carries it byte for byte. */
 function frame(text: string): string {

@@ -6,8 +6,8 @@ import type { RequestOptions } from "../instances/caller.ts";
 import { readIdempotencyKey } from "../operations/idempotency.ts";
 
 /**
- * How a `/v1` caller asks for an operation. The fingerprint of an `Idempotency-Key` covers method, path, query and body,
- * so that the same key for something else is noticed (draft-ietf-httpapi-idempotency-key-header §2.6).
+ * The options of a `/v1` request for an operation. With an `Idempotency-Key` goes a fingerprint of method, path, query
+ * and body, so that the same key for another request is noticed (draft-ietf-httpapi-idempotency-key-header §2.6).
  */
 export async function requestOptions(c: AppContext, waitSeconds: number): Promise<Result<RequestOptions, Problem>> {
   const header = c.req.header("idempotency-key");
@@ -15,7 +15,7 @@ export async function requestOptions(c: AppContext, waitSeconds: number): Promis
   const key = readIdempotencyKey(header);
   if (!key.ok) return key;
   const { pathname, search } = new URL(c.req.url);
-  // Already read and kept by the validation of a JSON body; an absent one is empty.
+  // The validation of a JSON body has read it already, and Hono keeps its text; without a body the text is empty.
   const body = await c.req.text().catch(() => "");
   const fingerprint = createHash("sha256").update(`${c.req.method} ${pathname}${search}\n${body}`).digest("hex");
   return ok({ waitSeconds, surface: "v1", idempotency: { key: key.value, fingerprint } });

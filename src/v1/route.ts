@@ -1,69 +1,109 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
-import type { Scope } from "../access/scope.ts";
-import type { FieldProblem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
-import { refusalOfCredential } from "../edge/ask.ts";
+import { admitAdmin } from "../edge/ask.ts";
 import { requireCredential } from "../edge/authenticate.ts";
 import { type AppContext, type AppEnv, refuse } from "../edge/context.ts";
-import { ProblemSchema } from "../edge/problem-schema.ts";
+import { type InstanceClient, instanceClient } from "../edge/instance-client.ts";
+import { problemAnswer } from "../edge/problem-schema.ts";
+import { resolveCaller } from "../edge/resolve-caller.ts";
+import { documentedAccess, type RouteAccess, scopeOf } from "../edge/route-access.ts";
+import type { CommandName, Commands, Output } from "../instances/commands.ts";
 import { jsonBody } from "./json-body.ts";
+import { refuseInvalid, refuseInvalidOfCaller } from "./validation.ts";
 
 export type Relay = OpenAPIHono<AppEnv>;
 
-/** What a `/v1` route says about itself; the OpenAPI document, the docs and the walking test read the same rows. */
-export type RouteRow<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> = {
+/** Status → what is answered; a schema for JSON, none for anything else. */
+type Answers = { [status: number]: { description: string; schema?: z.ZodType } };
+
+/** What a `/v1` route says about itself: it is validated by this row, and the OpenAPI document shows the same row. */
+export type RouteRow<
+  P extends z.ZodObject = z.ZodObject,
+  Q extends z.ZodObject = z.ZodObject,
+  B extends z.ZodType = z.ZodType,
+  N extends CommandName = CommandName,
+> = RouteAccess<N> & {
   method: "get" | "post" | "put" | "patch" | "delete";
   path: string;
   tag: string;
   summary: string;
-  /** The scope a key needs; `null`: any living key; `"admin"`; `"public"`: no credential. */
-  scope: Scope | "admin" | "public" | null;
   params?: P;
   query?: Q;
   /** JSON; nothing unknown may be in it. */
   body?: B;
   bodyOptional?: boolean;
-  /** Takes an Idempotency-Key; every other call refuses one instead of ignoring it. */
+  /** Takes an Idempotency-Key; every other route refuses one instead of ignoring it. */
   idempotent?: boolean;
-  /** Status → what is answered; a schema for JSON, none for anything else. */
-  answers: { [status: number]: { description: string; schema?: z.ZodType } };
+  answers: Answers;
 };
 
-/** Keeps the schemas' types, by which `serve` types its handler. */
-export const route = <
-  P extends z.ZodObject = z.ZodObject<Record<never, never>>,
-  Q extends z.ZodObject = z.ZodObject<Record<never, never>>,
-  B extends z.ZodType = z.ZodUndefined,
->(
-  row: RouteRow<P, Q, B>,
-): RouteRow<P, Q, B> => row;
-
+/** The validated parts of a request. */
 type Input<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> = {
   params: z.output<P>;
   query: z.output<Q>;
   body: z.output<B>;
 };
 
-/** Mounts a route: its input is validated first, its answers stand in the OpenAPI document. */
-export function serve<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType>(
-  app: Relay,
-  row: RouteRow<P, Q, B>,
-  handle: (c: AppContext, input: Input<P, Q, B>) => Response | Promise<Response>,
-): void {
+type NoFields = z.ZodObject<Record<never, never>>;
+
+/** A row with what runs it. */
+export type Route = { row: RouteRow; mount: (app: Relay) => void };
+
+/** A route with a handler of its own. It reaches an instance only by the commands that the row names. */
+export function route<
+  P extends z.ZodObject = NoFields,
+  Q extends z.ZodObject = NoFields,
+  B extends z.ZodType = z.ZodUndefined,
+  N extends CommandName = never,
+>(
+  row: RouteRow<P, Q, B, N>,
+  handle: (c: AppContext, input: Input<P, Q, B>, client: InstanceClient<N>) => Response | Promise<Response>,
+): Route {
+  const plain = row as unknown as RouteRow;
+  return { row: plain, mount: (app) => mount(app, plain, handle as unknown as Handle) };
+}
+
+/**
+ * A route that sends its one command: `toInput` makes the command's input of the request, `render` the answer of its
+ * output. Without `render` the answer is the output as JSON, with the first status of the row.
+ */
+export function commandRoute<
+  N extends CommandName,
+  P extends z.ZodObject = NoFields,
+  Q extends z.ZodObject = NoFields,
+  B extends z.ZodType = z.ZodUndefined,
+>(
+  row: RouteRow<P, Q, B, N> & { command: N },
+  toInput: (input: Input<P, Q, B>) => Commands[N]["input"],
+  render?: (c: AppContext, output: Output<N>) => Response,
+): Route {
+  const status = Number(Object.keys(row.answers)[0]);
+  const asDocumented = (c: AppContext, output: Output<N>): Response =>
+    status === 204 ? c.body(null, 204) : c.json(output as object, status as 200);
+  return route(row, async (c, input, { ask }) => {
+    const answer = await ask(row.command, toInput(input));
+    return answer.ok ? (render ?? asDocumented)(c, answer.value) : refuse(c, answer.error);
+  });
+}
+
+type Handle = (
+  c: AppContext,
+  input: Input<z.ZodObject, z.ZodObject, z.ZodType>,
+  client: InstanceClient<CommandName>,
+) => Response | Promise<Response>;
+
+function mount(app: Relay, row: RouteRow, handle: Handle): void {
   const { params, query, body } = row;
+  const scope = scopeOf(row);
   const config = createRoute({
     method: row.method,
     path: row.path,
     tags: [row.tag],
     summary: row.summary,
-    "x-scope": row.scope,
-    // A credential first: what is wrong with a request is told only to somebody.
-    middleware: [
-      ...(row.scope === "public" ? [] : [credential]),
-      ...(body ? [jsonBody(row.bodyOptional === true)] : []),
-    ],
-    security: row.scope === "public" ? [] : [{ bearer: [] }],
+    ...documentedAccess(row),
+    // The credential is checked before the input: what is wrong with a request is not told to strangers.
+    middleware: [...(scope === "public" ? [] : [credential]), ...(body ? [jsonBody(row.bodyOptional === true)] : [])],
     request: {
       ...(params ? { params } : {}),
       // A mistyped filter must not widen an answer, so a route without parameters takes none.
@@ -71,33 +111,30 @@ export function serve<P extends z.ZodObject, Q extends z.ZodObject, B extends z.
       ...(row.idempotent ? { headers: z.object({ "idempotency-key": z.string().optional() }) } : {}),
       ...(body ? { body: { required: !row.bodyOptional, content: { "application/json": { schema: body } } } } : {}),
     },
-    responses: {
-      ...Object.fromEntries(
-        Object.entries(row.answers).map(([status, { description, schema }]) => [
-          status,
-          schema ? { description, content: { "application/json": { schema } } } : { description },
-        ]),
-      ),
-      default: {
-        description: "Refused or failed; docs/errors.md explains each code.",
-        content: { "application/json": { schema: ProblemSchema } },
-      },
-    },
+    responses: { ...documentedAnswers(row.answers), ...problemAnswer },
   });
-  const validated = (c: AppContext): Input<P, Q, B> => {
+  const handleValid = async (c: AppContext): Promise<Response> => {
+    if (!row.idempotent && c.req.header("idempotency-key") !== undefined)
+      return refuse(c, problem("idempotency_unsupported"));
+    if ("access" in row && row.access === "admin") {
+      const admitted = await admitAdmin(c);
+      if (!admitted.ok) return refuse(c, admitted.error);
+    }
     const valid = c.req.valid.bind(c.req) as (target: string) => never;
-    return { params: valid("param"), query: valid("query"), body: valid("json") };
+    const input = { params: valid("param"), query: valid("query"), body: valid("json") };
+    const client = instanceClient<CommandName>(c, () => (scope === "admin" ? adminAtPath(c) : resolveCaller(c)));
+    return handle(c, input, client);
   };
-  app.openapi(
-    config,
-    ((c: AppContext) => {
-      if (!row.idempotent && c.req.header("idempotency-key") !== undefined)
-        return refuse(c, problem("idempotency_unsupported"));
-      return handle(c, validated(c));
-    }) as never,
-    (row.scope === "public" ? refusedInput : refusedToSomebody) as never,
-  );
+  app.openapi(config, handleValid as never, (scope === "public" ? refuseInvalid : refuseInvalidOfCaller) as never);
 }
+
+const documentedAnswers = (answers: Answers) =>
+  Object.fromEntries(
+    Object.entries(answers).map(([status, { description, schema }]) => [
+      status,
+      schema ? { description, content: { "application/json": { schema } } } : { description },
+    ]),
+  );
 
 const credential = createMiddleware<AppEnv>(async (c, next) => {
   const refusal = await requireCredential(c);
@@ -105,50 +142,8 @@ const credential = createMiddleware<AppEnv>(async (c, next) => {
   await next();
 });
 
-/** `?limit=&cursor=` of every list (API.md "Conventions"). */
-export const pageQuery = {
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  cursor: z.string().max(512).optional(),
-};
-
-export const page = <S extends z.ZodType>(item: S) =>
-  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
-
-export const isoTimeField = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
-
-type Validation = { success: boolean; error?: z.ZodError; target: string };
-
-/** What zod refused, in PocketBase's shape: the field's path leads to what was wrong with it. */
-export function refusedInput(result: Validation, c: AppContext): Response | undefined {
-  if (result.success || !result.error) return undefined;
-  const data: Record<string, FieldProblem> = {};
-  const note = (issues: readonly Issue[], above: readonly PropertyKey[]) => {
-    for (const issue of issues) {
-      const path = [...above, ...issue.path];
-      if (issue.code === "unrecognized_keys") {
-        for (const key of issue.keys)
-          data[[...path, key].join(".")] = { code: "unknown_field", message: "There is no such field here." };
-      } else if (issue.code === "invalid_union" && issue.errors.length > 0) {
-        note(nearest(issue.errors), path);
-      } else {
-        const code = issue.code.replace(/^invalid_/, "");
-        data[path.join(".") || result.target] = { code: `validation_invalid_${code}`, message: issue.message };
-      }
-    }
-  };
-  note(result.error.issues, []);
-  return refuse(c, problem("invalid_request", { data }));
+/** An administrator's command goes to the instance that the path names; every key is refused. */
+async function adminAtPath(c: AppContext) {
+  const admitted = await admitAdmin(c);
+  return admitted.ok ? resolveCaller(c, { instanceName: c.req.param("name") ?? "" }) : admitted;
 }
-
-/** What is wrong with a request is told only to a living credential. */
-async function refusedToSomebody(result: Validation, c: AppContext): Promise<Response | undefined> {
-  if (result.success) return undefined;
-  const dead = await refusalOfCredential(c);
-  return dead ? refuse(c, dead) : refusedInput(result, c);
-}
-
-type Issue = z.core.$ZodIssue;
-
-/** Of the forms a field may have, the one that the caller most likely meant: with the least wrong. */
-const nearest = (forms: readonly (readonly Issue[])[]): readonly Issue[] =>
-  [...forms].sort((one, other) => one.length - other.length)[0]!;
