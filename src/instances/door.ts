@@ -1,8 +1,7 @@
 import { admit, type Counters, deny } from "../access/admission.ts";
-import type { AccessRequest, Admission, Decision, Denial } from "../access/decision.ts";
+import type { Admission, Decision, Denial } from "../access/decision.ts";
 import type { Lineage } from "../access/key.ts";
 import { afterFirstUse, secretVersionOf } from "../access/rotation.ts";
-import type { Scope } from "../access/scope.ts";
 import type { Clock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
@@ -10,11 +9,11 @@ import { actorOfKey, actorText } from "./actor.ts";
 import type { Audit } from "./audit/store.ts";
 import { type Actor, type Admitted, type Caller, DEFAULT_CREDENTIALS, type Handlers, type Policy } from "./caller.ts";
 import type { Answer, Command, Commands } from "./commands.ts";
-import { policies } from "./commands.ts";
 import { type Identity, identify, type KeyIdentity, matchIdentity } from "./identity.ts";
 import type { SessionKeys } from "./keys/session-keys.ts";
 import type { KeyStore } from "./keys/store.ts";
 import { exhaustedLimits, type LimitState, limitsOf } from "./limits.ts";
+import { policyOf, type Requirements, requirementsOf, transferStart } from "./requirements.ts";
 import type { Configuration } from "./server/configuration.ts";
 import type { Transfers } from "./transfers/store.ts";
 
@@ -28,6 +27,8 @@ type Parts = {
   clock: Clock;
 };
 
+/** One call in its synchronous turn. */
+type Call = { caller: Caller; command: Command; requirements: Requirements; at: number };
 type Passed = { admitted: Admitted; limits: LimitState[] };
 type Refused = { problem: Problem; limits: LimitState[] };
 
@@ -55,28 +56,26 @@ export class Door {
 
   /** Everything about the credential that has to be awaited, before the synchronous turn. */
   private async identify({ credential }: Caller, command: Command): Promise<Result<Identity, Problem>> {
-    const { configuration, tokenKeys, clock } = this.parts;
+    const { configuration, tokenKeys, transfers, clock } = this.parts;
     const allowed = policyOf(command).credentials ?? DEFAULT_CREDENTIALS;
     if (!allowed.includes(credential.kind))
       return fail(problem(credential.kind === "ticket" ? "unauthenticated" : "credential_refused"));
     const now = clock();
     // A running transfer outlives its ticket, but nothing else of it (SECURITY 9).
-    const ticketAt = this.transferStart(command) ?? now;
+    const ticketAt = transferStart(command, transfers) ?? now;
     return identify(credential, { tokenKeys, place: () => configuration.own, now, ticketAt });
   }
 
   /** The synchronous turn: look-up, decision, counters, audit row. */
   private decide(caller: Caller, command: Command, identity: Identity): Result<Passed, Refused> {
-    const at = this.parts.clock();
-    if (identity.by === "admin") return ok(this.passAdministrator(caller, command, at));
-    const lineage = this.parts.keys.lineage(identity.id);
-    const request = this.request(caller, command, identity, lineage, at);
-    const decision = admit(request, this.parts.counters);
-    if (policyOf(command).scope === "admin")
-      return fail(this.refuse(caller, command, this.adminOnly(decision, at), lineage, at));
+    const { keys, transfers, clock } = this.parts;
+    const call: Call = { caller, command, requirements: requirementsOf(command, transfers), at: clock() };
+    if (identity.by === "admin") return ok(this.passAdministrator(call));
+    const lineage = keys.lineage(identity.id);
+    const decision = this.admit(call, identity, lineage);
     return decision.ok
-      ? ok(this.pass(caller, command, identity, decision.value, request))
-      : fail(this.refuse(caller, command, decision.error, lineage, at));
+      ? ok(this.pass(call, identity, decision.value))
+      : fail(this.refuse(call, lineage, decision.error));
   }
 
   private async run(command: Command, admitted: Admitted): Promise<Answer["result"]> {
@@ -89,32 +88,32 @@ export class Door {
     return result;
   }
 
-  private request(
-    caller: Caller,
-    command: Command,
-    identity: KeyIdentity,
-    lineage: Lineage | null,
-    at: number,
-  ): AccessRequest {
-    const policy = policyOf(command);
-    const backupKey = this.targetOf(command);
-    return {
-      lineage,
-      match: lineage && matchIdentity(lineage[0], identity, at),
-      by: identity.by,
-      at,
-      address: caller.address,
-      scopes: scopesOf(command, policy, backupKey),
-      // What only the administrator may is refused in any case, so it is not counted.
-      continuation: policy.continuation === true || policy.scope === "admin" || this.transferStart(command) !== null,
-      skipQuota: policy.skipQuota === true,
-      ...(backupKey === null ? {} : { backupKey }),
-    };
+  private admit({ caller, requirements, at }: Call, identity: KeyIdentity, lineage: Lineage | null): Decision {
+    const { policy, scopes, backupKey, continuation } = requirements;
+    const { counters } = this.parts;
+    const adminOnly = policy.scope === "admin";
+    const decision = admit(
+      {
+        lineage,
+        match: lineage && matchIdentity(lineage[0], identity, at),
+        by: identity.by,
+        at,
+        address: caller.address,
+        scopes,
+        // What only the administrator may is refused in any case: of the limits nothing is used.
+        continuation: continuation || adminOnly,
+        skipQuota: policy.skipQuota === true,
+        ...(backupKey === null ? {} : { backupKey }),
+      },
+      counters,
+    );
+    // Only a living key learns that the administrator may; everybody else gets the refusal they get everywhere.
+    if (!adminOnly || !decision.ok) return decision;
+    return deny({ reason: "scope", key: decision.value.key.id, problem: problem("admin_only") }, at, counters);
   }
 
   /** Every call of the administrator is written down, but for the further steps of one that was. */
-  private passAdministrator(caller: Caller, command: Command, at: number): Passed {
-    const policy = policyOf(command);
+  private passAdministrator({ caller, command, requirements: { policy }, at }: Call): Passed {
     const actor: Actor = { kind: "admin" };
     const audited = !policy.continuation && policy.audit !== "handler";
     const auditRow = audited ? this.parts.audit.admit(actor, command.do, targetText(command), caller) : null;
@@ -122,20 +121,14 @@ export class Door {
     return { admitted: { caller, actor, at, auditRow, ...rights }, limits: [] };
   }
 
-  private pass(
-    caller: Caller,
-    command: Command,
-    identity: KeyIdentity,
-    admission: Admission,
-    { at, continuation }: AccessRequest,
-  ): Passed {
+  private pass({ caller, command, requirements, at }: Call, identity: KeyIdentity, admission: Admission): Passed {
     const { keys, audit } = this.parts;
     const { key, lineage, match, needsApproval } = admission;
     const rotated = afterFirstUse(key, match);
     if (rotated) keys.update({ ...key, ...rotated });
-    if (!continuation) keys.noteUse(key.id, caller.address);
+    if (!requirements.continuation) keys.noteUse(key.id, caller.address);
     const actor = actorOfKey(key);
-    const audited = policyOf(command).audit === true;
+    const audited = requirements.policy.audit === true;
     const auditRow = audited ? audit.admit(actor, command.do, targetText(command), caller) : null;
     const claims = identity.by === "session" ? identity.claims : null;
     const secretVersion = secretVersionOf(key, match);
@@ -145,43 +138,15 @@ export class Door {
     };
   }
 
-  private refuse(caller: Caller, command: Command, denial: Denial, lineage: Lineage | null, at: number): Refused {
-    const refusal = refusalOf(denial, policyOf(command).target);
+  private refuse({ caller, command, requirements, at }: Call, lineage: Lineage | null, denial: Denial): Refused {
+    const refusal = refusalOf(denial, requirements.policy.target);
     const actor = denial.key !== null && lineage ? actorText(actorOfKey(lineage[0])) : "unknown";
     this.parts.audit.deny(actor, refusal.code, denial.reason, command.do, caller);
     return { problem: refusal, limits: exhaustedLimits(denial, lineage, this.parts.counters, at) };
   }
-
-  /** A living key learns that only the administrator may; everybody else gets the refusal they get everywhere. */
-  private adminOnly(decision: Decision, at: number): Denial {
-    if (!decision.ok) return decision.error;
-    const denial: Denial = { reason: "scope", key: decision.value.key.id, problem: problem("admin_only") };
-    return deny(denial, at, this.parts.counters).error;
-  }
-
-  /** The backup that a command is about; the second pass of an upload is about the name that the first one reserved. */
-  private targetOf(command: Command): string | null {
-    if (command.do === "upload.confirm") return this.parts.transfers.reservation(command.reservation)?.name ?? null;
-    const { target } = policyOf(command);
-    return target ? ((command as { [input: string]: string | null })[target] ?? null) : null;
-  }
-
-  /** When the transfer began that this command continues; null when it continues none. */
-  private transferStart(command: Command): number | null {
-    const transfer = "transfer" in command ? command.transfer : null;
-    return transfer ? this.parts.transfers.startedAt(transfer) : null;
-  }
 }
 
-const policyOf = (command: Command): Policy => policies[command.do];
-
-/** The scopes that this form of the command needs; the administrator's commands need none. */
-function scopesOf(command: Command, { scope, also }: Policy, target: string | null): Scope[] {
-  if (scope === null || scope === "admin") return [];
-  return [scope, ...(also?.(command, target) ?? [])];
-}
-
-/** A backup outside the patterns does not exist for the key; of a name it would like to make, the reason is told. */
+/** A backup outside the patterns does not exist for the key; of a name that it would like to make, the reason is told. */
 const refusalOf = (denial: Denial, target: Policy["target"]): Problem =>
   denial.reason === "pattern" ? problem(target === "key" ? "backup_not_found" : "pattern_refused") : denial.problem;
 

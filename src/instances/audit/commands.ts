@@ -2,7 +2,8 @@ import type { Page, PageRequest } from "../../base/page.ts";
 import { problem } from "../../base/problem.ts";
 import { fail, ok } from "../../base/result.ts";
 import type { Handlers, Policies } from "../caller.ts";
-import type { Audit, AuditFilter } from "./store.ts";
+import type { AuditFilter } from "./page.ts";
+import type { Audit } from "./store.ts";
 import type { AuditEntry } from "./view.ts";
 
 export type AuditCommands = {

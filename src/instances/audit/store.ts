@@ -1,16 +1,15 @@
-import { type Clock, isoTime } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { plainBytes } from "../../base/text.ts";
 import { actorText } from "../actor.ts";
 import type { Actor, Caller } from "../caller.ts";
+import { type AuditFilter, auditPage } from "./page.ts";
 import type { AuditEntry } from "./view.ts";
 
-export type AuditFilter = { verdict: "allowed" | "denied" | null; action: string | null; actor: string | null };
-
-/** Rows kept of each ring; the oldest go first, and denials never push admitted rows out. */
+/** Rows kept of each kind; the oldest go first, and denials never push admitted rows out. */
 const ADMITTED_ROWS = 20_000;
 const DENIED_ROWS = 2_000;
-/** Bytes of whatever somebody else chose. */
+/** Bytes of a text that comes from outside. */
 const TEXT_LIMIT = 256;
 
 const plain = (text: string): string => plainBytes(text, TEXT_LIMIT);
@@ -28,7 +27,7 @@ export class Audit {
     this.clock = clock;
   }
 
-  /** Writes the intent and gives the row's number, by which its outcome is added. */
+  /** Writes a row before the command runs, and answers its number, for `outcome`. */
   admit(actor: Actor, action: string, target: string, caller: Caller, detail: string | null = null): number {
     const row = this.sql
       .exec(
@@ -89,7 +88,7 @@ export class Audit {
       );
   }
 
-  /** Denials are counted that no row has yet. */
+  /** Whether denials were counted that no row has yet. */
   get unwritten(): boolean {
     for (const times of this.uncounted.values()) if (times > 0) return true;
     return false;
@@ -113,88 +112,9 @@ export class Audit {
     }
   }
 
-  /** Newest first. The cursor is the time and number of the last row given out; null: it is none of ours. */
+  /** Newest first; null when the cursor is none of this list. */
   list(request: PageRequest & AuditFilter): Page<AuditEntry> | null {
-    if (request.cursor !== null && !CURSOR.test(request.cursor)) return null;
     this.flush();
-    const [beforeAt, beforeId] = request.cursor ? request.cursor.split(".").map(Number) : [Number.MAX_SAFE_INTEGER, 0];
-    const wanted = request.limit + 1;
-    const rows: Row[] = [];
-    if (request.verdict !== "denied")
-      rows.push(
-        ...this.sql
-          .exec<Row>(
-            `SELECT id, at, actor, action, target, 'allowed' AS verdict, code, detail, 1 AS times, address, user_agent, request_id FROM audit
-             WHERE (at < ?1 OR (at = ?1 AND id < ?2)) AND (?3 IS NULL OR action = ?3) AND (?4 IS NULL OR actor = ?4)
-             ORDER BY at DESC, id DESC LIMIT ?5`,
-            beforeAt!,
-            beforeId!,
-            request.action,
-            request.actor,
-            wanted,
-          )
-          .toArray(),
-      );
-    if (request.verdict !== "allowed")
-      rows.push(
-        ...this.sql
-          .exec<Row>(
-            `SELECT 0 AS id, minute * 60000 AS at, actor, action, '' AS target, 'denied' AS verdict, code, detail, times, address, user_agent, request_id FROM denials
-             WHERE (minute * 60000 < ?1 OR (minute * 60000 = ?1 AND ?2 > 0)) AND (?3 IS NULL OR action = ?3) AND (?4 IS NULL OR actor = ?4)
-             ORDER BY minute DESC, actor, code, detail`,
-            beforeAt!,
-            beforeId!,
-            request.action,
-            request.actor,
-          )
-          .toArray(),
-      );
-    rows.sort((one, other) => other.at - one.at || other.id - one.id);
-    const shown = wholeMinutes(rows, request.limit);
-    const last = shown.at(-1);
-    return {
-      items: shown.map(entry),
-      nextCursor: last && rows.length > shown.length ? `${last.at}.${last.id}` : null,
-    };
+    return auditPage(this.sql, request);
   }
 }
-
-const CURSOR = /^\d{1,16}\.\d{1,16}$/;
-
-type Row = {
-  id: number;
-  at: number;
-  actor: string;
-  action: string;
-  target: string;
-  verdict: string;
-  code: string | null;
-  detail: string | null;
-  times: number;
-  address: string | null;
-  user_agent: string;
-  request_id: string;
-};
-
-/** Denials of one minute share their time, so a page is stretched to the end of such a group and never splits it. */
-function wholeMinutes(rows: Row[], limit: number): Row[] {
-  let end = Math.min(limit, rows.length);
-  while (end < rows.length && rows[end - 1]!.id === 0 && rows[end]!.id === 0 && rows[end]!.at === rows[end - 1]!.at)
-    end++;
-  return rows.slice(0, end);
-}
-
-const entry = (row: Row): AuditEntry => ({
-  id: row.id === 0 ? `denied_${row.at}_${row.actor}_${row.code}_${row.detail}` : `aud_${row.id}`,
-  at: isoTime(row.at),
-  actor: row.actor,
-  action: row.action,
-  target: row.target,
-  verdict: row.verdict as "allowed" | "denied",
-  code: row.code,
-  detail: row.detail,
-  times: row.times,
-  address: row.address,
-  userAgent: row.user_agent,
-  requestId: row.request_id,
-});

@@ -1,8 +1,6 @@
 import type { Counters } from "../../access/admission.ts";
 import { type AskedRights, mayChange, mayManage } from "../../access/delegation.ts";
-import type { ApiKey, Lineage } from "../../access/key.ts";
-import { quotasLeft, rateLeft } from "../../access/limits-left.ts";
-import { effective } from "../../access/lineage.ts";
+import type { ApiKey } from "../../access/key.ts";
 import { DEFAULT_GRACE_SECONDS, rotate } from "../../access/rotation.ts";
 import { digestOf } from "../../access/token.ts";
 import { type Clock, isoTime } from "../../base/clock.ts";
@@ -13,7 +11,7 @@ import { type Admitted, type Handlers, type Policies, PRESENTED_CREDENTIALS } fr
 import type { Ledger } from "../ledger/ledger.ts";
 import { checkedLimits, type KeyMinter, type KeyRequest, managerOf, refusedField } from "./minter.ts";
 import type { KeyStore } from "./store.ts";
-import type { KeySelf, KeyView, MintedKey, Rights } from "./view.ts";
+import { type KeySelf, type KeyView, keyView, type MintedKey, rightsView } from "./view.ts";
 
 /** Undefined leaves a field as it is. */
 export type KeyChange = Partial<
@@ -63,24 +61,9 @@ export const keyPolicies: Policies<KeyCommands> = {
   "keys.self": { scope: null, audit: false },
 };
 
-/** Minting, changing, rotating and ending keys, as far as the caller's own rights reach. */
+/** Minting, changing, rotating and revoking keys, within the caller's own rights. */
 export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): Handlers<KeyCommands> {
-  const view = (key: ApiKey): KeyView => {
-    const { digest: _digest, secretVersion: _version, previous, holder, ...shown } = key;
-    const use = store.use(key.id);
-    const living = previous && previous.until > clock() ? previous : null;
-    return {
-      ...shown,
-      ...(holder ? { holder } : {}),
-      approvalSeconds: key.approvalSeconds ?? null,
-      notBefore: key.notBefore === null ? null : isoTime(key.notBefore),
-      expires: key.expires === null ? null : isoTime(key.expires),
-      created: isoTime(key.created),
-      previousUntil: living ? isoTime(living.until) : null,
-      lastUsed: use.at === null ? null : { at: isoTime(use.at), address: use.address },
-      uses: use.uses,
-    };
-  };
+  const view = (key: ApiKey): KeyView => keyView(key, store.use(key.id), clock());
   const managed = (id: string, admitted: Admitted): Result<ApiKey, Problem> => {
     const target = store.lineage(id);
     if (!target) return fail(problem("key_not_found"));
@@ -89,12 +72,12 @@ export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): H
     return fail(allowed.error.code === "not_found" ? problem("key_not_found") : allowed.error);
   };
 
-  /** Who answers for a key answers for what was minted below it, but where an administrator named somebody else. */
-  const rename = (key: ApiKey, principal: string): void => {
+  /** A key's principal is that of the keys minted below it, unless an administrator named another one for them. */
+  const passOn = (key: ApiKey, principal: string): void => {
     for (const child of store.children(key.id)) {
       if (child.principal !== key.principal) continue;
       store.update({ ...child, principal });
-      rename(child, principal);
+      passOn(child, principal);
     }
   };
   const revoked = (key: ApiKey, how: "disabled" | "deleted", { actor }: Admitted) =>
@@ -135,7 +118,7 @@ export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): H
       if (!limits.ok) return limits;
       const changed: ApiKey = { ...target[0], ...change, ...limits.value };
       store.update(changed);
-      if (changed.principal !== target[0].principal) rename(target[0], changed.principal);
+      if (changed.principal !== target[0].principal) passOn(target[0], changed.principal);
       if (changed.disabled && !target[0].disabled) revoked(changed, "disabled", admitted);
       return ok(view(changed));
     },
@@ -164,24 +147,9 @@ export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): H
     "keys.self": (_input, { lineage, at }) =>
       ok(
         lineage
-          ? { kind: "key", key: view(lineage[0]), rights: rightsOf(lineage, counters, at) }
+          ? { kind: "key", key: view(lineage[0]), rights: rightsView(lineage, counters, at) }
           : { kind: "admin", key: null, rights: null },
       ),
-  };
-}
-
-const textOrNull = (at: number | null): string | null => (at === null ? null : isoTime(at));
-
-function rightsOf(lineage: Lineage, { rates, quotas }: Counters, at: number): Rights {
-  const { notBefore, expires, ...rights } = effective(lineage);
-  const rate = rateLeft(lineage, { rate: (id, limit) => rates.peek(id, limit, at) }, at);
-  const left = quotasLeft(lineage, { quota: (id, scope, day) => quotas.used(id, scope, day) }, at);
-  return {
-    ...rights,
-    notBefore: textOrNull(notBefore),
-    expires: textOrNull(expires),
-    rateLeft: rate?.remaining ?? null,
-    quotasLeft: Object.fromEntries(left.map(({ scope, remaining }) => [scope, remaining])),
   };
 }
 

@@ -1,5 +1,11 @@
 import * as z from "zod";
+import type { Counters } from "../../access/admission.ts";
+import type { ApiKey, Lineage } from "../../access/key.ts";
+import { quotasLeft, rateLeft } from "../../access/limits-left.ts";
+import { effective } from "../../access/lineage.ts";
 import { scopes } from "../../access/scope.ts";
+import { isoTime } from "../../base/clock.ts";
+import type { KeyUse } from "./store.ts";
 
 export const ScopeSchema = z.enum(scopes).meta({ id: "Scope" });
 /** Uses per UTC day and scope. */
@@ -60,3 +66,33 @@ export const KeySelfSchema = z
   .object({ kind: z.enum(["admin", "key"]), key: KeySchema.nullable(), rights: RightsSchema.nullable() })
   .meta({ id: "Self" });
 export type KeySelf = z.infer<typeof KeySelfSchema>;
+
+const timeOrNull = (at: number | null): string | null => (at === null ? null : isoTime(at));
+
+export function keyView(key: ApiKey, use: KeyUse, now: number): KeyView {
+  const { digest: _digest, secretVersion: _version, previous, holder, ...shown } = key;
+  return {
+    ...shown,
+    ...(holder ? { holder } : {}),
+    approvalSeconds: key.approvalSeconds ?? null,
+    notBefore: timeOrNull(key.notBefore),
+    expires: timeOrNull(key.expires),
+    created: isoTime(key.created),
+    previousUntil: previous && previous.until > now ? isoTime(previous.until) : null,
+    lastUsed: use.at === null ? null : { at: isoTime(use.at), address: use.address },
+    uses: use.uses,
+  };
+}
+
+export function rightsView(lineage: Lineage, { rates, quotas }: Counters, now: number): Rights {
+  const { notBefore, expires, ...rights } = effective(lineage);
+  const rate = rateLeft(lineage, { rate: (id, limit) => rates.peek(id, limit, now) }, now);
+  const left = quotasLeft(lineage, { quota: (id, scope, day) => quotas.used(id, scope, day) }, now);
+  return {
+    ...rights,
+    notBefore: timeOrNull(notBefore),
+    expires: timeOrNull(expires),
+    rateLeft: rate?.remaining ?? null,
+    quotasLeft: Object.fromEntries(left.map(({ scope, remaining }) => [scope, remaining])),
+  };
+}
