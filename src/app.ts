@@ -19,7 +19,7 @@ export function buildApp(): OpenAPIHono<AppEnv> {
   mountDocs(app);
 
   app.notFound((c) => {
-    // PocketBase serves files on unknown GET paths, and says so when there is none.
+    // PocketBase looks for a file at unknown GET paths, and answers in these words when there is none.
     const isFile = c.req.method === "GET" && c.req.path.startsWith("/api/");
     return refuse(c, problem("not_found", isFile ? { message: "File not found." } : {}));
   });

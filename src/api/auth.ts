@@ -55,7 +55,7 @@ async function credentials(c: AppContext): Promise<{ identity: string; password:
   return { identity: text(fields.identity), password: text(fields.password) };
 }
 
-/** `{token, record}` as the SDKs store it; the record stands for the key. */
+/** `{token, record}` as the SDKs store it. The record looks like a superuser's and carries the key's id and name. */
 const authAnswer = (session: SessionGrant, identity: string) => ({
   record: {
     collectionId: "pbc_3142635823",

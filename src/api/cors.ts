@@ -2,11 +2,11 @@ import { createMiddleware } from "hono/factory";
 import type { AppEnv } from "../edge/context.ts";
 
 const METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE";
-/** Without these a page's script could not read them from a download. */
+/** Headers that a script in a page may read from an answer. */
 const EXPOSED =
   "Content-Length,Content-Range,Content-Disposition,Accept-Ranges,Last-Modified,Retry-After,X-Request-Id,RateLimit,RateLimit-Policy";
 
-/** CORS as PocketBase answers it: any origin, no credentials (so cookies never count), on `/api` alone. */
+/** CORS for `/api`, as PocketBase answers it: any origin, no cookies. */
 export const cors = createMiddleware<AppEnv>(async (c, next) => {
   const origin = c.req.header("origin");
   if (origin !== undefined && c.req.method === "OPTIONS" && c.req.header("access-control-request-method")) {

@@ -11,8 +11,9 @@ const unreadable = () =>
 const BODY_HINT = 'Send {"name":"my_backup.zip"} as application/json, or no body at all for a generated name.';
 
 /**
- * The name a create asks for, read as PocketBase binds it (tools/router/event.go BindBody): JSON with case-insensitive
- * keys, a form, or multipart with `name` or `@jsonPayload`. Null stands for a generated name. A name's rules are checked later.
+ * The backup's name in the body of a create, read as PocketBase reads it (tools/router/event.go BindBody): JSON with
+ * case-insensitive keys, a form, or multipart with `name` or `@jsonPayload`. Null: the server makes up a name. Whether
+ * the name is allowed is checked by the instance.
  */
 export async function requestedName(request: Request): Promise<Result<string | null, Problem>> {
   if (request.headers.get("content-length") === "0" || request.body === null) return ok(null);
@@ -35,7 +36,7 @@ function fromJson(bytes: Uint8Array): Result<string | null, Problem> {
   return typeof entry[1] === "string" ? ok(entry[1]) : unreadable();
 }
 
-/** The server's decoder stops after the first value, so what trails the object is ignored: up to the brace that ends it. */
+/** The text up to the brace that closes the first object: PocketBase's decoder ignores whatever follows it. */
 function firstObject(bytes: Uint8Array): Uint8Array {
   let depth = 0;
   let quoted = false;

@@ -1,7 +1,7 @@
 /**
- * PocketBase's `?fields=` for a list of flat records: a comma-separated pick of top-level names, `*` for all. Modifiers
- * such as `:excerpt` and nested paths have nothing to act on in a backup and are read by their first name. Without the
- * parameter everything passes.
+ * PocketBase's `?fields=` for flat records: the names of the fields to answer, separated by commas. Without the
+ * parameter, and with `*`, all are answered. Of a nested path or a modifier such as `:excerpt` only the first name
+ * counts: the fields of a backup are neither nested nor long.
  */
 export function pickFields<T extends Record<string, unknown>>(items: T[], fields: string | undefined): Partial<T>[] {
   const names = (fields ?? "")

@@ -5,7 +5,7 @@ type Document = {
   info: { title: string; version: string; description?: string };
   paths?: { [path: string]: object };
 };
-type Shown = {
+type DocumentedRoute = {
   summary?: string;
   description?: string;
   tags?: string[];
@@ -17,18 +17,18 @@ const METHODS = ["get", "head", "post", "put", "patch", "delete"];
 
 const escaped = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
-/** Text with code in backticks, the one thing of Markdown that descriptions use. */
-const marked = (text: string): string => escaped(text).replace(/`([^`]+)`/g, "<code>$1</code>");
+/** Escaped, with code in backticks marked up: the only Markdown that descriptions use. */
+const withCode = (text: string): string => escaped(text).replace(/`([^`]+)`/g, "<code>$1</code>");
 
 const scopeText = (scope: string | null | undefined): string =>
   scope === "public" ? "no credential" : scope === "admin" ? "administrator" : (scope ?? "any key");
 
-/** The reference as one page of plain HTML: no script, nothing from elsewhere, no key is ever typed into it. */
+/** The reference as one page of HTML without scripts, forms or anything from other servers. */
 export function docsPage(document: Document): string {
   const groups = new Map<string, string[]>();
   for (const [path, item] of Object.entries(document.paths ?? {}))
     for (const method of METHODS) {
-      const row = (item as { [method: string]: Shown | undefined })[method];
+      const row = (item as { [method: string]: DocumentedRoute | undefined })[method];
       if (!row) continue;
       const answers = Object.entries(row.responses ?? {})
         .map(([status, { description }]) => `<li><code>${escaped(status)}</code> ${escaped(description ?? "")}</li>`)
@@ -37,18 +37,18 @@ export function docsPage(document: Document): string {
       const rows = groups.get(tag) ?? [];
       groups.set(tag, rows);
       rows.push(
-        `<details><summary><b>${method.toUpperCase()}</b> <code>${escaped(path)}</code> <i>${escaped(scopeText(row["x-scope"]))}</i><br>${escaped(row.summary ?? "")}</summary><p>${marked(row.description ?? "")}</p><ul>${answers}</ul></details>`,
+        `<details><summary><b>${method.toUpperCase()}</b> <code>${escaped(path)}</code> <i>${escaped(scopeText(row["x-scope"]))}</i><br>${escaped(row.summary ?? "")}</summary><p>${withCode(row.description ?? "")}</p><ul>${answers}</ul></details>`,
       );
     }
   const sections = [...groups].map(([tag, rows]) => `<h2>${escaped(tag)}</h2>${rows.join("")}`).join("");
   const { title, version, description } = document.info;
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${escaped(title)}</title><style>${STYLE}</style>
-<h1>${escaped(title)} ${escaped(version)}</h1><p>${marked(description ?? "")}</p>
+<h1>${escaped(title)} ${escaped(version)}</h1><p>${withCode(description ?? "")}</p>
 <p>The same as a document for tools: <a href="/openapi.json">/openapi.json</a>.</p>${sections}</html>`;
 }
 
-/** The style is allowed by its own hash, so that nothing that got into the page could bring another. */
+/** For the content security policy: only this style is allowed, so text that got into the page cannot add another. */
 export const styleHash = (): string => `sha256-${createHash("sha256").update(STYLE).digest("base64")}`;
 
 const STYLE =

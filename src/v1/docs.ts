@@ -5,22 +5,22 @@ import type { Relay } from "./route.ts";
 const csp = () =>
   `default-src 'none'; style-src '${styleHash()}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`;
 
-/** Around the cap on bodies: with the superuser's own token, past the relay. As in the README. */
-const AROUND = 'curl -f "$PB/api/backups/upload" -H "Authorization: $SUPERUSER_TOKEN" -F "file=@big.zip"';
+/** Uploads a file that is too large for Cloudflare straight to the server; the README shows the same command. */
+const DIRECT_UPLOAD = 'curl -f "$PB/api/backups/upload" -H "Authorization: $SUPERUSER_TOKEN" -F "file=@big.zip"';
 
-/** The document about itself. */
+/** What the OpenAPI document says about the relay as a whole. */
 const about = {
   openapi: "3.1.0" as const,
   info: {
     title: "Backup Relay",
     version,
-    description: `Scoped API keys in front of the Backups API of PocketBase and BosBase. \`/api/*\` is PocketBase's own contract; \`/v1/*\` is the relay's. Uploads through Cloudflare are capped at 100 MB on Free and Pro zones before the relay sees them: send larger files straight to the server, \`${AROUND}\`.`,
+    description: `Scoped API keys in front of the Backups API of PocketBase and BosBase. \`/api/*\` is PocketBase's own contract; \`/v1/*\` is the relay's. Uploads through Cloudflare are capped at 100 MB on Free and Pro zones before the relay sees them: send larger files straight to the server, \`${DIRECT_UPLOAD}\`.`,
     license: { name: "MIT" },
   },
   security: [{ bearer: [] }],
 };
 
-/** `/v1/health`, `/openapi.json` and `/docs`: made from the routes, so they cannot tell another story. */
+/** `/openapi.json`, generated from the rows of the routes, and `/docs`, generated from that. */
 export function mountDocs(app: Relay): void {
   app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
     type: "http",

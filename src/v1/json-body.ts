@@ -5,13 +5,13 @@ import { refusalOfCredential } from "../edge/ask.ts";
 import { type AppEnv, refuse } from "../edge/context.ts";
 import { parseJson, readBody } from "../http/body.ts";
 
-/** More than any request to `/v1` needs: ten extra headers of 4 KiB are the largest. */
+/** Bytes. The largest request has ten extra headers of 4 KiB. */
 const BODY_LIMIT = 256 << 10;
 const JSON_TYPE = /^application\/([\w.+-]+\+)?json\s*(;|$)/i;
 
 /**
- * Reads a small JSON body, so that what cannot be read is refused in words before its fields are looked at: another type
- * 415, too large 413, no JSON 400.
+ * Reads the JSON body of a route before its fields are validated. Another media type is answered 415, a body over 256 KiB
+ * 413, text that is no JSON 400.
  */
 export const jsonBody = (optional: boolean): MiddlewareHandler<AppEnv> =>
   async function readJson(c, next) {
@@ -19,9 +19,9 @@ export const jsonBody = (optional: boolean): MiddlewareHandler<AppEnv> =>
     const empty = bytes?.byteLength === 0;
     const refusal = empty && optional ? null : refusalOf(bytes, c.req.header("content-type") ?? "");
     if (refusal) return refuse(c, (await refusalOfCredential(c)) ?? refusal);
-    // The validator finds what was read already; an empty body that says it is JSON is one without fields.
-    const none = c.req.header("content-type") === undefined ? "" : "{}";
-    c.req.bodyCache.text = Promise.resolve(empty || !bytes ? none : fromUtf8(bytes)) as never;
+    // The validator takes the text from here. An empty body whose type is JSON counts as an object without fields.
+    const emptyText = c.req.header("content-type") === undefined ? "" : "{}";
+    c.req.bodyCache.text = Promise.resolve(empty || !bytes ? emptyText : fromUtf8(bytes)) as never;
     await next();
   };
 

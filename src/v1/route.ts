@@ -15,7 +15,7 @@ import { refuseInvalid, refuseInvalidOfCaller } from "./validation.ts";
 export type Relay = OpenAPIHono<AppEnv>;
 
 /** Status → what is answered; a schema for JSON, none for anything else. */
-type Answers = { [status: number]: { description: string; schema?: z.ZodType } };
+type Answers<Output = unknown> = { [status: number]: { description: string; schema?: z.ZodType<Output> } };
 
 /** What a `/v1` route says about itself: it is validated by this row, and the OpenAPI document shows the same row. */
 export type RouteRow<
@@ -66,8 +66,28 @@ export function route<
 
 /**
  * A route that sends its one command: `toInput` makes the command's input of the request, `render` the answer of its
- * output. Without `render` the answer is the output as JSON, with the first status of the row.
+ * output. Without `render` the answer is the output as JSON, with the first status of the row; its schema must then fit
+ * the output.
  */
+export function commandRoute<
+  N extends CommandName,
+  P extends z.ZodObject = NoFields,
+  Q extends z.ZodObject = NoFields,
+  B extends z.ZodType = z.ZodUndefined,
+>(
+  row: RouteRow<P, Q, B, N> & { command: N; answers: Answers<NoInfer<Output<N>>> },
+  toInput: (input: Input<P, Q, B>) => Commands[N]["input"],
+): Route;
+export function commandRoute<
+  N extends CommandName,
+  P extends z.ZodObject = NoFields,
+  Q extends z.ZodObject = NoFields,
+  B extends z.ZodType = z.ZodUndefined,
+>(
+  row: RouteRow<P, Q, B, N> & { command: N },
+  toInput: (input: Input<P, Q, B>) => Commands[N]["input"],
+  render: (c: AppContext, output: Output<N>) => Response,
+): Route;
 export function commandRoute<
   N extends CommandName,
   P extends z.ZodObject = NoFields,

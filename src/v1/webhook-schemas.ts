@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { formats } from "../webhooks/formats/render.ts";
 import { signatureKinds } from "../webhooks/signature.ts";
 
-/** What `/v1/webhooks` takes and answers (API.md "Webhooks"). */
+/** What the routes of `/v1/webhooks` take; what they answer stands beside the rows it shows. */
 const settings = {
   url: z.string().max(2048).describe("https; never shown again beyond its host."),
   types: z.array(z.string().max(64)).min(1).max(50).describe("Event types; `backup.*` and `*` are understood."),

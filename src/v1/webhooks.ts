@@ -4,7 +4,7 @@ import { type AppContext, refuse } from "../edge/context.ts";
 import { makeEndpointId } from "../edge/genuine-ids.ts";
 import { AttemptSchema, TestedSchema } from "../endpoints/attempt-view.ts";
 import { addressPolicyAt } from "../endpoints/net.ts";
-import { MadeWebhookSchema, WebhookSchema } from "../instances/webhooks/view.ts";
+import { EndpointSchema, MadeEndpointSchema } from "../instances/webhooks/view.ts";
 import { isEventType } from "../ledger/event-kinds.ts";
 import { readAddress } from "../webhooks/address.ts";
 import { pageQuery, pageSchema } from "./page.ts";
@@ -25,7 +25,7 @@ const pauseOrResume = (verb: "pause" | "resume", summary: string): Route =>
       summary,
       command: `webhooks.${verb}`,
       params,
-      answers: { 200: { description: "The endpoint as it is now.", schema: WebhookSchema } },
+      answers: { 200: { description: "The endpoint as it is now.", schema: EndpointSchema } },
     },
     ({ params }) => params,
   );
@@ -39,7 +39,7 @@ export const webhookRoutes: Route[] = [
       summary: "Make an endpoint; its secret is shown only here. Needs events:read as well",
       command: "webhooks.create",
       body: CreateWebhook,
-      answers: { 201: { description: "The endpoint, with its secret.", schema: MadeWebhookSchema } },
+      answers: { 201: { description: "The endpoint, with its secret.", schema: MadeEndpointSchema } },
     },
     async (c, { body: { secret = null, ...request } }, { caller, ask }) => {
       const resolved = await caller();
@@ -59,7 +59,7 @@ export const webhookRoutes: Route[] = [
       summary: "List the endpoints that the caller and the keys below it made",
       command: "webhooks.list",
       query: z.strictObject(pageQuery),
-      answers: { 200: { description: "By id.", schema: pageSchema(WebhookSchema) } },
+      answers: { 200: { description: "By id.", schema: pageSchema(EndpointSchema) } },
     },
     ({ query }) => query,
   ),
@@ -71,7 +71,7 @@ export const webhookRoutes: Route[] = [
       summary: "Read one endpoint as it stands",
       command: "webhooks.read",
       params,
-      answers: { 200: { description: "The endpoint.", schema: WebhookSchema } },
+      answers: { 200: { description: "The endpoint.", schema: EndpointSchema } },
     },
     ({ params }) => params,
   ),
@@ -84,7 +84,7 @@ export const webhookRoutes: Route[] = [
       command: "webhooks.change",
       params,
       body: ChangeWebhook,
-      answers: { 200: { description: "The endpoint, with its secret when it is new.", schema: MadeWebhookSchema } },
+      answers: { 200: { description: "The endpoint, with its secret when it is new.", schema: MadeEndpointSchema } },
     },
     async (c, { params, body: request }, { caller, ask }) => {
       const resolved = await caller();
@@ -119,7 +119,7 @@ export const webhookRoutes: Route[] = [
       params,
       body: RotateWebhook,
       bodyOptional: true,
-      answers: { 201: { description: "The endpoint, with its new secret.", schema: MadeWebhookSchema } },
+      answers: { 201: { description: "The endpoint, with its new secret.", schema: MadeEndpointSchema } },
     },
     ({ params, body: { secret = null, overlapSeconds = OVERLAP_SECONDS } = {} }) => ({
       ...params,
@@ -171,7 +171,7 @@ export const webhookRoutes: Route[] = [
       params,
       body: ReplayWebhook,
       answers: {
-        202: { description: "The endpoint; what is sent again keeps its webhook-id.", schema: WebhookSchema },
+        202: { description: "The endpoint; what is sent again keeps its webhook-id.", schema: EndpointSchema },
       },
     },
     ({ params, body }) => ({ ...params, from: "time" in body ? { time: Date.parse(body.time) } : body }),

@@ -63,7 +63,7 @@ const RightsSchema = z.object({
 export type Rights = z.infer<typeof RightsSchema>;
 
 export const KeySelfSchema = z
-  .object({ kind: z.enum(["admin", "key"]), key: KeySchema.nullable(), rights: RightsSchema.nullable() })
+  .object({ kind: z.enum(["admin", "key"]), key: z.union([KeySchema, z.null()]), rights: RightsSchema.nullable() })
   .meta({ id: "Self" });
 export type KeySelf = z.infer<typeof KeySelfSchema>;
 

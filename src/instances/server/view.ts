@@ -24,7 +24,7 @@ export const InstanceSchema = z
     newestBackup: z.object({ key: z.string(), modified: z.string(), ageSeconds: z.number() }).nullable(),
     created: z.string(),
     updated: z.string(),
-    check: CheckSchema.nullable(),
+    check: z.union([CheckSchema, z.null()]),
     leftToReseal: z.number().describe("0 when a former ENCRYPTION_KEY can be taken away."),
     /** By name; what to do stands in the check's warnings. */
     locked: z.array(z.string()).describe("Sealed values that no configured ENCRYPTION_KEY opens."),

@@ -15,7 +15,7 @@ export type EndpointRequest = {
 };
 
 /** An endpoint as its owner sees it. Of the address only scheme, host and port; of the headers only the names. */
-export const WebhookSchema = z
+export const EndpointSchema = z
   .object({
     id: z.string(),
     url: z.string(),
@@ -42,12 +42,12 @@ export const WebhookSchema = z
     lastFailure: z.string().nullable(),
   })
   .meta({ id: "Webhook" });
-export type EndpointView = z.infer<typeof WebhookSchema>;
+export type EndpointView = z.infer<typeof EndpointSchema>;
 
 /** `secret` is there only when it was just made, and never again. */
-export const MadeWebhookSchema = z
-  .intersection(WebhookSchema, z.object({ secret: z.string().optional() }))
+export const MadeEndpointSchema = z
+  .intersection(EndpointSchema, z.object({ secret: z.string().optional() }))
   .meta({ id: "MadeWebhook" });
-export type MadeEndpoint = z.infer<typeof MadeWebhookSchema>;
+export type MadeEndpoint = z.infer<typeof MadeEndpointSchema>;
 
 export type ReplayFrom = { seq: number } | { time: number } | { event: string };
