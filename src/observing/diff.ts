@@ -36,7 +36,7 @@ export function diff(observed: ObservedState, listing: Listing, at: number): Dif
   if (observed.lookedAt === null)
     return { ...nothing(), upserts: [...listed].map(([key, version]) => newlyTracked(key, version, at)) };
 
-  const known = [...observed.tracked.values()].filter((tracked) => tracked.said !== null);
+  const known = [...observed.tracked.values()].filter((tracked) => tracked.announced !== null);
   const missing = known.filter(({ key }) => !listed.has(key));
   const look: Look = { observed, listed, serverTime: listing.serverTime, at, storeInDoubt: false };
   // A lowered `cronMaxKeep` removes many at once from a store that is still the same.
@@ -65,45 +65,54 @@ type Look = {
   storeInDoubt: boolean;
 };
 
-const newlyTracked = (key: string, said: FileVersion, at: number): TrackedBackup => ({
+const newlyTracked = (key: string, announced: FileVersion, at: number): TrackedBackup => ({
   key,
   firstSeen: at,
-  said,
-  seen: null,
+  announced,
+  candidate: null,
   missing: null,
-  gone: [],
+  recentlyGone: [],
 });
 
 const missingConfirmed = ({ missing }: TrackedBackup, at: number) =>
   missing !== null && at - missing.since >= CONFIRM_MS;
-const recentlyGone = ({ gone }: TrackedBackup, at: number) => gone.filter((version) => at - version.at < STALE_LIST_MS);
+const staleVersions = ({ recentlyGone }: TrackedBackup, at: number) =>
+  recentlyGone.filter((version) => at - version.at < STALE_LIST_MS);
 
 function present(look: Look, key: string, version: FileVersion, result: Diff): void {
   const { at } = look;
   const known = look.observed.tracked.get(key);
-  const isTracked = known !== undefined && (known.said !== null || known.seen !== null);
-  const tracked = isTracked ? known : { ...newlyTracked(key, version, at), said: null, gone: known?.gone ?? [] };
-  const { said, seen } = tracked;
-  const before = [...recentlyGone(tracked, at), ...(said === null ? [] : [said])];
+  const isTracked = known !== undefined && (known.announced !== null || known.candidate !== null);
+  const tracked = isTracked
+    ? known
+    : { ...newlyTracked(key, version, at), announced: null, recentlyGone: known?.recentlyGone ?? [] };
+  const { announced, candidate } = tracked;
+  const before = [...staleVersions(tracked, at), ...(announced === null ? [] : [announced])];
   if (before.some((other) => sameVersion(other, version))) {
-    const hadCandidate = seen !== null && said !== null;
+    const hadCandidate = candidate !== null && announced !== null;
     if (hadCandidate || tracked.missing !== null)
-      result.upserts.push({ ...tracked, seen: hadCandidate ? null : seen, missing: null });
+      result.upserts.push({ ...tracked, candidate: hadCandidate ? null : candidate, missing: null });
     return;
   }
-  const again = sameVersion(seen, version);
+  const again = sameVersion(candidate, version);
   const older = before.some((other) => (other.modified ?? 0) > (version.modified ?? Number.MAX_SAFE_INTEGER));
-  const enough = older ? again && at - seen!.since >= CONFIRM_MS : again || hasSettled(look, version);
+  const enough = older ? again && at - candidate!.since >= CONFIRM_MS : again || hasSettled(look, version);
   if (look.storeInDoubt || !enough) {
     result.lookAgain = true;
     if (!again || tracked.missing !== null)
-      result.upserts.push({ ...tracked, seen: again ? seen : { ...version, since: at }, missing: null });
+      result.upserts.push({ ...tracked, candidate: again ? candidate : { ...version, since: at }, missing: null });
     return;
   }
   result.facts.push(
-    said === null ? { kind: "created", key, version } : { kind: "changed", key, version, previous: said },
+    announced === null ? { kind: "created", key, version } : { kind: "changed", key, version, previous: announced },
   );
-  result.upserts.push({ ...tracked, said: version, seen: null, missing: null, gone: withGone(tracked, at) });
+  result.upserts.push({
+    ...tracked,
+    announced: version,
+    candidate: null,
+    missing: null,
+    recentlyGone: withGone(tracked, at),
+  });
 }
 
 const hasSettled = ({ serverTime }: Look, { modified }: FileVersion) =>
@@ -111,9 +120,9 @@ const hasSettled = ({ serverTime }: Look, { modified }: FileVersion) =>
 
 function absent(look: Look, tracked: TrackedBackup, result: Diff): void {
   const { at } = look;
-  const { key, said, seen, missing } = tracked;
-  if (said === null && seen === null) {
-    if (recentlyGone(tracked, at).length === 0) result.removed.push(key);
+  const { key, announced, candidate, missing } = tracked;
+  if (announced === null && candidate === null) {
+    if (staleVersions(tracked, at).length === 0) result.removed.push(key);
     return;
   }
   if (look.storeInDoubt || !missingConfirmed(tracked, at)) {
@@ -122,28 +131,29 @@ function absent(look: Look, tracked: TrackedBackup, result: Diff): void {
       result.upserts.push({ ...tracked, missing: { since: at, lastListed: look.observed.lookedAt ?? at } });
     return;
   }
-  if (said !== null) result.facts.push({ kind: "deleted", key, version: said, pruned: pruned(look, tracked) });
-  const gone = withGone(tracked, at);
-  if (gone.length === 0) result.removed.push(key);
-  else result.upserts.push({ ...tracked, said: null, seen: null, missing: null, gone });
+  if (announced !== null)
+    result.facts.push({ kind: "deleted", key, version: announced, pruned: pruned(look, tracked) });
+  const recentlyGone = withGone(tracked, at);
+  if (recentlyGone.length === 0) result.removed.push(key);
+  else result.upserts.push({ ...tracked, announced: null, candidate: null, missing: null, recentlyGone });
 }
 
 /** What a list that lags may still show: what is gone for a short time, with the version that goes now. */
 const withGone = (tracked: TrackedBackup, at: number) => [
-  ...recentlyGone(tracked, at),
-  ...(tracked.said === null ? [] : [{ ...tracked.said, at }]),
+  ...staleVersions(tracked, at),
+  ...(tracked.announced === null ? [] : [{ ...tracked.announced, at }]),
 ];
 
 /**
  * The server's cron adds a file and then removes its oldest ones: all that are left are newer, and one of them is new.
  */
-function pruned({ observed, listed, at }: Look, { key, said, missing }: TrackedBackup): boolean {
-  if (!key.startsWith(CRON_PREFIX) || said === null) return false;
+function pruned({ observed, listed, at }: Look, { key, announced, missing }: TrackedBackup): boolean {
+  if (!key.startsWith(CRON_PREFIX) || announced === null) return false;
   const lastListed = missing?.lastListed ?? observed.lookedAt ?? at;
   const left = [...listed].filter(([other]) => other.startsWith(CRON_PREFIX));
   const firstSeen = (other: string) => observed.tracked.get(other)?.firstSeen ?? at;
   return (
-    left.every(([, { modified }]) => (modified ?? 0) >= (said.modified ?? 0)) &&
+    left.every(([, { modified }]) => (modified ?? 0) >= (announced.modified ?? 0)) &&
     left.some(([other]) => firstSeen(other) >= lastListed)
   );
 }

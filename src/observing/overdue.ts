@@ -3,8 +3,8 @@ import type { BackupFact } from "../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../ledger/event.ts";
 import type { Expectation } from "./expectation.ts";
 
-/** What was announced about a backup that did not come; null while none is overdue. Stored as it is. */
-export type Overdue = { due: number; saidAt: number; reminded: number } | null;
+/** What was announced about a backup that did not come; null while none is overdue. */
+export type Overdue = { due: number; announcedAt: number; reminded: number } | null;
 
 export const REMINDER_DAYS = [1, 3, 7] as const;
 const DAY_MS = 86_400_000;
@@ -29,10 +29,10 @@ export function overdue(
   const due = before?.due ?? dueAt(expect, Math.max(newest?.at ?? 0, newest ? 0 : statedAt));
   if (at < due) return { after: before, drafts: [] };
   const days = before === null ? 0 : REMINDER_DAYS[before.reminded];
-  if (days === undefined || (before !== null && at < before.saidAt + days * DAY_MS))
+  if (days === undefined || (before !== null && at < before.announcedAt + days * DAY_MS))
     return { after: before, drafts: [] };
   return {
-    after: before === null ? { due, saidAt: at, reminded: 0 } : { ...before, reminded: before.reminded + 1 },
+    after: before === null ? { due, announcedAt: at, reminded: 0 } : { ...before, reminded: before.reminded + 1 },
     drafts: [
       {
         type: "backup.overdue",

@@ -7,13 +7,13 @@ import type { EventDraft } from "../ledger/event.ts";
 /** What the latest looks say about the server. Times are ms since the epoch. */
 export type Reachability = {
   /** What the ledger announced last. */
-  said: "reachable" | "unreachable" | "unauthorized";
+  announced: "reachable" | "unreachable" | "unauthorized";
   /** The first of the looks that failed in a row. */
   failingSince: number | null;
   failedLooks: number;
 };
 
-export const REACHABLE: Reachability = { said: "reachable", failingSince: null, failedLooks: 0 };
+export const REACHABLE: Reachability = { announced: "reachable", failingSince: null, failedLooks: 0 };
 
 /** So many failed looks in a row, over at least so long, before a server is called unreachable. */
 export const FAILED_LOOKS = 3;
@@ -27,7 +27,7 @@ export const faultOf = ({ code, message, hint }: Problem): Fault => ({
 
 /** A look that was answered. */
 export function lookSucceeded(before: Reachability, at: number): { after: Reachability; drafts: EventDraft[] } {
-  if (before.said !== "unreachable") return { after: REACHABLE, drafts: [] };
+  if (before.announced !== "unreachable") return { after: REACHABLE, drafts: [] };
   const since = before.failingSince ?? at;
   const downSeconds = Math.max(0, Math.round((at - since) / 1000));
   const data = { since: isoTime(since), downSeconds, actor: { kind: "relay" as const } };
@@ -43,20 +43,20 @@ export function lookFailed(
   const error = faultOf(failure.problem);
   const actor = { kind: "relay" as const };
   if (failure.unauthorized) {
-    const after: Reachability = { said: "unauthorized", failingSince: before.failingSince, failedLooks: 0 };
+    const after: Reachability = { announced: "unauthorized", failingSince: before.failingSince, failedLooks: 0 };
     return {
       after,
-      drafts: before.said === "unauthorized" ? [] : [{ type: "instance.unauthorized", data: { error, actor } }],
+      drafts: before.announced === "unauthorized" ? [] : [{ type: "instance.unauthorized", data: { error, actor } }],
     };
   }
   const failingSince = before.failingSince ?? at;
   const failedLooks = before.failedLooks + 1;
   const enough = failedLooks >= FAILED_LOOKS && at - failingSince >= FAILED_MS;
-  if (before.said !== "reachable" || !enough)
-    return { after: { said: before.said, failingSince, failedLooks }, drafts: [] };
+  if (before.announced !== "reachable" || !enough)
+    return { after: { announced: before.announced, failingSince, failedLooks }, drafts: [] };
   const data = { since: isoTime(failingSince), failedLooks, error, actor };
   return {
-    after: { said: "unreachable", failingSince, failedLooks },
+    after: { announced: "unreachable", failingSince, failedLooks },
     drafts: [{ type: "instance.unreachable", data }],
   };
 }

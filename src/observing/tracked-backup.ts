@@ -10,13 +10,13 @@ export type TrackedBackup = {
   key: string;
   firstSeen: number;
   /** The version that the ledger announced; null before it is announced and after it was deleted. */
-  said: FileVersion | null;
+  announced: FileVersion | null;
   /** A version seen since then and not announced yet: it is too young, or older than the one before. */
-  seen: (FileVersion & { since: number }) | null;
+  candidate: (FileVersion & { since: number }) | null;
   /** The first of the looks that all missed it, and the last one before; null while it is listed. */
   missing: { since: number; lastListed: number } | null;
   /** Versions announced as gone, for as long as a list that lags may still show them. */
-  gone: (FileVersion & { at: number })[];
+  recentlyGone: (FileVersion & { at: number })[];
 };
 
 export type ObservedState = {

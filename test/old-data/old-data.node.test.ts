@@ -191,6 +191,24 @@ describe("data that commit c6555c3 left behind", () => {
     expect(restored).toMatchObject({ state: "succeeded", result: { evidence: "canary" } });
   });
 
+  it("knows which backups it announced, and which are gone", async () => {
+    await read("/v1/events?limit=1");
+    const instances = join(folder, "data", "backup-relay-instance");
+    const file = readdirSync(instances).find((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
+    const database = new DatabaseSync(join(instances, file!), { readOnly: true });
+    const [observer] = database.prepare("SELECT value FROM meta WHERE name = 'observer'").all();
+    const records = database.prepare("SELECT record FROM tracked_backups ORDER BY key").all();
+    database.close();
+    const { reach } = JSON.parse(String(observer!.value));
+    expect([reach.announced, "said" in reach]).toEqual(["reachable", false]);
+    expect(records.map(({ record }) => JSON.parse(String(record)))).toMatchObject([
+      { key: "nightly_1.zip", announced: { size: 225_435, modified: 1_795_825_602_614 }, recentlyGone: [] },
+      { announced: { size: 227_693, modified: 1_795_825_607_842 }, candidate: null, missing: null },
+      { key: "weekly_1.zip", announced: null, recentlyGone: [{ size: 225_435, at: 1_795_825_614_864 }] },
+    ]);
+    expect(records.filter(({ record }) => /"(said|seen|gone)":/.test(String(record)))).toEqual([]);
+  });
+
   it("answers a repeated request with the operation that the first one made", async () => {
     const { as: name, body, header, answer } = expected.repeated;
     const again = (asked: Json) => as(keyOf(name), "POST", "/v1/backups", asked, { "idempotency-key": header });

@@ -94,7 +94,7 @@ export class Observer {
     const { reach, lookedAt } = this.state;
     this.state = { ...this.state, skewMs: listing.serverTime === null ? 0 : listing.serverTime - began };
     const idle = found.upserts.length === 0 && found.removed.length === 0;
-    const news = lookedAt === null || reach.failingSince !== null || reach.said !== "reachable";
+    const news = lookedAt === null || reach.failingSince !== null || reach.announced !== "reachable";
     this.again = found.lookAgain;
     if (idle && !news && clock() - this.writtenAt < IDLE_WRITE_MS && this.judgeOverdue().drafts.length === 0) {
       this.state = { ...this.state, lookedAt: began };
@@ -195,7 +195,7 @@ export class Observer {
     const made = newest && { backup: backupFact(newest.key, newest), at: this.newestAt()! };
     const { overdue: before } = this.state;
     // A backup that came after the announcement, or one that makes the next due later than now, ends it.
-    if (before && made && (made.at > before.saidAt || dueAt(expect, made.at) > at))
+    if (before && made && (made.at > before.announcedAt || dueAt(expect, made.at) > at))
       return recovered(before, made.backup, at);
     return overdue(expect, before, made, this.expectedSince() ?? at, at);
   }
@@ -208,8 +208,8 @@ export class Observer {
   }
 
   private listed(): (FileVersion & { key: string; firstSeen: number })[] {
-    return [...this.tracked.values()].flatMap(({ key, firstSeen, said }) =>
-      said ? [{ key, firstSeen, ...said }] : [],
+    return [...this.tracked.values()].flatMap(({ key, firstSeen, announced }) =>
+      announced ? [{ key, firstSeen, ...announced }] : [],
     );
   }
 
