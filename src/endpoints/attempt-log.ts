@@ -20,9 +20,7 @@ type Row = {
   test: number;
 };
 
-/**
- * Attempts that failed, and tests. A success needs no row of its own: its delivery's row says when and how fast it was.
- */
+/** Attempts that failed, and tests. A success needs no row here: its delivery's row has its time and latency. */
 export class AttemptLog {
   lastFailure: number | null;
   private readonly sql: SqlStorage;
@@ -67,7 +65,10 @@ export class AttemptLog {
     if (n % 100 === 0) this.sql.exec("DELETE FROM attempts WHERE n <= ?", n - KEPT_ATTEMPTS);
   }
 
-  /** Newest first. Many end in the same millisecond: the cursor is a time and how many of it were given out. */
+  /**
+   * Newest first, successes included. Many end in the same millisecond, so the cursor is a time and the number of attempts
+   * of that time that were listed already.
+   */
   list(limit: number, cursor: string | null): Page<AttemptView> {
     const [at = Number.MAX_SAFE_INTEGER, given = 0] = /^\d+\.\d+$/.test(cursor ?? "")
       ? cursor!.split(".").map(Number)

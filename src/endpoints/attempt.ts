@@ -16,12 +16,12 @@ import { responseSnippet, SNIPPET_READ_BYTES } from "../webhooks/snippet.ts";
 import type { WireRequest } from "../webhooks/wire.ts";
 import type { Deadlines } from "./deadlines.ts";
 
-/** The way out. On plain workerd it is the network service that reaches public addresses only. */
+/** How requests reach receivers. On plain workerd through the network service that reaches public addresses only. */
 export type Net = {
   fetch(url: string, init: RequestInit): Promise<Response>;
-  /** Whether a bare TCP connection comes about; null where there is no way to try. */
+  /** Whether a bare TCP connection can be made; null where that cannot be tried. */
   reach: ((host: string, port: number) => Promise<boolean>) | null;
-  /** Null where no resolver is set: then the network alone decides where names may lead. */
+  /** Null where no resolver is set: then the network alone refuses names that resolve to private addresses. */
   resolve: Resolver | null;
   policy: AddressPolicy;
   clock: Clock;
@@ -30,34 +30,40 @@ export type Net = {
 
 export type Target = {
   address: WebhookAddress;
-  /** What answers must not give away, as `endpointSecrets` returns it. */
+  /** What is masked in answers, as `endpointSecrets` returns it. */
   secrets: readonly string[];
-  /** Somebody waits for what the receiver said: the beginning of a success is kept as well. */
+  /** Keeps the beginning of a successful answer too, for whoever asked for a test. */
   captureBody: boolean;
 };
 
-/** One attempt as it ended; `reason` is null when it succeeded. */
+/** How one attempt ended. */
 export type AttemptResult = {
+  /** Null when there was no answer. */
   status: number | null;
+  /** Until the answer's head, or until the failure. */
   ms: number;
+  /** How long the receiver asks to be left alone; 0 when it does not ask. */
   retryAfterMs: number;
+  /** The answer's `webhook-delivery` header. */
   control: string | null;
+  /** Null when it succeeded. */
   reason: Reason | null;
+  /** The beginning of the answer's body, masked. */
   snippet: string | null;
 };
 
-/** What a body may still take once the status is known. */
+/** How long a body may take once the status is known. */
 const BODY_MS = 1_000;
 /** A successful answer up to this length is read to its end, so that the connection can serve the next attempt. */
 const DRAINED_BYTES = 65_536;
 
 /**
- * Sends one request and says what became of it, within 15 s and a little more for the answer's beginning. Redirects are
- * not followed. Never throws.
+ * Sends one request, and ends within 15 s and `BODY_MS` for the answer's beginning. Redirects are not followed. Never
+ * throws.
  */
 export async function attempt(net: Net, request: WireRequest, target: Target): Promise<AttemptResult> {
   const since = net.clock();
-  const ended = (part: Partial<AttemptResult>): AttemptResult => ({
+  const result = (part: Partial<AttemptResult>): AttemptResult => ({
     status: null,
     ms: net.clock() - since,
     retryAfterMs: 0,
@@ -66,8 +72,8 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
     snippet: null,
     ...part,
   });
-  const looked = await resolveTarget(net, target.address);
-  if ("refused" in looked) return ended({ reason: looked.refused });
+  const lookup = await resolveTarget(net, target.address);
+  if ("refused" in lookup) return result({ reason: lookup.refused });
   const { url, ...init } = request;
   const deadline = net.deadlines.within(ATTEMPT_TIMEOUT_MS);
   try {
@@ -76,33 +82,33 @@ export async function attempt(net: Net, request: WireRequest, target: Target): P
     const ms = net.clock() - since;
     const control = headers.get("webhook-delivery");
     const success = succeeded(status);
-    if (success && headers.get("content-length") === "0") return ended({ status, ms, control });
+    if (success && headers.get("content-length") === "0") return result({ status, ms, control });
     if (success && !target.captureBody) {
       await drain(net.deadlines, response);
-      return ended({ status, ms, control });
+      return result({ status, ms, control });
     }
     const body = await readBeginning(net.deadlines, response);
-    const shown = isPublicReceiver(target.address, net.policy, looked.addresses);
+    const shown = isPublicReceiver(target.address, net.policy, lookup.addresses);
     const snippet = shown && body.length > 0 ? responseSnippet(body, target.secrets) : null;
-    if (success) return ended({ status, ms, control, snippet });
-    const asked = readRetryAfter(headers.get("retry-after"), net.clock(), headers.get("date"));
+    if (success) return result({ status, ms, control, snippet });
+    const inHeader = readRetryAfter(headers.get("retry-after"), net.clock(), headers.get("date"));
     const inBody = status === 429 ? readBodyRetryAfter(new TextDecoder().decode(body), net.clock()) : 0;
-    return ended({
+    return result({
       status,
       ms,
       control,
-      retryAfterMs: Math.max(asked, inBody),
+      retryAfterMs: Math.max(inHeader, inBody),
       reason: reasonOfStatus(status),
       snippet,
     });
   } catch (thrown) {
-    return ended({ reason: await reasonOf(net, target.address, thrown, looked.addresses !== null) });
+    return result({ reason: await reasonOf(net, target.address, thrown, lookup.addresses !== null) });
   } finally {
-    net.deadlines.lift(deadline);
+    net.deadlines.release(deadline);
   }
 }
 
-/** The name's addresses where somebody looks them up; refused when one of them must not be reached. */
+/** The name's addresses, null where no resolver is set; refused when one of them must not be reached. */
 export async function resolveTarget(
   net: Net,
   address: WebhookAddress,
@@ -118,9 +124,9 @@ async function reasonOf(net: Net, address: WebhookAddress, thrown: unknown, reso
   const error = thrown instanceof Error ? thrown : { name: "", message: "" };
   const url = new URL(address.url);
   const https = url.protocol === "https:";
-  const late = error.name === "TimeoutError" || error.name === "AbortError";
+  const timedOut = error.name === "TimeoutError" || error.name === "AbortError";
   const port = Number(url.port) || (https ? 443 : 80);
-  const reached = late || net.reach === null ? null : await net.reach(url.hostname, port);
+  const reached = timedOut || net.reach === null ? null : await net.reach(url.hostname, port);
   return reasonOfThrow(error, { https, resolved, reached });
 }
 
@@ -151,6 +157,6 @@ async function readInTime(
   } catch {
     // The connection broke: what came before counts.
   } finally {
-    deadlines.lift(deadline);
+    deadlines.release(deadline);
   }
 }

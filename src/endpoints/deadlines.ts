@@ -1,20 +1,20 @@
 import type { Clock } from "../base/clock.ts";
 import type { Sleep } from "../base/sleep.ts";
 
-/** Looked at this often: a deadline is kept to within it. */
-const ROUND_MS = 250;
+/** Deadlines are checked this often, ms, and are late by no more. */
+const TICK_MS = 250;
 
-/** One for all that must be over in the same quarter of a second. `signal` aborts when the time has come. */
+/** Shared by all requests that end in the same quarter of a second. `signal` aborts when the time has come. */
 export type Deadline = { readonly signal: AbortSignal };
 
-type Round = Deadline & { at: number; over: AbortController; waiting: number };
+type SharedDeadline = Deadline & { at: number; controller: AbortController; users: number };
 
 /**
- * Many deadlines with few signals and one timer, which runs only while there are any. A signal and a timer per request
- * would cost more than the request's signature.
+ * Many deadlines with few signals and one timer, which runs only while there are any: a signal and a timer for each request
+ * would cost more than signing it.
  */
 export class Deadlines {
-  private readonly rounds = new Map<number, Round>();
+  private readonly byTime = new Map<number, SharedDeadline>();
   private readonly clock: Clock;
   private readonly sleep: Sleep;
   private running = false;
@@ -24,37 +24,37 @@ export class Deadlines {
     this.sleep = sleep;
   }
 
-  /** In `ms` at the earliest. To be given back with `lift` when what it was for is over. */
+  /** A deadline in `ms` at the earliest. To be given back with `release`. */
   within(ms: number): Deadline {
-    const at = Math.ceil((this.clock() + ms) / ROUND_MS) * ROUND_MS;
-    const round = this.rounds.get(at) ?? this.begin(at);
-    round.waiting++;
-    return round;
+    const at = Math.ceil((this.clock() + ms) / TICK_MS) * TICK_MS;
+    const shared = this.byTime.get(at) ?? this.create(at);
+    shared.users++;
+    return shared;
   }
 
-  lift(deadline: Deadline): void {
-    const round = deadline as Round;
-    // A clock that was set back may have begun another round of the same time.
-    if (--round.waiting === 0 && this.rounds.get(round.at) === round) this.rounds.delete(round.at);
+  release(deadline: Deadline): void {
+    const shared = deadline as SharedDeadline;
+    // After a clock was set back there may be another deadline for the same time.
+    if (--shared.users === 0 && this.byTime.get(shared.at) === shared) this.byTime.delete(shared.at);
   }
 
-  private begin(at: number): Round {
-    const over = new AbortController();
-    const round = { at, over, signal: over.signal, waiting: 0 };
-    this.rounds.set(at, round);
+  private create(at: number): SharedDeadline {
+    const controller = new AbortController();
+    const shared = { at, controller, signal: controller.signal, users: 0 };
+    this.byTime.set(at, shared);
     if (!this.running) void this.run();
-    return round;
+    return shared;
   }
 
   private async run(): Promise<void> {
     this.running = true;
-    while (this.rounds.size > 0) {
-      await this.sleep(ROUND_MS);
+    while (this.byTime.size > 0) {
+      await this.sleep(TICK_MS);
       const now = this.clock();
-      for (const { at, over } of this.rounds.values()) {
+      for (const { at, controller } of this.byTime.values()) {
         if (at > now) continue;
-        this.rounds.delete(at);
-        over.abort(new DOMException("late", "TimeoutError"));
+        this.byTime.delete(at);
+        controller.abort(new DOMException("late", "TimeoutError"));
       }
     }
     this.running = false;

@@ -16,8 +16,8 @@ export const addressPolicy = ({ privateNetwork, publicUrl, webhookPorts }: Setti
 });
 
 /**
- * For a request that came to `url`: where no PUBLIC_URL says which the relay's own address is, it is that one. TLS may have
- * ended in front of the relay, so the default port of one scheme is that of the other as well.
+ * For a request that came to `url`: without a PUBLIC_URL, that one is taken for the relay's own address. TLS may have ended
+ * in front of the relay, so it counts with either scheme.
  */
 export function addressPolicyAt(settings: Settings, url: string): AddressPolicy {
   const policy = addressPolicy(settings);
@@ -26,7 +26,7 @@ export function addressPolicyAt(settings: Settings, url: string): AddressPolicy 
 }
 
 /**
- * The way to receivers: on plain workerd the service that judges the address a name resolved to, on Cloudflare the
+ * On plain workerd requests go through the service that checks the address a name resolved to, on Cloudflare through the
  * platform's own `fetch`, which reaches the public internet only.
  */
 export function netOf(env: Bindings, settings: Settings, clock: Clock): Net {
@@ -43,12 +43,12 @@ export function netOf(env: Bindings, settings: Settings, clock: Clock): Net {
   };
 }
 
-/** A connection that comes about and is closed again at once. */
+/** Whether a TCP connection can be made within `REACH_MS`; it is closed at once. */
 async function reach(network: Fetcher, hostname: string, port: number): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
     const socket = network.connect({ hostname, port });
-    const late = new Promise<false>((resolve) => {
+    const timedOut = new Promise<false>((resolve) => {
       timer = setTimeout(() => resolve(false), REACH_MS);
     });
     const opened = socket.opened.then(
@@ -56,7 +56,7 @@ async function reach(network: Fetcher, hostname: string, port: number): Promise<
       () => false,
     );
     socket.closed.catch(() => undefined);
-    const reached = await Promise.race([opened, late]);
+    const reached = await Promise.race([opened, timedOut]);
     socket.close().catch(() => undefined);
     return reached;
   } catch {

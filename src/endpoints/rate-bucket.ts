@@ -1,11 +1,11 @@
-/** A ceiling of requests per minute, kept in memory: a restart may let a few more through. */
+/** A token bucket of requests per minute. It is kept in memory: a restart may let a few more through. */
 export class RateBucket {
-  /** When the next request is allowed, ms; 0 when there is room. */
+  /** When the next request is allowed, ms; 0 when it is now. */
   freeAt = 0;
   private tokens = Number.POSITIVE_INFINITY;
   private at = 0;
 
-  /** Takes one; false when the minute's share is used up. At most a sixth of it goes out at once. */
+  /** Takes a token; false when there is none. The bucket holds a sixth of a minute's requests. */
   take(perMinute: number | null, now: number): boolean {
     if (perMinute === null) {
       this.freeAt = 0;

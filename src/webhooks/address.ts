@@ -7,7 +7,7 @@ import type { PrivateNetwork } from "../upstream/address.ts";
 export type AddressPolicy = {
   /** Only `all` admits http, private names and private addresses; link-local and metadata ones nothing does. */
   privateNetwork: PrivateNetwork;
-  /** The relay's own addresses as `https://host[:port]`: an endpoint there would feed the relay with its own events. */
+  /** The relay's own addresses as `https://host[:port]`: an endpoint there would send the relay its own events. */
   own: readonly string[];
   /** Ports up to 1024 that are allowed besides 443 and 8443. */
   ports: readonly number[];
@@ -37,7 +37,7 @@ export type WebhookAddress = {
 
 const LONGEST_URL = 2_048;
 
-const words: Record<AddressRule, string> = {
+const messages: Record<AddressRule, string> = {
   unreadable: "This is not an address that every program reads alike. Write https://host/path in plain characters.",
   scheme: "Webhooks go to https:// addresses only.",
   credentials: "Leave out the user name and password; send a token in a header of the endpoint instead.",
@@ -53,26 +53,26 @@ const words: Record<AddressRule, string> = {
   unresolved: "The name has no address.",
 };
 
-const refused = (rule: AddressRule) => fail<AddressRefusal>({ rule, message: words[rule] });
+const refused = (rule: AddressRule) => fail<AddressRefusal>({ rule, message: messages[rule] });
 
-/** Names that lead inside although nothing reserves them: search domains, cluster and container names. */
-const INSIDE = /\.(localdomain|intranet|corp|home|private|svc|cluster|consul|docker|podman|alt)$/;
-/** Public services that answer for `127.0.0.1.<domain>`, or always with 127.0.0.1. */
-const WILDCARD =
+/** Names of private networks, though nothing reserves them: search domains, cluster and container names. */
+const PRIVATE_NAME = /\.(localdomain|intranet|corp|home|private|svc|cluster|consul|docker|podman|alt)$/;
+/** Public DNS services whose names resolve to the address they spell out, or always to 127.0.0.1. */
+const WILDCARD_DNS =
   /(^|\.)(nip\.io|sslip\.io|xip\.io|traefik\.me|localtest\.me|lvh\.me|vcap\.me|local\.gd|lacolhost\.com)$/;
 
 /**
  * Reads the address of a webhook endpoint: when it is stored, and again before each attempt, because the policy may have
- * become stricter. Judges what the URL parser makes of the text, so every spelling of an address is the same address.
- * Where a name leads is not known from the text: resolve `name` and ask `decideResolved`.
+ * become stricter. It checks what the URL parser makes of the text, so every spelling of an address is the same address.
+ * What a name resolves to is not known from the text: resolve `name` and ask `decideResolved`.
  */
 export function readAddress(text: string, policy: AddressPolicy): Result<WebhookAddress, AddressRefusal> {
   if (text.length > LONGEST_URL || !/^[a-z][a-z0-9+.-]*:\/\/[^/]/i.test(text)) return refused("unreadable");
   // The URL parser drops tabs and line ends and takes a backslash for a slash; other programs do not.
   if (/[\u0000-\u0020\u007f\\]/.test(text) || !URL.canParse(text)) return refused("unreadable");
   const url = new URL(text);
-  const anything = policy.privateNetwork === "all";
-  if (url.protocol !== "https:" && !(anything && url.protocol === "http:")) return refused("scheme");
+  const allowPrivate = policy.privateNetwork === "all";
+  if (url.protocol !== "https:" && !(allowPrivate && url.protocol === "http:")) return refused("scheme");
   if (/^[^/?#]*\/\/[^/?#]*@/.test(text)) return refused("credentials");
   if (text.includes("#")) return refused("fragment");
   const hostname = url.hostname.replace(/\.$/, "");
@@ -80,17 +80,17 @@ export function readAddress(text: string, policy: AddressPolicy): Result<Webhook
   url.hostname = hostname;
 
   const rule = hostRule(hostname);
-  if (rule !== null && !(anything && (rule === "loopback" || rule === "private"))) return refused(rule);
-  if (policy.own.some((own) => isSame(url, own, rule === null))) return refused("own");
+  if (rule !== null && !(allowPrivate && (rule === "loopback" || rule === "private"))) return refused(rule);
+  if (policy.own.some((own) => isRelay(url, own, rule === null))) return refused("own");
   const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
-  const plain = anything && url.protocol === "http:" && port === 80;
+  const plain = allowPrivate && url.protocol === "http:" && port === 80;
   if (!(port === 443 || port === 8443 || port > 1024 || plain || policy.ports.includes(port))) return refused("port");
   return ok({ url: url.href, host: url.host, name: isLiteral(hostname) ? null : hostname });
 }
 
 /**
  * Whether a name may be requested that resolves to these addresses, A and AAAA together. One that is not public is enough
- * to refuse: which of them the platform will connect to is not ours to choose.
+ * to refuse, because the platform chooses which of them it connects to.
  */
 export function decideResolved(addresses: readonly string[], policy: AddressPolicy): Result<null, AddressRefusal> {
   if (addresses.length === 0) return refused("unresolved");
@@ -104,7 +104,7 @@ export function decideResolved(addresses: readonly string[], policy: AddressPoli
 
 /**
  * Whether the receiver is known to be on the public internet, so that its answers may be shown (SECURITY 22). Where
- * private ones are refused every receiver is. `resolved` are the name's addresses; null when nobody looked.
+ * private ones are refused every receiver is. `resolved` are the name's addresses; null when they were not looked up.
  */
 export function isPublicReceiver(
   address: WebhookAddress,
@@ -123,8 +123,8 @@ function hostRule(hostname: string): AddressRule | null {
   if (hostname.startsWith("[")) return literalRule(hostname.slice(1, -1));
   const kind = classifyHost(hostname);
   if (kind !== "public") return kind;
-  if (INSIDE.test(hostname)) return "private";
-  return WILDCARD.test(hostname) ? "wildcard-dns" : null;
+  if (PRIVATE_NAME.test(hostname)) return "private";
+  return WILDCARD_DNS.test(hostname) ? "wildcard-dns" : null;
 }
 
 function literalRule(address: string): AddressRule | null {
@@ -133,7 +133,7 @@ function literalRule(address: string): AddressRule | null {
 }
 
 /** On a private host the port tells the relay from its neighbours; a public name is the relay on every port. */
-function isSame(url: URL, own: string, publicHost: boolean): boolean {
+function isRelay(url: URL, own: string, publicHost: boolean): boolean {
   if (!URL.canParse(own)) return false;
   const other = new URL(own);
   if (other.hostname.replace(/\.$/, "") !== url.hostname) return false;

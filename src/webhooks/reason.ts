@@ -26,7 +26,7 @@ const hints: Record<number, string> = {
 };
 
 /** Cloudflare's own answers in place of a server that it could not talk to. */
-const edge: Record<number, Reason> = {
+const cloudflare: Record<number, Reason> = {
   521: { kind: "connection", message: "The receiver refused the connection (521)." },
   522: { kind: "timeout", message: "The receiver did not take the connection in time (522)." },
   523: { kind: "connection", message: "There is no way to the receiver (523)." },
@@ -36,7 +36,7 @@ const edge: Record<number, Reason> = {
   530: { kind: "dns", message: "The receiver's name could not be resolved (530)." },
 };
 
-/** Of an answer that is not 2xx. */
+/** The reason when the answer is not 2xx. */
 export function reasonOfStatus(status: number): Reason {
   if (status >= 300 && status < 400)
     return {
@@ -45,27 +45,30 @@ export function reasonOfStatus(status: number): Reason {
     };
   if (status === 410) return { kind: "gone", message: "It answered 410 Gone, which disables the endpoint." };
   return (
-    edge[status] ?? { kind: "status", message: `It answered ${status}.${hints[status] ? ` ${hints[status]}` : ""}` }
+    cloudflare[status] ?? {
+      kind: "status",
+      message: `It answered ${status}.${hints[status] ? ` ${hints[status]}` : ""}`,
+    }
   );
 }
 
-/** Of an address that may not be requested, by its text or by what it resolves to. */
+/** The reason when the address may not be requested, by its text or by what it resolves to. */
 export const reasonOfRefusal = (refusal: AddressRefusal): Reason =>
   refusal.rule === "unresolved"
     ? { kind: "dns", message: refusal.message }
     : { kind: "address", message: `The address is refused. ${refusal.message}` };
 
-/** Of a look-up that failed; the sentence is the resolver's. */
+/** The reason when the look-up failed; the sentence is the resolver's. */
 export const reasonOfLookup = (sentence: string): Reason => ({
   kind: "dns",
   message: `The name could not be looked up. ${sentence}`,
 });
 
 /**
- * Of a `fetch` that threw. The runtime tells a time-out and a lost connection; a name that does not resolve, a failed TLS
+ * The reason when `fetch` threw. The runtime distinguishes a time-out and a lost connection; a name that does not resolve, a failed TLS
  * handshake and (under `serve`) an address that the public-only network refuses all look like `internal error`
- * (workerd 1.20261023). `reached` says what a bare TCP connection to the same host and port found: with it, only TLS can
- * have failed; null when nobody tried. The runtime's own text is not passed on.
+ * (workerd 1.20261023). `reached` says whether a bare TCP connection to the same host and port could be made: then
+ * only TLS can have failed; null when it was not tried. The runtime's own text is not passed on.
  */
 export function reasonOfThrow(
   error: { name: string; message: string },

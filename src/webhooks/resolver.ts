@@ -8,7 +8,7 @@ export type Resolved = { addresses: string[]; ttlSeconds: number };
 /** Looks a name up. The failure is a sentence for the attempt's log. Never throws. */
 export type Resolver = (name: string) => Promise<Result<Resolved, string>>;
 
-/** An answer serves at most this long, whatever its TTL: who changes a record wants to be heard. */
+/** An answer is kept at most this long, whatever its TTL, so that a changed record is used soon. */
 export const LONGEST_ANSWER_SECONDS = 60;
 const LONGEST_BODY = 65_536;
 const LOOKUP_TIMEOUT_MS = 5_000;
@@ -16,7 +16,7 @@ const TYPES = { A: 1, AAAA: 28 } as const;
 
 /**
  * Reads one answer of the JSON form of DNS over HTTPS (`application/dns-json`: Google, Cloudflare, Quad9). A name that
- * does not exist, or has no record of this type, has no addresses; a resolver that could not tell is a failure.
+ * does not exist, or has no record of this type, has no addresses; a resolver that does not know is a failure.
  */
 export function readAnswer(text: string, type: keyof typeof TYPES): Result<Resolved, string> {
   let answer: { Status?: unknown; TC?: unknown; Answer?: unknown };
@@ -45,17 +45,17 @@ export function readAnswer(text: string, type: keyof typeof TYPES): Result<Resol
 }
 
 /**
- * A resolver that asks `address` (DNS over HTTPS) for both kinds of record, and remembers what it heard. When either
- * question fails the name counts as not resolved: the half that is missing could be the one that leads inside.
+ * A resolver that asks `address` (DNS over HTTPS) for both kinds of record, and caches the answers. When either query fails
+ * the name counts as not resolved: the missing records could be the ones with a private address.
  */
 export function dnsOverHttps(
   address: string,
   fetch: (url: string, init: RequestInit) => Promise<Response>,
   clock: Clock,
 ): Resolver {
-  const remembered = new Map<string, { resolved: Resolved; until: number }>();
+  const cache = new Map<string, { resolved: Resolved; until: number }>();
 
-  async function ask(name: string, type: keyof typeof TYPES): Promise<Result<Resolved, string>> {
+  async function query(name: string, type: keyof typeof TYPES): Promise<Result<Resolved, string>> {
     const url = new URL(address);
     url.searchParams.set("name", name);
     url.searchParams.set("type", type);
@@ -77,17 +77,17 @@ export function dnsOverHttps(
   }
 
   return async (name) => {
-    const known = remembered.get(name);
+    const known = cache.get(name);
     if (known && known.until > clock()) return ok(known.resolved);
-    remembered.delete(name);
-    const [v4, v6] = await Promise.all([ask(name, "A"), ask(name, "AAAA")]);
+    cache.delete(name);
+    const [v4, v6] = await Promise.all([query(name, "A"), query(name, "AAAA")]);
     if (!v4.ok) return v4;
     if (!v6.ok) return v6;
     const resolved = {
       addresses: [...v4.value.addresses, ...v6.value.addresses],
       ttlSeconds: Math.min(v4.value.ttlSeconds, v6.value.ttlSeconds),
     };
-    remembered.set(name, { resolved, until: clock() + resolved.ttlSeconds * 1000 });
+    cache.set(name, { resolved, until: clock() + resolved.ttlSeconds * 1000 });
     return ok(resolved);
   };
 }

@@ -1,4 +1,4 @@
-/** Nobody is asked to wait longer than this, whatever the receiver says. */
+/** The longest wait that a receiver can ask for. */
 export const LONGEST_WAIT_MS = 86_400_000;
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -9,8 +9,8 @@ const RFC850 = new RegExp(`^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\\d{2})
 const ASCTIME = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ${MONTH} ([ \\d]\\d) ${CLOCK} (\\d{4})$`);
 
 /**
- * How long a receiver asks to be left alone, in ms from `at` (ms), between 0 and 24 hours; 0 when it asks nothing or
- * nothing that can be read. `Retry-After` is seconds or a date in any of HTTP's three forms (RFC 9110 §5.6.7, §10.2.3).
+ * How long a receiver asks to be left alone, in ms from `at` (ms), between 0 and 24 hours; 0 when it does not ask, or not
+ * readably. `Retry-After` is seconds or a date in any of HTTP's three forms (RFC 9110 §5.6.7, §10.2.3).
  * Fractions are taken too, because chat platforms send them; several values joined by commas count as the longest. A date
  * is measured against the receiver's own `Date` where it sent one, so that its wrong clock does no harm.
  */
@@ -49,7 +49,7 @@ function instant(year: string, month: string, day: string, clock: string[]): num
 }
 
 /**
- * The same from the body of a 429, where chat platforms put it: Discord's `retry_after`, Telegram's
+ * The same from the body of a 429, where chat platforms write it: Discord's `retry_after`, Telegram's
  * `parameters.retry_after`, both in seconds. `snippet` is the start of the body.
  */
 export function readBodyRetryAfter(snippet: string, at: number): number {

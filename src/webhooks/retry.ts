@@ -20,13 +20,13 @@ export const LADDER_MS = [
   24 * HOUR,
 ] as const;
 
-/** An endpoint that has known nothing but failure for this long is disabled. */
+/** An endpoint is disabled when every attempt of this long failed. */
 export const FAILING_MS = 5 * DAY;
 
-/** Jitter is up to a tenth of the step, at most this, and never less than nothing: no attempt comes before its time. */
+/** Jitter is up to a tenth of the step, at most this, and never negative: no attempt comes before its time. */
 const LONGEST_JITTER_MS = 15 * MINUTE;
 
-/** By these a receiver or the proxy before it says that it is overloaded: everything for it waits, not one delivery. */
+/** With these a receiver or its proxy says that it is overloaded: all its deliveries wait, not only this one. */
 const OVERLOADED = new Set([429, 502, 503, 504]);
 const SLOW_FIRST_MS = 5 * SECOND;
 const SLOW_MOST_MS = 5 * MINUTE;
@@ -35,9 +35,9 @@ const SLOW_MOST_MS = 5 * MINUTE;
 export type EndpointHealth = {
   /** The first failure since the last success; null when the last attempt succeeded or there was none. */
   failingSince: number | null;
-  /** How many times in a row it said that it is overloaded; 0 ends the slowness. */
+  /** How many times in a row it said that it is overloaded; 0 when it is not. */
   slowStreak: number;
-  /** When it last did. Attempts that were under way by then add nothing. */
+  /** When it last did. Attempts that were in flight by then add nothing. */
   slowedAt: number;
   /** No attempt of any delivery starts before. */
   slowUntil: number;
@@ -45,11 +45,11 @@ export type EndpointHealth = {
 
 export const HEALTHY: EndpointHealth = { failingSince: null, slowStreak: 0, slowedAt: 0, slowUntil: 0 };
 
-/** One attempt as it ended. */
+/** What a receiver answered to one attempt. */
 export type ReceiverAnswer = {
   /** The answer's status; null when there was none. */
   status: number | null;
-  /** As `readRetryAfter` reads it: ms, 0 when the receiver asks nothing. */
+  /** As `readRetryAfter` reads it: ms, 0 when the receiver does not ask for a pause. */
   retryAfterMs: number;
   /** The answer's `webhook-delivery` header. */
   control: string | null;
@@ -66,7 +66,7 @@ export type Consequences = {
   delivery:
     | { state: "delivered" }
     | { state: "retry"; at: number }
-    /** `exhausted`: the ladder ended; `refused`: the receiver does not want it. Neither is tried again by itself. */
+    /** `exhausted`: no attempt is left; `refused`: the receiver does not want it. Neither is tried again by itself. */
     | { state: "failed"; why: "exhausted" | "refused" };
   health: EndpointHealth;
   /** Why the endpoint is to be disabled now; the delivery then waits for it to be resumed. */
@@ -113,21 +113,21 @@ function whyDisable(
   return health.failingSince !== null && at - health.failingSince >= FAILING_MS ? "failing" : null;
 }
 
-/** A success ends everything but an overload that the receiver told of after this request had begun. */
+/** A success ends everything but an overload that was reported after this request had started. */
 const recovered = ({ startedAt, health }: FinishedAttempt): EndpointHealth =>
   startedAt < health.slowedAt ? { ...health, failingSince: null } : HEALTHY;
 
 function failed({ startedAt, health }: FinishedAttempt, answer: ReceiverAnswer, at: number): EndpointHealth {
   const failingSince = health.failingSince ?? at;
   if (answer.status === null || !OVERLOADED.has(answer.status)) return { ...health, failingSince };
-  const again = startedAt >= health.slowedAt;
-  const slowStreak = again ? health.slowStreak + 1 : Math.max(1, health.slowStreak);
+  const newReport = startedAt >= health.slowedAt;
+  const slowStreak = newReport ? health.slowStreak + 1 : Math.max(1, health.slowStreak);
   const pause = Math.min(SLOW_MOST_MS, SLOW_FIRST_MS * 2 ** Math.min(slowStreak - 1, 10));
   const wait = Math.max(pause, Math.min(answer.retryAfterMs, LONGEST_WAIT_MS));
   return {
     failingSince,
     slowStreak,
-    slowedAt: again ? at : health.slowedAt,
+    slowedAt: newReport ? at : health.slowedAt,
     slowUntil: Math.max(health.slowUntil, at + wait),
   };
 }

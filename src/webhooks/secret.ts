@@ -7,7 +7,7 @@ const PREFIX = "whsec_";
 /** A fresh signing secret: 32 random bytes (Standard Webhooks asks for 24 to 64). */
 export const newSecret = (random: Random): Uint8Array<ArrayBuffer> => random(32);
 
-/** As it is shown, once. */
+/** The text in which it is shown, once. */
 export const secretText = (secret: Uint8Array): string => PREFIX + base64(secret);
 
 /**

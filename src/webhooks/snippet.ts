@@ -8,19 +8,19 @@ export const SNIPPET_BYTES = 4_096;
 export const SNIPPET_READ_BYTES = 2 * SNIPPET_BYTES;
 
 const MASK = "•••";
-/** Shorter parts of an address are words of the receiver's, not secrets. */
+/** Shorter parts of an address are no secrets but plain words, which answers may hold. */
 const SHORTEST_ADDRESS_PART = 8;
 
 /**
  * What the endpoint's owner sees of an answer: the start of the body as text, with the endpoint's own header values and
- * address masked (a receiver may echo them to somebody who is not to know them), and control characters escaped. `body`
- * is its first `SNIPPET_READ_BYTES` at most. Never call it for a receiver that is not public (SECURITY 22).
+ * address masked (a receiver may echo them, and whoever reads attempts must not learn them), and control characters
+ * escaped. `body` is its first `SNIPPET_READ_BYTES` at most. Never call it for a receiver that is not public (SECURITY 22).
  */
 export function responseSnippet(body: Uint8Array, secrets: readonly string[]): string {
   const pattern = patternOf(secrets);
   const mask = (text: string) => (pattern === null ? text : text.replace(pattern, MASK));
   const whole = mask(fromUtf8(body));
-  const text = body.length < SNIPPET_READ_BYTES ? whole : withoutTornEnd(whole, secrets);
+  const text = body.length < SNIPPET_READ_BYTES ? whole : withoutPartialSecret(whole, secrets);
   const escaped = text
     .split(/\r?\n/)
     .map((line) => plainText(line.replaceAll("\t", "  "), SNIPPET_READ_BYTES * 2))
@@ -28,7 +28,7 @@ export function responseSnippet(body: Uint8Array, secrets: readonly string[]): s
   return cut(mask(escaped));
 }
 
-/** Everything of an endpoint that an answer could give away, in the spellings in which servers echo. */
+/** Header values and parts of the address that an answer could contain, in the spellings in which servers echo them. */
 export function endpointSecrets(headers: Record<string, string>, url: string): string[] {
   const { pathname, search, searchParams } = new URL(url);
   const address = [pathname + search, ...pathname.split("/"), ...searchParams.values()];
@@ -42,13 +42,13 @@ export function endpointSecrets(headers: Record<string, string>, url: string): s
   return [...new Set(all)].filter((value) => value !== "");
 }
 
-/** `Bearer x` without its scheme, and what `Basic x` spells. */
+/** `Bearer x` without its scheme, and `Basic x` decoded. */
 function credentials(value: string): string[] {
   const [, scheme, credential] = /^([a-z]+) +(\S+)$/i.exec(value) ?? [];
   if (credential === undefined) return [];
   const basic = scheme!.toLowerCase() === "basic" ? fromBase64(credential) : null;
-  const spelled = basic === null ? [] : [fromUtf8(basic), fromUtf8(basic).replace(/^[^:]*:/, "")];
-  return [credential, ...spelled];
+  const decoded = basic === null ? [] : [fromUtf8(basic), fromUtf8(basic).replace(/^[^:]*:/, "")];
+  return [credential, ...decoded];
 }
 
 function patternOf(secrets: readonly string[]): RegExp | null {
@@ -57,16 +57,16 @@ function patternOf(secrets: readonly string[]): RegExp | null {
   return new RegExp(longestFirst.map((secret) => secret.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"), "gi");
 }
 
-/** Reading stopped somewhere: what may be the first part of a secret at the end goes too. */
-function withoutTornEnd(text: string, secrets: readonly string[]): string {
+/** The body was cut: what may be the first part of a secret at the end is masked too. */
+function withoutPartialSecret(text: string, secrets: readonly string[]): string {
   const end = text.toLowerCase();
-  let torn = 0;
+  let partial = 0;
   for (const secret of secrets) {
     const lower = secret.toLowerCase();
-    for (let length = Math.min(lower.length - 1, end.length); length > torn; length--)
-      if (end.endsWith(lower.slice(0, length))) torn = length;
+    for (let length = Math.min(lower.length - 1, end.length); length > partial; length--)
+      if (end.endsWith(lower.slice(0, length))) partial = length;
   }
-  return text.slice(0, text.length - torn) + (torn > 0 ? MASK : "");
+  return text.slice(0, text.length - partial) + (partial > 0 ? MASK : "");
 }
 
 function cut(text: string): string {

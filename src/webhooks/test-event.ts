@@ -4,8 +4,8 @@ import type { EventType } from "../ledger/event-kinds.ts";
 import { exampleEvent } from "../ledger/event-types.ts";
 
 /**
- * An example of a type, to be sent on request: its id, its `data` and `seq` 0 say that it is no event of the ledger
- * (SECURITY 24), so that nobody can have a forged fact signed.
+ * An example of a type, to be sent on request. Its id, its `data` and `seq` 0 say that it is no event of the ledger
+ * (SECURITY 24), so that nobody can use it to have a false event signed.
  */
 export function testEvent(
   type: EventType,

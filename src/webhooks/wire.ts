@@ -15,8 +15,7 @@ export type WireRequest = { url: string; method: "POST"; headers: Record<string,
 
 /**
  * The request of one attempt that starts at `at` (ms). In format `standard` the body is the event's text as the ledger
- * stored it, byte for byte and unread; the other formats tell the same event to people. Every request is signed over what
- * it really carries, with the event's id, which is the same in all attempts, and the attempt's own time.
+ * stored it, byte for byte; the other formats render the event for people. Every request is signed over the body it has, with the event's id, which is the same in all attempts, and the attempt's own time.
  */
 export function wireRequest(endpoint: WireEndpoint, event: { id: string; text: string }, at: number): WireRequest {
   const { url, contentType, body } =

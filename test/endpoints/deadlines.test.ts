@@ -62,7 +62,7 @@ it("lifting one neither ends nor delays the other's", async () => {
   const one = deadlines.within(15_000);
   const other = deadlines.within(15_000);
   await pass(1_000);
-  deadlines.lift(one);
+  deadlines.release(one);
   await pass(13_999);
   expect(other.signal.aborted).toBe(false);
   await pass(2 * ROUND_MS);
@@ -72,7 +72,7 @@ it("lifting one neither ends nor delays the other's", async () => {
 it("nothing aborts and no timer is left when all are lifted", async () => {
   const { deadlines, timers, pass } = time();
   const all = [deadlines.within(15_000), deadlines.within(15_000), deadlines.within(1_000)];
-  for (const one of all) deadlines.lift(one);
+  for (const one of all) deadlines.release(one);
   await pass(2 * ROUND_MS);
   expect(timers.running).toBe(0);
   const { started } = timers;
@@ -118,11 +118,11 @@ it("a clock that steps back: what aborted and is lifted then does not take a new
   set(BEGAN);
   const newer = deadlines.within(1_000);
   expect(newer.signal.aborted).toBe(false);
-  deadlines.lift(old);
+  deadlines.release(old);
   set(BEGAN + 1_000);
   await ring();
   expect(newer.signal.aborted).toBe(true);
-  deadlines.lift(newer);
+  deadlines.release(newer);
   await ring();
   expect(timers.running).toBe(0);
 });

@@ -1,4 +1,4 @@
-import { type Clock, isoTime } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
@@ -11,11 +11,11 @@ import type { AddressPolicy } from "../../webhooks/address.ts";
 import { type Admitted, type Handlers, type Policies, PRESENTED_CREDENTIALS } from "../caller.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Announcer } from "./announcer.ts";
-import { type EndpointRecord, type Endpoints, named } from "./endpoints.ts";
+import { type EndpointRecord, type Endpoints, endpointFact } from "./endpoints.ts";
 import { checkRequest, checkSecret } from "./request.ts";
-import type { EndpointRequest, EndpointView, MadeEndpoint, ReplayFrom } from "./view.ts";
+import { type EndpointRequest, type EndpointView, endpointView, type MadeEndpoint, type ReplayFrom } from "./view.ts";
 
-/** Of one instance. */
+/** The most endpoints that one instance may have. */
 export const MOST_ENDPOINTS = 1_000;
 
 /** An endpoint's object as its instance calls it. */
@@ -46,7 +46,7 @@ export type WebhookCommands = {
 };
 
 export const webhookPolicies: Policies<WebhookCommands> = {
-  // What it is to send may be read by its maker.
+  // Its maker must be allowed to read what it will send.
   "webhooks.create": {
     scope: "webhooks:write",
     also: () => ["events:read"],
@@ -76,7 +76,7 @@ type Deps = {
   clock: Clock;
 };
 
-/** Making, changing, trying and ending webhook endpoints. What a key made, it and the keys above it see and change. */
+/** Runs the commands about webhook endpoints. An endpoint is visible to the key that made it and to the keys above it. */
 export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
   const { storage, endpoints, announcer, ledger, endpoint, policy, instanceName, clock } = deps;
 
@@ -92,34 +92,14 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
     signatures,
     ratePerMinute,
   });
-  const view = (record: EndpointRecord): EndpointView => {
-    const { id, reason, state, headerNames, origin, hasPath, ...more } = record;
-    const { activation: _g, lineage: _l, sealedWith: _s, ...shown } = more;
-    const progress = endpoints.progress(id);
-    const head = ledger.head.seq;
-    const time = (at: number | null | undefined) => (at ? isoTime(at) : null);
-    const said = progress?.locked ? "Its secrets cannot be opened with the configured ENCRYPTION_KEY." : reason;
-    return {
-      ...shown,
-      id,
-      url: hasPath ? `${origin}/…` : origin,
-      state: state === "deleting" ? "disabled" : state,
-      ...(said === null ? {} : { reason: said }),
-      cursor: progress?.cursor ?? null,
-      head,
-      behind: progress ? Math.max(0, head - progress.cursor) + progress.waiting : null,
-      headers: headerNames,
-      created: isoTime(record.created),
-      lastSuccess: time(progress?.lastSuccess),
-      lastFailure: time(progress?.lastFailure),
-    };
-  };
-  /** As it stands now, asked of the endpoint itself, which may be deleted meanwhile. */
+  const view = (record: EndpointRecord): EndpointView =>
+    endpointView(record, endpoints.progress(record.id), ledger.head.seq);
+  /** The endpoint's object is asked for its progress. The endpoint may be deleted meanwhile. */
   const read = async (id: string): Promise<Result<EndpointView, Problem>> => {
     const progress = await endpoint(id).progress();
-    if (progress) endpoints.learn(id, progress);
+    if (progress) endpoints.setProgress(id, progress);
     const record = endpoints.find(id);
-    return record && record.state !== "deleting" ? ok(view(endpoints.judged(id))) : fail(problem("webhook_not_found"));
+    return record && record.state !== "deleting" ? ok(view(endpoints.checked(id))) : fail(problem("webhook_not_found"));
   };
 
   return {
@@ -149,20 +129,20 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
         ratePerMinute: request.ratePerMinute ?? null,
         created: clock(),
       };
-      // The object first: what is listed can be sent to. One that is never listed forgets itself.
+      // The object comes first, so that every listed endpoint has one. Its alarm deletes one that was never listed.
       const cursor = ledger.head.seq;
       const made = await endpoint(id).create(id, settingsOf(record), { url: address.url, headers }, own.value, cursor);
       if (!made.ok) return made;
       endpoints.put(record);
       if (made.value.sealedWith !== null) endpoints.sealed(id, made.value.sealedWith);
       announcer.tell(id);
-      endpoints.learn(id, { cursor, waiting: 0, lastSuccess: null, lastFailure: null, locked: false });
+      endpoints.setProgress(id, { cursor, waiting: 0, lastSuccess: null, lastFailure: null, locked: false });
       return ok({ ...view(record), secret: made.value.secret });
     },
 
     "webhooks.list": ({ limit, cursor }, admitted) => {
       const mine = endpoints.all().filter((record) => visible(record, admitted) && record.id > (cursor ?? ""));
-      const shown = mine.slice(0, limit).map(({ id }) => view(endpoints.judged(id)));
+      const shown = mine.slice(0, limit).map(({ id }) => view(endpoints.checked(id)));
       return ok({ items: shown, nextCursor: mine.length > limit ? shown.at(-1)!.id : null });
     },
 
@@ -189,7 +169,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
       const target = { ...(address ? { url: address.url } : {}), ...(headers ? { headers } : {}) };
       const secret = await endpoint(id).change(settingsOf(after), target);
       if (!secret.ok) return secret;
-      // The state may have changed meanwhile; it is not ours to put back.
+      // What changed while the object was asked stays.
       const now = endpoints.find(id);
       if (!now) return fail(problem("webhook_not_found"));
       const { state, reason, activation, sealedWith } = now;
@@ -202,7 +182,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
     "webhooks.delete": async ({ id }, admitted) => {
       const found = find(id, admitted);
       if (!found.ok) return found;
-      // Marked first: from here on it gets nothing, and a kill in between is finished by the watchdog.
+      // Marked first: from here on nothing is sent to it, and after a kill the watchdog finishes the removal.
       endpoints.put({ ...found.value, state: "deleting" });
       await endpoint(id).wipe();
       endpoints.remove(id);
@@ -227,7 +207,9 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
         storage.transactionSync(() => {
           endpoints.put({ ...found.value, state: "active", reason: null, activation: activation + 1 });
           if (state === "disabled")
-            ledger.append([{ type: "webhook.resumed", data: { webhook: named(found.value), actor: admitted.actor } }]);
+            ledger.append([
+              { type: "webhook.resumed", data: { webhook: endpointFact(found.value), actor: admitted.actor } },
+            ]);
         });
         announcer.tell(id);
       }
@@ -259,7 +241,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
       const found = find(id, admitted);
       if (!found.ok) return found;
       if (found.value.state !== "active") return fail(problem("webhook_not_active"));
-      const event = "event" in from ? endpoints.event(found.value, { id: from.event }) : null;
+      const event = "event" in from ? endpoints.event(found.value, from.event) : null;
       if ("event" in from && !event) return fail(problem("event_not_found"));
       const after = "seq" in from ? from.seq - 1 : "time" in from ? ledger.before(from.time) : 0;
       const replayed = await endpoint(id).replay(event ? { event } : { after });

@@ -4,25 +4,32 @@ import { matcher } from "../../access/pattern.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isoTime } from "../../base/clock.ts";
 import type { EventReader } from "../../ledger/reader.ts";
-import type { DisableRequest, EndpointProgress, FeedPage, PullAnswer, PullRequest } from "../../webhooks/feed.ts";
+import type {
+  DisableRequest,
+  EndpointProgress,
+  FeedEvent,
+  FeedPage,
+  PullAnswer,
+  PullRequest,
+} from "../../webhooks/feed.ts";
 import type { Format } from "../../webhooks/formats/render.ts";
 import type { SignatureKind } from "../../webhooks/signature.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 
-/** An endpoint as its instance knows it: whose it is and what it may have. Its secrets are its own object's. */
+/** An endpoint as its instance knows it: who owns it and which events are for it. Its secrets are in its own object. */
 export type EndpointRecord = {
   id: string;
   /** The key that made it; null: an administrator. */
   owner: string | null;
-  /** The owner and the keys above it as they were then: who sees the endpoint, even when the owner is gone. */
+  /** The owner and the keys above it when it was made: they see the endpoint, even when the owner was deleted since. */
   lineage: string[];
   types: string[];
   patterns: string[];
   state: "active" | "paused" | "disabled" | "deleting";
   /** In words, why it is not active. */
   reason: string | null;
-  /** Counts up with every activation; what an endpoint says of an earlier one is too late. */
+  /** Counts how often it was made or resumed. What its object says of an earlier activation is ignored. */
   activation: number;
   /** Scheme, host and port, all that is shown of the address. */
   origin: string;
@@ -33,7 +40,7 @@ export type EndpointRecord = {
   signatures: SignatureKind[];
   ratePerMinute: number | null;
   created: number;
-  /** What names the ENCRYPTION_KEY that seals its secrets, as it said last; undefined until it did. */
+  /** What names the ENCRYPTION_KEY that seals its secrets, as its object said last; undefined until it did. */
   sealedWith?: string;
 };
 
@@ -44,35 +51,35 @@ type Deps = {
   clock: Clock;
 };
 
-/** The endpoints of one instance, and what of the ledger each may have: judged anew at every pull. */
+/** The endpoints of one instance, and which events each may have. That is decided anew at every pull. */
 export class Endpoints {
   private readonly deps: Deps;
-  private readonly known = new Map<string, EndpointRecord>();
-  private readonly told = new Map<string, EndpointProgress>();
+  private readonly records = new Map<string, EndpointRecord>();
+  private readonly lastProgress = new Map<string, EndpointProgress>();
 
   constructor(deps: Deps) {
     this.deps = deps;
     for (const { record } of deps.storage.sql.exec<{ record: string }>("SELECT record FROM endpoints")) {
       const read = JSON.parse(record) as EndpointRecord;
-      this.known.set(read.id, read);
+      this.records.set(read.id, read);
     }
   }
 
   get count(): number {
-    return this.known.size;
+    return this.records.size;
   }
 
   find(id: string): EndpointRecord | null {
-    return this.known.get(id) ?? null;
+    return this.records.get(id) ?? null;
   }
 
-  /** By id, which begins with the same characters for all of an instance. */
+  /** Sorted by id. */
   all(): EndpointRecord[] {
-    return [...this.known.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return [...this.records.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   put(record: EndpointRecord): void {
-    this.known.set(record.id, record);
+    this.records.set(record.id, record);
     this.deps.storage.sql.exec(
       "INSERT OR REPLACE INTO endpoints (id, record) VALUES (?, ?)",
       record.id,
@@ -81,63 +88,63 @@ export class Endpoints {
   }
 
   remove(id: string): void {
-    this.known.delete(id);
-    this.told.delete(id);
+    this.records.delete(id);
+    this.lastProgress.delete(id);
     this.deps.storage.sql.exec("DELETE FROM endpoints WHERE id = ?", id);
   }
 
-  /** The instance goes: whoever of them asks from here on is told that it does not exist. */
+  /** The instance is being deleted: an endpoint that pulls from here on gets `unknown`. */
   end(): void {
-    for (const record of this.known.values()) this.put({ ...record, state: "deleting" });
+    for (const record of this.records.values()) this.put({ ...record, state: "deleting" });
   }
 
-  /** What the endpoint said of itself last; null when it said nothing since this object woke. */
+  /** What its object reported last; null when it reported nothing since this object woke. */
   progress(id: string): EndpointProgress | null {
-    return this.told.get(id) ?? null;
+    return this.lastProgress.get(id) ?? null;
   }
 
-  learn(id: string, progress: EndpointProgress): void {
-    if (this.known.has(id)) this.told.set(id, progress);
+  setProgress(id: string, progress: EndpointProgress): void {
+    if (this.records.has(id)) this.lastProgress.set(id, progress);
   }
 
-  /** What the endpoint says its secrets are sealed with. Kept: an instance that wakes shall not ask everybody anew. */
+  /** Stored, so that an instance that wakes need not ask every endpoint what its secrets are sealed with. */
   sealed(id: string, sealedWith: string): void {
-    const record = this.known.get(id);
+    const record = this.records.get(id);
     if (record && record.sealedWith !== sealedWith) this.put({ ...record, sealedWith });
   }
 
-  /** An endpoint asks what to send. */
+  /** Answers an endpoint that asks what to send. */
   pull(id: string, request: PullRequest): PullAnswer {
-    const record = this.known.get(id);
+    const record = this.records.get(id);
     if (!record || record.state === "deleting") return { state: "unknown" };
-    this.told.set(id, request.progress);
+    this.lastProgress.set(id, request.progress);
     if (request.disabling) this.disable(record, request.disabling);
-    const { state, activation } = this.judged(id);
+    const { state, activation } = this.checked(id);
     if (state !== "active") return { state: "inactive", activation };
     const reader = this.readerOf(record);
     const page = this.page(record, reader, request.after, request.limit);
     return { state: "active", activation, page, refetched: this.deps.ledger.pick(request.refetch, reader) };
   }
 
-  /** What an active endpoint that stands at `after` has to get next; null when it may get nothing. */
+  /** The page after an active endpoint's cursor; null when nothing may be sent to it. */
   next(id: string, after: number, limit: number): { page: FeedPage; activation: number } | null {
-    if (this.judged(id).state !== "active") return null;
-    const record = this.known.get(id)!;
+    if (this.checked(id).state !== "active") return null;
+    const record = this.records.get(id)!;
     return { page: this.page(record, this.readerOf(record), after, limit), activation: record.activation };
   }
 
-  /** One event as this endpoint may have it; null when it is not kept any more or not for its owner. */
-  event(record: EndpointRecord, find: { id: string }) {
-    const seq = this.deps.ledger.seqOf(find.id);
+  /** One event, by its id; null when it is kept no more or its owner may not read it. */
+  event(record: EndpointRecord, eventId: string): FeedEvent | null {
+    const seq = this.deps.ledger.seqOf(eventId);
     return seq === null ? null : (this.deps.ledger.pick([seq], this.readerOf(record))[0] ?? null);
   }
 
-  /** The record as it is now: an owner who may not read events any more pauses the endpoint. */
-  judged(id: string): EndpointRecord {
-    const record = this.known.get(id)!;
-    const against = record.state === "active" ? this.against(record.owner) : null;
-    if (against === null) return record;
-    const paused: EndpointRecord = { ...record, state: "paused", reason: against };
+  /** The record, after its owner's rights were checked: an active endpoint whose owner may not read events is paused. */
+  checked(id: string): EndpointRecord {
+    const record = this.records.get(id)!;
+    const reason = record.state === "active" ? this.whyOwnerMayNotRead(record.owner) : null;
+    if (reason === null) return record;
+    const paused: EndpointRecord = { ...record, state: "paused", reason };
     this.put(paused);
     return paused;
   }
@@ -146,7 +153,7 @@ export class Endpoints {
     return this.deps.ledger.feed(after, limit, record.types, reader);
   }
 
-  private against(owner: string | null): string | null {
+  private whyOwnerMayNotRead(owner: string | null): string | null {
     if (owner === null) return null;
     const { keys, clock } = this.deps;
     const lineage = keys.lineage(owner);
@@ -167,7 +174,7 @@ export class Endpoints {
     return { everything: false, admits: (key) => own(key) && owners(key) };
   }
 
-  /** The endpoint's state and the event that tells of it are one transaction. */
+  /** The endpoint's state and its event are one transaction: a kill leaves both or neither. */
   private disable(record: EndpointRecord, { activation, cause, message, failingSince }: DisableRequest): void {
     if (record.state !== "active" || record.activation !== activation) return;
     const { storage, ledger } = this.deps;
@@ -177,7 +184,7 @@ export class Endpoints {
         {
           type: "webhook.disabled",
           data: {
-            webhook: named(record),
+            webhook: endpointFact(record),
             cause,
             message,
             failingSince: failingSince === null ? null : isoTime(failingSince),
@@ -189,8 +196,8 @@ export class Endpoints {
   }
 }
 
-/** As events name an endpoint: of its address only the host. */
-export const named = ({ id, origin, description }: EndpointRecord) => ({
+/** An endpoint as events name it: of its address only the host. */
+export const endpointFact = ({ id, origin, description }: EndpointRecord) => ({
   id,
   host: new URL(origin).host,
   ...(description ? { description } : {}),

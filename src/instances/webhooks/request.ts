@@ -13,7 +13,7 @@ export type CheckedRequest = Omit<EndpointRequest, "url"> & { address?: WebhookA
 const refused = (field: string, message: string, code = "validation_invalid_value") =>
   fail(problem("invalid_request", { data: { [field]: { code, message } } }));
 
-/** What a user wrote, field by field; `format` is the one that the endpoint will have. */
+/** Checks what a user asked for, field by field. `format` is the one that the endpoint will have. */
 export function checkRequest(
   request: EndpointRequest,
   format: Format,
@@ -46,7 +46,7 @@ export function checkRequest(
   return ok(checked);
 }
 
-/** Null stays null: one is made then. */
+/** A secret that a user brings along; null when the relay is to make one. */
 export function checkSecret(text: string | null): Result<Uint8Array<ArrayBuffer> | null, Problem> {
   if (text === null) return ok(null);
   const secret = acceptSecret(text);

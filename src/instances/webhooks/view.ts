@@ -1,8 +1,11 @@
 import * as z from "zod";
+import { isoTime } from "../../base/clock.ts";
+import type { EndpointProgress } from "../../webhooks/feed.ts";
 import { type Format, formats } from "../../webhooks/formats/render.ts";
 import { type SignatureKind, signatureKinds } from "../../webhooks/signature.ts";
+import type { EndpointRecord } from "./endpoints.ts";
 
-/** What a user says of an endpoint; undefined leaves it as it is, or takes the default. */
+/** What a user asks for; what is undefined stays as it is, or takes the default. */
 export type EndpointRequest = {
   url?: string;
   types?: string[];
@@ -43,6 +46,27 @@ export const EndpointSchema = z
   })
   .meta({ id: "Webhook" });
 export type EndpointView = z.infer<typeof EndpointSchema>;
+
+/** `progress` is null when the endpoint's object has not reported since the instance woke. `head` is the ledger's end. */
+export function endpointView(record: EndpointRecord, progress: EndpointProgress | null, head: number): EndpointView {
+  const { reason, state, headerNames, origin, hasPath, created, ...more } = record;
+  const { activation: _activation, lineage: _lineage, sealedWith: _sealedWith, ...same } = more;
+  const time = (at: number | null | undefined) => (at ? isoTime(at) : null);
+  const why = progress?.locked ? "Its secrets cannot be opened with the configured ENCRYPTION_KEY." : reason;
+  return {
+    ...same,
+    url: hasPath ? `${origin}/…` : origin,
+    state: state === "deleting" ? "disabled" : state,
+    ...(why === null ? {} : { reason: why }),
+    cursor: progress?.cursor ?? null,
+    head,
+    behind: progress ? Math.max(0, head - progress.cursor) + progress.waiting : null,
+    headers: headerNames,
+    created: isoTime(created),
+    lastSuccess: time(progress?.lastSuccess),
+    lastFailure: time(progress?.lastFailure),
+  };
+}
 
 /** `secret` is there only when it was just made, and never again. */
 export const MadeEndpointSchema = z

@@ -10,7 +10,7 @@ const notices = { ...backupNotices, ...restoreNotices, ...relayNotices } as unkn
   (data: LedgerEvent["data"]) => Notice
 >;
 
-/** What an event says to people. A test says so first. The last line tells where, when and which event. */
+/** The message for an event. A test says so first. `origin`, the last line, has the server, the time and the event. */
 export function describe(event: LedgerEvent): Notice & { origin: Line } {
   const notice = notices[event.type](event.data);
   return {

@@ -4,7 +4,7 @@ import { linesThatFit, type Rendering, written } from "./rendering.ts";
 
 const BODY = 10_000;
 
-/** What says that backups work. A reachable server or a restore says nothing about it, and must not turn a check green. */
+/** Events that prove that backups work. A reachable server or a restore does not, and must not turn a check green. */
 const SUCCESSES: readonly EventType[] = ["backup.created", "backup.recovered"];
 const FAILURES: readonly EventType[] = [
   "backup.failed",
@@ -17,7 +17,7 @@ const FAILURES: readonly EventType[] = [
 
 /**
  * For a Healthchecks.io check (or anything with its ping addresses): success at the address, failures at `/fail`, and the
- * rest at `/log`, which leaves the state alone. A test event is logged, whatever it is an example of.
+ * rest at `/log`, which does not change the state. A test event is logged, whatever its type.
  */
 export function healthchecks(
   notice: ReturnType<typeof describe>,

@@ -2,7 +2,7 @@ import { plainText } from "../../base/text.ts";
 import { sizeInWords, timeInWords } from "../../base/words.ts";
 import type { Actor, BackupFact } from "../../ledger/catalogue/shapes.ts";
 
-/** How much it matters: what people sort and filter by. */
+/** What people sort and filter messages by. */
 export type Level = "failure" | "warning" | "recovery" | "success" | "info";
 
 /**
@@ -12,24 +12,24 @@ export type Level = "failure" | "warning" | "recovery" | "success" | "info";
 export type Span = string | { foreign: string };
 export type Line = Span[];
 
-/** An event as it is told to people: the worst first, one thing per line. */
+/** An event as a message for people: what matters most first, one fact per line. */
 export type Notice = { level: Level; title: Line; lines: Line[] };
 
 const LONGEST_NAME = 160;
 const LONGEST_MESSAGE = 400;
 
-/** Somebody else's text, with everything escaped that could reorder or hide its surroundings (SECURITY 34). */
+/** Text of others, with characters escaped that could reorder or hide what stands around it (SECURITY 34). */
 export const foreign = (text: string, longest: number = LONGEST_NAME): Span => ({
   foreign: plainText(text, longest).trim() || "(empty)",
 });
 export const message = (text: string): Span => foreign(text, LONGEST_MESSAGE);
 
-/** Joins own words and spans: `line\`Backup made: ${foreign(key)}\``. */
+/** Joins the relay's own words and spans: `line\`Backup made: ${foreign(key)}\``. */
 export function line(words: TemplateStringsArray, ...spans: Span[]): Line {
   return words.flatMap((text, at) => [text, ...(at < spans.length ? [spans[at]!] : [])]).filter((span) => span !== "");
 }
 
-/** Who did it, as a line; none for the relay itself. */
+/** A line that says who did it; none for the relay itself. */
 export function byWhom(actor: Actor): Line[] {
   const named = actor.name ?? actor.id;
   const who = named === undefined ? null : foreign(named);

@@ -6,7 +6,7 @@ type RelayType = Exclude<EventType, `${"backup" | "restore" | "approval"}.${stri
 
 const inDays = (days: number) => durationInWords(days * 86_400);
 
-/** What is told of the server as a whole, of keys, of webhook endpoints and of the ledger. */
+/** Messages about the server as a whole, keys, webhook endpoints and the ledger. */
 export const relayNotices: { [T in RelayType]: (data: EventData<T>) => Notice } = {
   "instance.unreachable": ({ since, failedLooks, error }) => ({
     level: "failure",

@@ -7,11 +7,11 @@ import type { Rendering } from "./rendering.ts";
 import { slack } from "./slack.ts";
 import { telegram } from "./telegram.ts";
 
-/** How an endpoint wants its events: the ledger's own text, or told to people by way of a service. */
+/** How an endpoint gets its events: as the ledger's own text, or as a message for people in the form a service takes. */
 export const formats = ["standard", "slack", "discord", "telegram", "ntfy", "healthchecks"] as const;
 export type Format = (typeof formats)[number];
 
-/** An event told to people, as the request that the service at `url` takes. Pure: the same event gives the same bytes. */
+/** An event as a message for people, in the request that the service at `url` takes. The same event gives the same bytes. */
 export function render(format: Exclude<Format, "standard">, event: LedgerEvent, url: string): Rendering {
   const notice = describe(event);
   switch (format) {
@@ -28,7 +28,7 @@ export function render(format: Exclude<Format, "standard">, event: LedgerEvent, 
   }
 }
 
-/** What a format needs of an address that is otherwise acceptable; a sentence when it is missing. */
+/** What a format needs in an address that is otherwise acceptable: a sentence when it is missing, else null. */
 export function missingInAddress(format: Format, url: string): string | null {
   const { pathname, searchParams } = new URL(url);
   if (format === "telegram" && !searchParams.get("chat_id"))

@@ -1,6 +1,6 @@
 import type { Line, Notice, Span } from "./notice.ts";
 
-/** One request to a receiver that is not a Standard Webhooks one. */
+/** The request for a service that does not take Standard Webhooks. */
 export type Rendering = { url: string; contentType: string; body: string };
 
 export const ICONS: Record<Notice["level"], string> = {
@@ -11,7 +11,7 @@ export const ICONS: Record<Notice["level"], string> = {
   info: "ℹ️",
 };
 
-/** A line as text, with each piece of foreign text passed through `show`. */
+/** A line as text; `show` writes each piece of foreign text. */
 export const written = (line: Line, show: (foreign: string) => string): string =>
   line.map((span: Span) => (typeof span === "string" ? span : show(span.foreign))).join("");
 

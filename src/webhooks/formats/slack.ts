@@ -9,7 +9,7 @@ const escaped = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", 
 
 /**
  * For a Slack incoming webhook (and Mattermost, Rocket.Chat). Blocks of `plain_text`, which knows no markup, no mentions
- * and no `:emoji:`; the fallback `text` of notifications is escaped and told to be no markdown.
+ * and no `:emoji:`; the fallback `text` of notifications is escaped and marked as no markdown.
  */
 export function slack(notice: ReturnType<typeof describe>, url: string): Rendering {
   const plain = (text: string) => ({ type: "plain_text", text, emoji: false });

@@ -12,10 +12,10 @@ type Entity = { type: "bold" | "code"; offset: number; length: number };
  */
 export function telegram(notice: ReturnType<typeof describe>, url: string): Rendering {
   const address = new URL(url);
-  const taken: Record<string, string> = {};
+  const parameters: Record<string, string> = {};
   for (const name of ["chat_id", "message_thread_id"]) {
     const value = address.searchParams.get(name);
-    if (value !== null) taken[name] = value;
+    if (value !== null) parameters[name] = value;
     address.searchParams.delete(name);
   }
   const entities: Entity[] = [];
@@ -34,5 +34,5 @@ export function telegram(notice: ReturnType<typeof describe>, url: string): Rend
   add([`${ICONS[notice.level]} `, ...notice.title], "bold");
   for (const line of notice.lines) add(line);
   add(notice.origin);
-  return json(address.href, { ...taken, text, entities, link_preview_options: { is_disabled: true } });
+  return json(address.href, { ...parameters, text, entities, link_preview_options: { is_disabled: true } });
 }
