@@ -15,6 +15,7 @@ import { auditHandlers } from "./audit/commands.ts";
 import { Audit } from "./audit/store.ts";
 import { backupHandlers } from "./backups/commands.ts";
 import { modifiedAt } from "./backups/view.ts";
+import { buildClaims } from "./claims.ts";
 import { Door } from "./door.ts";
 import { Watch } from "./duties.ts";
 import { keyHandlers } from "./keys/commands.ts";
@@ -110,8 +111,10 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
     });
   };
   const rows = new OperationStore({ kinds, storage, ledger, clock, random, sleep });
+  const mayUse = buildClaims({ transfers, operations: rows, clock });
   const operations = new Operations(rows, {
     kinds,
+    mayUse,
     runDependencies,
     expected,
     ledger,
@@ -168,8 +171,8 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
     { configuration, tokenKeys, keys, counters, audit, transfers, clock },
     {
       ...backupHandlers({ server, verifications, observer, origins, clock }),
-      ...operationHandlers({ server, operations, idempotent, transfers, runDependencies, clock }),
-      ...transferHandlers({ server, transfers, operations, expected, audit }),
+      ...operationHandlers({ server, operations, idempotent, mayUse, runDependencies, clock }),
+      ...transferHandlers({ server, transfers, mayUse, expected, audit }),
       ...sessionHandlers({ configuration, tokenKeys }),
       ...keyHandlers({ store: keys, minter, counters, ledger, clock }),
       ...administrationHandlers({ configuration, server, observer, tokenKeys, view }),

@@ -8,10 +8,12 @@ const LOOKS = 5;
 /** Deletes one backup. A lost answer is settled by looking: gone is gone, still there after some looks is a failure. */
 export async function runDelete(work: Work): Promise<Ending> {
   const key = work.operation.target.key;
-  let said: Problem | null = null;
+  let refusal: Problem | null = null;
   if (!wasSent(work.operation)) {
     const changed = await changedSinceApproval(work);
     if (changed) return { state: "failed", error: changed };
+    const inUse = work.may("delete", key);
+    if (inUse) return { state: "failed", error: inUse };
     work.step("sent", "running");
     const answer = await work.api.delete(key);
     if (answer.ok) {
@@ -20,8 +22,8 @@ export async function runDelete(work: Work): Promise<Ending> {
     }
     work.step("sent", "failed");
     if (!answer.error.unclear) return { state: "failed", error: answer.error.problem };
-    // The server's own word that it could not remove it: what is still there then, stays.
-    if (answer.error.problem.code === "backup_deleted") said = answer.error.problem;
+    // The server says that it could not remove it: a list that still shows it is believed at once.
+    if (answer.error.problem.code === "backup_deleted") refusal = answer.error.problem;
   }
   // One list without it may be an old or a wrong one, two in a row are believed.
   let there: boolean | null = null;
@@ -31,7 +33,7 @@ export async function runDelete(work: Work): Promise<Ending> {
     if (listing.ok) {
       const listed = listing.value.items.some((item) => item.key === key);
       if (there === false && !listed) return { state: "succeeded", result: {} };
-      if (said && listed) return { state: "failed", error: said };
+      if (refusal && listed) return { state: "failed", error: refusal };
       there = listed;
     }
   }

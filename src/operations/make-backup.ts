@@ -1,6 +1,7 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Listing } from "../upstream/backups-api.ts";
+import { nameExists } from "./name-exists.ts";
 import type { Work } from "./work.ts";
 
 /** Work that goes on longer than this is not waited for any more. */
@@ -17,7 +18,7 @@ export type Made = { key: string; size: number; modified: string };
 /** `settled: false`: it could not be found out whether there is a backup. */
 export type NotMade = { problem: Problem; settled: boolean };
 
-type Tools = Pick<Work, "api" | "look" | "clock" | "sleep" | "pausePolling">;
+type Tools = Pick<Work, "api" | "look" | "may" | "clock" | "sleep" | "pausePolling">;
 
 type Notes = {
   /** An earlier run may have sent the request: look, never send again. */
@@ -39,6 +40,8 @@ export async function makeBackup(work: Tools, key: string, notes: Notes): Promis
   const before = await work.look();
   if (!before.ok) return notMade(before.error.problem);
   if (listed(before.value, key)) return notMade(await taken(work));
+  const refused = work.may("create", key);
+  if (refused) return notMade(refused);
   notes.sending();
   const sentAt = work.clock();
   const answer = await work.api.create(key);
@@ -98,7 +101,7 @@ async function settle(work: Tools, key: string, answered: boolean): Promise<Resu
 
 /** `validation_backup_name_exists` also comes when the server cannot reach its S3 store: only the list tells which. */
 async function refusal(work: Tools, key: string, refused: Problem): Promise<Problem> {
-  if (refused.data?.name?.code !== "validation_backup_name_exists") return refused;
+  if (refused.data?.name?.code !== nameExists.create.name.code) return refused;
   const listing = await work.look();
   if (!listing.ok) return listing.error.problem;
   return listed(listing.value, key) ? refused : problem("upstream_storage_failed");
@@ -108,14 +111,7 @@ async function refusal(work: Tools, key: string, refused: Problem): Promise<Prob
 async function taken(work: Tools): Promise<Problem> {
   const health = await work.api.health();
   if (health.ok && health.value.idle === false) return problem("upstream_busy");
-  return problem("backup_name_exists", {
-    data: {
-      name: {
-        code: "validation_backup_name_exists",
-        message: "The backup file name is invalid or already exists.",
-      },
-    },
-  });
+  return problem("backup_name_exists", { data: nameExists.create });
 }
 
 const listed = (listing: Listing, key: string) => listing.items.find((item) => item.key === key);

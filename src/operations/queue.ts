@@ -4,12 +4,6 @@ import type { Operation } from "./operation.ts";
 /** Operations that may wait for one server. */
 export const MAX_QUEUED = 20;
 
-/** An operation that changes the server, with the file it keeps as a way back. */
-export type Claim = Operation & { safetyKey?: string | null };
-
-/** What somebody wants to do right now, outside the queue. */
-export type Wish = { verb: "create" | "restore" | "delete" | "upload"; key: string | null };
-
 /** Why another operation cannot be queued, or null. `active` are those that have not ended. */
 export function queueRefusal(active: readonly Operation[]): Problem | null {
   const queued = active.filter(({ state }) => state === "queued").length;
@@ -33,17 +27,4 @@ export function placeInQueue(active: readonly Operation[], id: string): number |
   line.sort((a, b) => running(a) - running(b) || a.requested - b.requested || (a.id < b.id ? -1 : 1));
   const place = line.findIndex((operation) => operation.id === id);
   return place < 0 ? null : place;
-}
-
-/**
- * SECURITY 16: from preflight to outcome of a restore nothing else is made or restored, and neither the restored file
- * nor its safety copy is replaced or deleted (a file swapped in the server's first second is what gets restored). The
- * refusal, or null. What can wait is queued instead.
- */
-export function restoreRefusal(active: readonly Claim[], { verb, key }: Wish): Problem | null {
-  const restore = active.find(({ kind, state }) => kind === "restore" && state === "running");
-  if (!restore) return null;
-  if (verb === "create" || verb === "restore") return problem("restore_protected", { retryAfterSeconds: 5 });
-  const claimed = key !== null && (key === restore.target.key || key === restore.safetyKey);
-  return claimed ? problem("restore_protected", { retryAfterSeconds: 5 }) : null;
 }

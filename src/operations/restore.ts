@@ -35,7 +35,8 @@ export async function runRestore(work: Work<RestoreData>): Promise<Ending> {
       const next = nextStep(operation.steps, plan);
       if (refusal) {
         await removeCanary(work, operation.data);
-        if (next) work.step(next.name, "failed");
+        // A request that never left is no step: `sent` says that it may have.
+        if (next && !(next.name === "sent" && next.how === "do")) work.step(next.name, "failed");
         return { state: "failed", error: refusal };
       }
       if (next === null) return ending(operation.data);
@@ -122,6 +123,8 @@ const steps: { [name: string]: StepRun } = {
   async sent(work, _data, how) {
     const { operation } = work;
     if (how === "do") {
+      const inUse = work.may("restore", operation.target.key);
+      if (inUse) return inUse;
       work.keep({ sentAt: work.clock() });
       work.step("sent", "running");
       const answer = await work.api.restore(operation.target.key);

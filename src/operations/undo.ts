@@ -32,12 +32,11 @@ export function undoable(
   return same ? ok(restore.data.safety) : refusal("Its safety backup is not the file it was.");
 }
 
-/** Whether the relay must not delete or overwrite this key: it is the way back from a restore less than 24 hours old. */
-export const isUndoBackup = (restores: readonly Restore[], key: string, now: number): boolean =>
-  restores.some((restore) => {
-    const since = sentAt(restore) ?? restore.started;
-    return restore.data.safety?.key === key && since !== null && now - since < UNDO_MS;
-  });
+/** Until when the relay keeps a restore's safety backup as the way back, ms since the epoch; null before it began. */
+export function keptUntil(restore: Restore): number | null {
+  const since = sentAt(restore) ?? restore.started;
+  return since === null ? null : since + UNDO_MS;
+}
 
 /** When the request went to the server; null when it never did. */
 export function sentAt(operation: Operation): number | null {

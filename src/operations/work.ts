@@ -1,6 +1,7 @@
 import type { MadeBy } from "../archive/preflight.ts";
 import type { RangeReader } from "../archive/ranges.ts";
 import type { Clock } from "../base/clock.ts";
+import type { Problem } from "../base/problem.ts";
 import type { BackupsApi, ListedBackup, Listing, UpstreamResult } from "../upstream/backups-api.ts";
 import type { CronLog } from "../upstream/cron-log.ts";
 import type { RestoreEvidence } from "../upstream/restore-evidence.ts";
@@ -15,6 +16,11 @@ export type Work<Data extends object | null = null> = {
   look: () => Promise<UpstreamResult<Listing>>;
   /** Reads a backup's bytes, for looking into the archive. */
   reader: (backup: { key: string; size: number }) => RangeReader;
+  /**
+   * Why a verb is refused for a key by what others hold of it, or null. Asked in the turn that writes the request's step,
+   * so that nothing comes between.
+   */
+  may: (verb: "create" | "delete" | "restore", key: string) => Problem | null;
   /** Writes a step into the row before the work goes on: after a kill the steps tell where it was. */
   step: (name: string, state: "running" | "done" | "failed", detail?: string) => void;
   /** Writes what the kind of operation has to remember. */

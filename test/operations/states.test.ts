@@ -11,18 +11,11 @@ import {
 } from "../../src/operations/approval.ts";
 import { idempotency, type Remembered, readIdempotencyKey } from "../../src/operations/idempotency.ts";
 import { type Binding, isFinal, type Operation, type OperationState } from "../../src/operations/operation.ts";
-import {
-  type Claim,
-  MAX_QUEUED,
-  nextToRun,
-  placeInQueue,
-  queueRefusal,
-  restoreRefusal,
-} from "../../src/operations/queue.ts";
+import { MAX_QUEUED, nextToRun, placeInQueue, queueRefusal } from "../../src/operations/queue.ts";
 import type { Restore, RestoreData } from "../../src/operations/restore-data.ts";
 import { applied, firstState, type OperationEvent, transitions } from "../../src/operations/states.ts";
 import { nextStep, restoreSteps } from "../../src/operations/steps.ts";
-import { isUndoBackup, undoable } from "../../src/operations/undo.ts";
+import { undoable } from "../../src/operations/undo.ts";
 
 const NOW = Date.parse("2026-11-22T10:00:00Z");
 const HOUR = 3_600_000;
@@ -228,21 +221,6 @@ describe("the queue", () => {
     expect(queueRefusal([...line.slice(1), queued("op_r", 0, "running")])).toBeNull();
     expect(queueRefusal(line)).toMatchObject({ code: "queue_full", retryAfterSeconds: 60 });
   });
-
-  it("is closed by a running restore for creates and restores, and for changes of its two files (SECURITY 16)", () => {
-    const restore: Claim = { ...operation({ state: "running" }), safetyKey: "pre_restore_1.zip" };
-    const refused = (verb: "create" | "restore" | "delete" | "upload", key: string | null) =>
-      restoreRefusal([restore], { verb, key })?.code ?? null;
-    expect(refused("create", null)).toBe("restore_protected");
-    expect(refused("restore", "other.zip")).toBe("restore_protected");
-    for (const verb of ["delete", "upload"] as const) {
-      expect(refused(verb, "daily.zip")).toBe("restore_protected");
-      expect(refused(verb, "pre_restore_1.zip")).toBe("restore_protected");
-      expect(refused(verb, "other.zip")).toBeNull();
-    }
-    const early: Claim[] = [operation(), operation({ kind: "create", state: "running" })];
-    expect(restoreRefusal(early, { verb: "delete", key: "daily.zip" })).toBeNull();
-  });
 });
 
 describe("an idempotency key", () => {
@@ -392,12 +370,5 @@ describe("an undo", () => {
     const refused = undoable(restore, newest, seen, now);
     expect(refused).toMatchObject({ ok: false, error: { code: "undo_unavailable" } });
     expect(refused.ok || refused.error.message).toContain(words);
-  });
-
-  it("keeps its safety copy from being deleted for those 24 hours, from the moment it is made", () => {
-    expect(isUndoBackup([restore], safety.key, NOW + 24 * HOUR - 1)).toBe(true);
-    expect(isUndoBackup([restore], safety.key, NOW + 24 * HOUR)).toBe(false);
-    expect(isUndoBackup([restore], "daily.zip", NOW)).toBe(false);
-    expect(isUndoBackup([{ ...restore, state: "running", steps: [] }], safety.key, NOW)).toBe(true);
   });
 });

@@ -17,11 +17,6 @@ export const restoresProblems = {
     message: "The safety backup could not be made, so nothing was restored.",
     hint: "The operation's steps tell why. safetyBackup: false needs the scope backups:restore-unsafe.",
   },
-  restore_protected: {
-    status: 409,
-    message: "A restore is running.",
-    hint: "Wait for its outcome: until then nothing may be made, and neither the restored backup nor the safety backup be replaced or deleted.",
-  },
   restore_failed: {
     status: 400,
     message: "The restore failed; the server kept its data.",

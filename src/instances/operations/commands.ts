@@ -8,7 +8,6 @@ import { isBackupKey } from "../../observing/backup-key.ts";
 import { mayDecide } from "../../operations/approval.ts";
 import type { Operation } from "../../operations/operation.ts";
 import { deletePreview, type Preview, restorePreview } from "../../operations/preview.ts";
-import { restoreRefusal } from "../../operations/queue.ts";
 import { isRestore, type RestoreInput } from "../../operations/restore-data.ts";
 import { bindingOf, lookBeforeRestore, preflightOver, refusalOf } from "../../operations/restore-preflight.ts";
 import { undoable } from "../../operations/undo.ts";
@@ -16,8 +15,8 @@ import { wasSent } from "../../operations/work.ts";
 import type { ListedBackup } from "../../upstream/backups-api.ts";
 import { find, seenBy } from "../backups/commands.ts";
 import type { Admitted, Handlers, Policies, RequestOptions } from "../caller.ts";
+import type { MayUse } from "../claims.ts";
 import type { Server } from "../server/server.ts";
-import type { Transfers } from "../transfers/store.ts";
 import type { Operations, Request, RunDependencies } from "./engine.ts";
 import type { IdempotentRequests } from "./idempotent-requests.ts";
 import { actorOf, isOwn, isVisible, pendingApproval } from "./requester.ts";
@@ -27,7 +26,7 @@ type Deps = {
   server: Server;
   operations: Operations;
   idempotent: IdempotentRequests;
-  transfers: Transfers;
+  mayUse: MayUse;
   runDependencies: () => Promise<Result<RunDependencies, Problem>>;
   clock: Clock;
 };
@@ -70,7 +69,7 @@ export const operationPolicies: Policies<OperationCommands> = {
 
 /** Everything that becomes an operation, and what can be done with one. */
 export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
-  const { server, operations, idempotent, transfers, runDependencies, clock } = deps;
+  const { server, operations, idempotent, mayUse, runDependencies, clock } = deps;
 
   /** Writes the row, and waits as long as the caller likes to. */
   const ask = async (
@@ -155,7 +154,6 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
         const creatable = isCreatableName(key);
         if (!creatable.ok) return fail(await busyFirst(server, creatable.error));
         if (!seenBy(admitted)(key)) return fail(problem("pattern_refused"));
-        if (transfers.holds(key)) return fail(problem("upload_reserved", { data: nameExists }));
         // Reading the server's name for itself may have let another caller in.
         if (busy(asked)) return fail(problem("upstream_busy"));
         return ask({ kind: "create", target: { key }, actor: actorOf(admitted), approval: null }, asked, written);
@@ -167,14 +165,9 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
         if (admitted.needsApproval && asked.surface === "api") return fail(problem("approval_required"));
         const found = await find(server, key, "backup_deleted");
         if (!found.ok) return found;
-        const active = operations.rows.active();
-        if (active.some(({ state, target }) => target.key === key && state === "running"))
-          return fail(problem("backup_in_use"));
-        if (active.some(({ kind, target }) => target.key === key && kind === "delete"))
-          return fail(problem("backup_in_use", DELETE_WAITS));
-        if (restoreRefusal(active.map(claimed), { verb: "delete", key }))
-          return fail(problem("backup_in_use", KEPT_FOR_RESTORE));
-        if (operations.rows.isUndoBackup(key)) return fail(problem("backup_in_use", WAY_BACK));
+        // Before anybody is bothered with it; the row is judged again when it is written.
+        const inUse = mayUse("delete", key);
+        if (inUse) return fail(inUse);
         const target = targetOf(found.value);
         const binding = admitted.needsApproval ? { ...target, directorySha256: null } : null;
         // Before the count of what waits: from there to the row nothing may come between.
@@ -243,23 +236,6 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
     },
   };
 }
-
-const DELETE_WAITS = {
-  hint: "A delete of it was asked for and waits: decide about that one or cancel it (GET /v1/operations?kind=delete).",
-};
-const KEPT_FOR_RESTORE = {
-  hint: "A restore is running: until its outcome neither the restored backup nor its safety backup goes.",
-};
-const WAY_BACK = { hint: "It is the way back from a restore less than 24 hours ago; the relay keeps it until then." };
-
-const nameExists = {
-  name: { code: "validation_backup_name_exists", message: "The backup file name is invalid or already exists." },
-};
-
-const claimed = (operation: Operation) => ({
-  ...operation,
-  safetyKey: isRestore(operation) ? operation.data.safetyKey : null,
-});
 
 const targetOf = ({ key, size, modified }: Pick<ListedBackup, "key" | "size" | "modified">) => ({
   key,

@@ -9,6 +9,7 @@ import type { Preview } from "../../operations/preview.ts";
 import { nextToRun, queueRefusal } from "../../operations/queue.ts";
 import { applied, firstState, type OperationEvent } from "../../operations/states.ts";
 import { CANCELED, type Work } from "../../operations/work.ts";
+import type { MayUse } from "../claims.ts";
 import type { ExpectedChanges } from "../ledger/expected-changes.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { eventsOf, factActor } from "./events.ts";
@@ -17,11 +18,12 @@ import type { OperationStore } from "./store.ts";
 /** What a run gets from the rest of the instance; the operation's own row is added here. */
 export type RunDependencies = Omit<
   Work,
-  "operation" | "step" | "keep" | "bind" | "expect" | "accepted" | "pausePolling" | "clock" | "sleep"
+  "operation" | "may" | "step" | "keep" | "bind" | "expect" | "accepted" | "pausePolling" | "clock" | "sleep"
 >;
 
 type Effects = {
   kinds: Kinds;
+  mayUse: MayUse;
   runDependencies: () => Promise<Result<RunDependencies, Problem>>;
   expected: ExpectedChanges;
   ledger: Ledger;
@@ -66,10 +68,10 @@ export class Operations {
     this.effects = effects;
   }
 
-  /** Writes the row; it runs when its turn has come. `queue_full` when too many wait. */
+  /** Writes the row; it runs when its turn has come. Refused when others hold its target, or too many wait. */
   request({ kind, target, actor, approval, input, preview = null }: Request): Result<Operation, Problem> {
-    const full = queueRefusal(this.rows.active());
-    if (full) return fail(full);
+    const refused = this.effects.mayUse(kind, target.key) ?? queueRefusal(this.rows.active());
+    if (refused) return fail(refused);
     const { id, at } = this.rows.next();
     const operation: Operation = {
       id,
@@ -93,12 +95,14 @@ export class Operations {
     return ok(this.rows.read(operation.id) ?? operation);
   }
 
-  /** A decision or a cancellation. */
+  /** A decision or a cancellation. What others hold refuses a yes, and the operation stays as it is. */
   apply(id: string, event: OperationEvent, decider: OperationActor | null = null): Result<Operation, Problem> {
     const operation = this.rows.read(id);
     if (!operation) return fail(problem("operation_not_found"));
     const next = applied(operation, event);
     if (!next.ok) return next;
+    const refused = event.type === "granted" ? this.effects.mayUse(operation.kind, operation.target.key, id) : null;
+    if (refused) return fail(refused);
     const name = event.type === "granted" || event.type === "denied" || event.type === "expired" ? event.type : null;
     this.rows.write(next.value, name && `approval.${name}`, decider);
     this.resume();
@@ -213,6 +217,7 @@ export class Operations {
       operation,
       clock: this.effects.clock,
       sleep: this.effects.sleep,
+      may: (verb, key) => this.effects.mayUse(verb, key, operation.id),
       step: (name, state, detail) => {
         const record = { name, state, at: this.effects.clock(), ...(detail ? { detail } : {}) };
         operation.steps = [...operation.steps.filter((step) => step.name !== name), record];

@@ -4,8 +4,6 @@ import { type Random, randomBase62 } from "../../base/random.ts";
 import { affectsServer, type Kinds, needsServer } from "../../operations/kind.ts";
 import { isFinal, type Operation, type OperationActor } from "../../operations/operation.ts";
 import { placeInQueue } from "../../operations/queue.ts";
-import { isRestore } from "../../operations/restore-data.ts";
-import { isUndoBackup } from "../../operations/undo.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { eventsOf, type Occasion } from "./events.ts";
 
@@ -61,10 +59,6 @@ export class OperationStore {
   recent(): Operation[] {
     const since = operationId(this.effects.clock() - RECENT_MS, () => new Uint8Array(18));
     return this.records("SELECT record FROM operations WHERE id > ? ORDER BY id", since);
-  }
-
-  isUndoBackup(key: string): boolean {
-    return isUndoBackup(this.recent().filter(isRestore), key, this.effects.clock());
   }
 
   /** Whether the server is being worked on, or is about to be: what waits for an approval does not count. */

@@ -4,14 +4,14 @@ import { utf8 } from "../../base/encoding.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { problems } from "../../base/problems.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
-import { isRestore } from "../../operations/restore-data.ts";
+import { nameExists } from "../../operations/name-exists.ts";
 import type { UploadEnd } from "../../transfers/upload-call.ts";
 import type { ListedBackup, UpstreamAccess } from "../../upstream/backups-api.ts";
 import type { Audit } from "../audit/store.ts";
 import { find } from "../backups/commands.ts";
 import { type Admitted, DEFAULT_CREDENTIALS, type Handlers, type Policies } from "../caller.ts";
+import type { MayUse } from "../claims.ts";
 import type { ExpectedChanges } from "../ledger/expected-changes.ts";
-import type { Operations } from "../operations/engine.ts";
 import type { Server } from "../server/server.ts";
 import type { Transfers } from "./store.ts";
 
@@ -68,7 +68,7 @@ export const transferPolicies: Policies<TransferCommands> = {
 type Deps = {
   server: Server;
   transfers: Transfers;
-  operations: Operations;
+  mayUse: MayUse;
   expected: ExpectedChanges;
   audit: Audit;
 };
@@ -77,7 +77,7 @@ type Deps = {
  * The control side of transfers. The bytes flow between Worker and server; here they get their token, their second look
  * at the door, their reserved name and their audit row.
  */
-export function transferHandlers({ server, transfers, operations, expected, audit }: Deps): Handlers<TransferCommands> {
+export function transferHandlers({ server, transfers, mayUse, expected, audit }: Deps): Handlers<TransferCommands> {
   const access = async (use: "download" | "upload", refused?: string): Promise<Result<UpstreamAccess, Problem>> => {
     const connected = await server.connect();
     if (!connected.ok) return connected;
@@ -89,10 +89,6 @@ export function transferHandlers({ server, transfers, operations, expected, audi
     const connected = await server.connect();
     if (connected.ok) connected.value.listings.forget(key);
   };
-  const claimed = (name: string): boolean =>
-    operations.rows
-      .active()
-      .some((each) => each.target.key === name || (isRestore(each) && each.data.safetyKey === name));
   const started = ({ actor, caller }: Admitted, key: string, range: string | null): number =>
     audit.admit(actor, "download", key, caller, range);
 
@@ -115,16 +111,16 @@ export function transferHandlers({ server, transfers, operations, expected, audi
         const creatable = isCreatableName(name);
         if (!creatable.ok) return creatable;
       }
-      const taken = (code: "backup_name_exists" | "upload_reserved" | "backup_conflict") =>
-        fail(problem(strict ? "backup_conflict" : code, { data: nameExists }));
-      if (transfers.holds(name) || claimed(name)) return taken("upload_reserved");
+      const taken = (refusal: Problem) =>
+        fail(strict ? problem("backup_conflict", { data: nameExists.upload }) : refusal);
+      const held = mayUse("upload", name);
+      if (held) return taken(held);
       const reservation = transfers.reserve(name, size, auditRow);
-      if (!reservation) return taken("upload_reserved");
       await forget(name);
       const found = await find(server, name, "backup_not_found");
       if (found.ok || found.error.code !== "backup_not_found") {
         transfers.release(reservation);
-        return found.ok ? taken("backup_name_exists") : found;
+        return found.ok ? taken(problem("backup_name_exists", { data: nameExists.upload })) : found;
       }
       const given = await access("upload");
       if (!given.ok) {
@@ -136,9 +132,9 @@ export function transferHandlers({ server, transfers, operations, expected, audi
     },
 
     "upload.confirm": ({ reservation }) => {
-      const held = transfers.reservation(reservation);
-      const free = held !== null && transfers.mayEnd(reservation) && !claimed(held.name);
-      return free ? ok(null) : fail(problem("upload_interrupted"));
+      const reserved = transfers.reservation(reservation);
+      const mayEnd = reserved !== null && mayUse("upload", reserved.name, reservation) === null;
+      return mayEnd ? ok(null) : fail(problem("upload_interrupted"));
     },
   };
 }
@@ -155,7 +151,7 @@ export type SettledUpload = UploadEnd & { reservation: string; name: string; las
  * answer was lost, it is looked for all the same.
  */
 export async function settleUpload(
-  { server, transfers, expected, audit }: Omit<Deps, "operations">,
+  { server, transfers, expected, audit }: Omit<Deps, "mayUse">,
   end: SettledUpload,
 ): Promise<Result<ListedBackup, Problem>> {
   const held = transfers.reservation(end.reservation);
@@ -180,14 +176,14 @@ async function stored(
   listings.touch();
   if (sent === null) return fail(reported ?? problem("upload_interrupted"));
   const listing = await listings.look();
-  const untold = (told: Problem) => fail(last ? told : problem("upload_unsettled"));
+  const failure = (known: Problem) => fail(last ? known : problem("upload_unsettled"));
   // "Already exists" is also what the server says when it cannot reach its store, or its file system takes no such name.
   const exists = reported?.code === "backup_name_exists";
-  if (!listing.ok) return untold(exists ? listing.error.problem : (reported ?? listing.error.problem));
+  if (!listing.ok) return failure(exists ? listing.error.problem : (reported ?? listing.error.problem));
   const found = listing.value.items.find((item) => item.key === name);
   if (exists)
     return fail(found || utf8(name).length > LONGEST_FILE_NAME ? reported : problem("upstream_storage_failed"));
-  if (!found) return untold(reported ?? problem("upload_vanished"));
+  if (!found) return failure(reported ?? problem("upload_vanished"));
   if (found.size === sent) return ok(found);
   return fail(problem("upload_damaged", { message: `${sent} bytes were sent, the server lists ${found.size}.` }));
 }
@@ -206,7 +202,3 @@ export function endDownload(
   const detail = ended.range === null ? sent : `${sent}; ${ended.range}`;
   audit.outcome(ended.auditRow, outcome in problems ? outcome : null, detail);
 }
-
-const nameExists = {
-  file: { code: "validation_backup_name_exists", message: "Backup file with the specified name already exists." },
-};

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
+import type { Claim } from "../../operations/claims.ts";
 
 type Transfer = { key: string; range: string | null; startedAt: number; auditRow: number };
 type Reservation = { name: string; size: number | null; startedAt: number; auditRow: number | null };
@@ -49,9 +50,8 @@ export class Transfers {
     return transfer;
   }
 
-  /** Null when another upload holds the name. */
-  reserve(name: string, size: number | null, auditRow: number | null): string | null {
-    if (this.holds(name)) return null;
+  /** Gives the name to this upload: who asks has seen that nobody else holds it. */
+  reserve(name: string, size: number | null, auditRow: number | null): string {
     this.sql.exec("DELETE FROM transfers WHERE kind = 'upload' AND name = ?", name);
     const startedAt = this.clock();
     const id = this.insert("upload", name, startedAt, { name, size, startedAt, auditRow } satisfies Reservation);
@@ -59,18 +59,16 @@ export class Transfers {
     return id;
   }
 
-  holds(name: string): boolean {
-    return this.held.has(name);
+  /** The upload that holds this name, if there is one. */
+  claims(name: string): Claim[] {
+    const holder = this.held.get(name);
+    const reservation = holder === undefined ? null : this.reservation(holder);
+    if (holder === undefined || !reservation) return [];
+    return [{ holder, purpose: "upload", begun: true, until: reservation.startedAt + FORGOTTEN_MS.upload }];
   }
 
   reservation(id: string): Reservation | null {
     return this.read("upload", id);
-  }
-
-  /** Whether this upload, and no other, may put the name in place. */
-  mayEnd(id: string): boolean {
-    const reservation = this.reservation(id);
-    return reservation !== null && (this.held.get(reservation.name) ?? id) === id;
   }
 
   release(id: string): Reservation | null {
