@@ -104,17 +104,6 @@ export function endCheck(check: ChainProgress, head: Head): ChainCheck {
   return { ok: true, from, to, head: check.head.digest };
 }
 
-/** The whole check at once, for ledgers that fit in memory. */
-export function verifyChain(texts: Iterable<string>, head: Head): ChainCheck {
-  let check = startCheck();
-  for (const text of texts) {
-    const next = checkNext(check, text);
-    if (typeof next === "number") return { ok: false, from: check.from ?? next, to: check.head.seq, brokenAt: next };
-    check = next;
-  }
-  return endCheck(check, head);
-}
-
 type Link = { seq: number; prev: string; type: unknown; data: unknown };
 
 function parsed(text: string): Link | null {

@@ -34,6 +34,3 @@ export function baseUrl(text: string, privateNetwork: PrivateNetwork): Result<st
     return refused("Must be https://: plain http is for private and loopback addresses only.");
   return ok(url.origin + url.pathname.replace(/\/+$/, ""));
 }
-
-/** Scheme, host and port: what a stored credential is bound to. */
-export const originOf = (baseUrl: string): string => new URL(baseUrl).origin;

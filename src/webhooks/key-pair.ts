@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
-import { base64, base64url, fromBase64url } from "../base/encoding.ts";
+import { base64url, fromBase64url } from "../base/encoding.ts";
 import type { Random } from "../base/random.ts";
 
 /** PKCS #8 around a raw Ed25519 seed (RFC 8410 §7). */
@@ -17,9 +17,6 @@ export function publicKey(seed: Uint8Array): Uint8Array<ArrayBuffer> {
   const { x } = createPublicKey(signingKey(seed)).export({ format: "jwk" });
   return fromBase64url(x!)!;
 }
-
-/** As Standard Webhooks writes a public key. */
-export const publicKeyText = (key: Uint8Array): string => `whpk_${base64(key)}`;
 
 export type PublicJwk = { kty: "OKP"; crv: "Ed25519"; use: "sig"; alg: "EdDSA"; kid: string; x: string };
 

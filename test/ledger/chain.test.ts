@@ -2,12 +2,15 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { utf8 } from "../../src/base/encoding.ts";
 import {
+  type ChainCheck,
   chainEvent,
+  checkNext,
   digestOf,
   EMPTY_LEDGER,
+  endCheck,
   type Head,
   type StoredEvent,
-  verifyChain,
+  startCheck,
 } from "../../src/ledger/chain.ts";
 import type { EventDraft } from "../../src/ledger/event.ts";
 import { eventKinds } from "../../src/ledger/event-kinds.ts";
@@ -34,6 +37,17 @@ function ledgerOf(drafts: EventDraft[], head: Head = EMPTY_LEDGER) {
     end = next.head;
   }
   return { texts: events.map((event) => event.text), events, head: end };
+}
+
+/** The whole check at once. */
+function verifyChain(texts: Iterable<string>, head: Head): ChainCheck {
+  let check = startCheck();
+  for (const text of texts) {
+    const next = checkNext(check, text);
+    if (typeof next === "number") return { ok: false, from: check.from ?? next, to: check.head.seq, brokenAt: next };
+    check = next;
+  }
+  return endCheck(check, head);
 }
 
 it("writes each event with the next seq and the digest of the text before", () => {

@@ -350,6 +350,7 @@ describe("a lost or changed ENCRYPTION_KEY (SECURITY 21)", () => {
     expect((await get("/api/backups", minted.key)).status).toBe(200);
     expect(await instance()).toMatchObject({ locked: [], leftToReseal: 0 });
     const after = sealed();
+    expect(before.length).toBeGreaterThan(0);
     expect(after.length).toBe(before.length);
     for (const { row } of after) expect(before.map((each) => each.row.value)).not.toContain(row.value);
     await relay.restart({ ENCRYPTION_KEY: fresh });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { baseUrl, originOf, type PrivateNetwork } from "../../src/upstream/address.ts";
+import { baseUrl, type PrivateNetwork } from "../../src/upstream/address.ts";
 import { extraHeaders } from "../../src/upstream/extra-headers.ts";
 
 const all: PrivateNetwork[] = ["none", "instances", "all"];
@@ -17,7 +17,6 @@ describe("the address of a server", () => {
       expect(accepted("https://93.184.216.34/a/../b/", setting)).toBe("https://93.184.216.34/b");
       expect(accepted("https://[2606:4700::1111]", setting)).toBe("https://[2606:4700::1111]");
     }
-    expect(originOf("https://pb.example.com:8443/t/acme")).toBe("https://pb.example.com:8443");
   });
 
   it("may be plain http only where it is private, and private only where the setting says so", () => {

@@ -62,7 +62,6 @@ export const common = {
 export type Actor = z.infer<typeof actor>;
 export type BackupFact = z.infer<typeof backup>;
 export type Stats = z.infer<typeof stats>;
-export type ArchiveFact = z.infer<typeof archive>;
 export type Fault = z.infer<typeof fault>;
 
 /** One kind of event: what it means, the shape of its `data`, and an example of that. */
