@@ -1,8 +1,4 @@
-import { randomBytes } from "node:crypto";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { secureRandom } from "../../src/base/random.ts";
 import { type Sealer, sealer } from "../../src/base/seal.ts";
@@ -16,9 +12,7 @@ import type { EndpointObject } from "../../src/instances/webhooks/commands.ts";
 import { buildWebhooks } from "../../src/instances/webhooks/parts.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { Turns } from "../harness/object-sqlite.ts";
-import { SOON } from "../harness/waiting.ts";
 import { anEndpoint } from "../harness/webhooks/endpoint-record.ts";
-import { WebhookStage } from "../harness/webhooks/relay.ts";
 
 const [old, fresh] = [secureRandom(32), secureRandom(32)];
 const [before, during, after] = [[old], [fresh, old], [fresh]].map((keys) => sealer(keys, secureRandom)) as [
@@ -95,42 +89,4 @@ it("secrets that are stored while the old ones are sealed anew stay", async () =
   const keys = await store.publicKeys();
   expect(rotated.ok && keys.ok).toBe(true);
   expect(await openedBy(after).publicKeys()).toEqual(keys);
-});
-
-/** The watchdog's round is due as soon as the relay runs again: workerd keeps the alarm in the object and beside it. */
-function roundIsDue(dataDir: string): void {
-  const folder = join(dataDir, "backup-relay-directory");
-  for (const file of readdirSync(folder).filter((name) => name.endsWith(".sqlite"))) {
-    const database = new DatabaseSync(join(folder, file));
-    if (file === "metadata.sqlite") database.exec("UPDATE _cf_ALARM SET scheduled_time = 1");
-    else database.exec("UPDATE _cf_METADATA SET value = 1 WHERE key = 1");
-    database.close();
-  }
-}
-
-it("0 is said only when a paused endpoint needs the former ENCRYPTION_KEY no more", async () => {
-  const [former, next] = [randomBytes(32).toString("base64"), randomBytes(32).toString("base64")];
-  const stage = await WebhookStage.start({ ENCRYPTION_KEY: former });
-  const { relay } = stage;
-  try {
-    const left = async () => (await stage.call<{ leftToReseal: number }>("GET", "/v1/instances/demo")).leftToReseal;
-    const paused = await stage.hook("/paused");
-    await stage.call("POST", `/v1/webhooks/${paused.id}/pause`);
-    expect(await left()).toBe(0);
-    await relay.restart({ ENCRYPTION_KEY: `${next},${former}` });
-    expect(await left()).toBe(1);
-    await relay.kill9();
-    roundIsDue(relay.dataDir);
-    await relay.restart();
-    await vi.waitUntil(async () => (await left()) === 0, { timeout: 20_000, interval: 100 });
-
-    await relay.restart({ ENCRYPTION_KEY: next });
-    expect(await left()).toBe(0);
-    await stage.call("POST", `/v1/webhooks/${paused.id}/resume`);
-    await stage.happen(1);
-    await vi.waitUntil(() => stage.receiver.at("/paused").length === 1, SOON);
-    expect(JSON.stringify(await stage.call("GET", `/v1/webhooks/${paused.id}`))).not.toMatch(/sealed|s1\./);
-  } finally {
-    await stage.stop();
-  }
 });

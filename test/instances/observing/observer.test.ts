@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { database } from "../../harness/archive/database.ts";
 import { zip } from "../../harness/archive/zip.ts";
+import { generated, wholeOf } from "../../harness/fake/content.ts";
 import { onStage, remove, type Stage, T0 } from "../../harness/instance-parts.ts";
 
 const MINUTE = 60_000;
@@ -104,7 +105,7 @@ describe("what arrives is looked into", () => {
   it("and is called suspect with the reason", async () => {
     await onStage({ seen: false }, async (stage) => {
       const { fake } = stage;
-      const filler = { name: "storage/filler.bin", data: crypto.getRandomValues(new Uint8Array(60_000)) };
+      const filler = { name: "storage/filler.bin", data: wholeOf(generated(1, 60_000)) };
       for (const day of [4, 3, 2])
         await fake.put(`d${day}.zip`, zip([{ name: "data.db", data: database({ pages: 4 }) }, filler]), T0 - day * DAY);
       await stage.pass(1_000);
