@@ -1,12 +1,12 @@
 /** The longest wait that a receiver can ask for. */
 export const LONGEST_WAIT_MS = 86_400_000;
 
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const MONTH = `(${MONTHS.join("|")})`;
-const CLOCK = "(\\d{2}):(\\d{2}):(\\d{2})";
-const IMF = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\\d{2}) ${MONTH} (\\d{4}) ${CLOCK} GMT$`);
-const RFC850 = new RegExp(`^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (\\d{2})-${MONTH}-(\\d{2}) ${CLOCK} GMT$`);
-const ASCTIME = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ${MONTH} ([ \\d]\\d) ${CLOCK} (\\d{4})$`);
+const TIME = "\\d{2}:\\d{2}:\\d{2}";
+const DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
+const LONG_DAY = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day";
+const IMF = new RegExp(`^${DAY}, (\\d{2} \\w{3} \\d{4} ${TIME} GMT)$`);
+const RFC850 = new RegExp(`^${LONG_DAY}, (\\d{2})-(\\w{3})-(\\d{2}) (${TIME} GMT)$`);
+const ASCTIME = new RegExp(`^${DAY} (\\w{3}) ([ \\d]\\d) (${TIME}) (\\d{4})$`);
 
 /**
  * How long a receiver asks to be left alone, in ms from `at` (ms), between 0 and 24 hours; 0 when it does not ask, or not
@@ -28,24 +28,24 @@ export function readRetryAfter(value: string | null, at: number, serverDate: str
 
 /** A date in one of HTTP's three forms, in ms; null for anything else, and for a day that does not exist. */
 export function readHttpDate(text: string, at: number): number | null {
-  const imf = IMF.exec(text);
-  if (imf) return instant(imf[3]!, imf[2]!, imf[1]!, imf.slice(4));
+  // `Date` knows no leap seconds.
+  const date = asImfDate(text, at)?.replace(/:60 GMT$/, ":59 GMT");
+  if (date === undefined) return null;
+  const time = Date.parse(date);
+  // `Date.parse` takes more than HTTP allows, such as 31 Feb: then it writes another date than it read.
+  return !Number.isNaN(time) && new Date(time).toUTCString().endsWith(`, ${date}`) ? time : null;
+}
+
+/** The date as in `Mon, 23 Nov 2026 12:05:00 GMT`, without the day of the week. */
+function asImfDate(text: string, at: number): string | undefined {
   const asctime = ASCTIME.exec(text);
-  if (asctime) return instant(asctime[6]!, asctime[1]!, asctime[2]!, asctime.slice(3));
+  if (asctime) return `${asctime[2]!.replace(" ", "0")} ${asctime[1]} ${asctime[4]} ${asctime[3]} GMT`;
   const rfc850 = RFC850.exec(text);
-  if (!rfc850) return null;
+  if (!rfc850) return IMF.exec(text)?.[1];
   // RFC 9110 §5.6.7: two digits that would lie more than 50 years ahead mean the past century.
   const thisYear = new Date(at).getUTCFullYear();
   const year = thisYear - (thisYear % 100) + Number(rfc850[3]);
-  return instant(String(year > thisYear + 50 ? year - 100 : year), rfc850[2]!, rfc850[1]!, rfc850.slice(4));
-}
-
-function instant(year: string, month: string, day: string, clock: string[]): number | null {
-  const [hour, minute, second] = clock.map(Number) as [number, number, number];
-  const at = new Date(Date.UTC(Number(year), MONTHS.indexOf(month), Number(day), hour, minute, Math.min(second, 59)));
-  at.setUTCFullYear(Number(year));
-  const exists = at.getUTCDate() === Number(day) && hour < 24 && minute < 60 && second <= 60;
-  return exists ? at.getTime() : null;
+  return `${rfc850[1]} ${rfc850[2]} ${year > thisYear + 50 ? year - 100 : year} ${rfc850[4]}`;
 }
 
 /**
