@@ -50,6 +50,13 @@ export function visibility(lineage: Lineage): (backupKey: string) => boolean {
 export const needsApproval = (lineage: Lineage, scope: Scope): boolean =>
   lineage.some((key) => key.approval.includes(scope));
 
+/**
+ * The principal who decides when these rights approve or deny. Null for a chat identity that no administrator named, whose
+ * principal is the row itself: it may ask, but not decide (SECURITY 3).
+ */
+export const decidingPrincipal = ({ id, principal, holder }: ApiKey): string | null =>
+  holder?.kind === "grant" && principal === id ? null : principal;
+
 /** What a key may really do; `GET /v1/keys/self`. */
 export type EffectiveRights = {
   scopes: Scope[];

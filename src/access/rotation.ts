@@ -55,7 +55,7 @@ export function matchSecret(key: Secrets, digest: string, at: number): SecretMat
 
 /** As `matchSecret`, for what is held without a text: only its own holder matches, and as long as the rights live. */
 export function matchHolder({ holder }: Pick<ApiKey, "holder">, claimed: Holder): SecretMatch | null {
-  return holder !== null && holder.kind === claimed.kind && holder.id === claimed.id ? "current" : null;
+  return holder?.kind === claimed.kind && holder.id === claimed.id ? "current" : null;
 }
 
 /** The secret's version that a session or ticket made with this secret carries. */

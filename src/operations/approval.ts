@@ -28,15 +28,15 @@ export const hasExpired = ({ state, approval }: Operation, now: number): boolean
   state === "awaiting_approval" && approval !== null && now >= approval.expires;
 
 /**
- * Whether a principal may approve or deny (SECURITY 3): in time, and not one's own request, whatever key or surface it
+ * The principal, when it may approve or deny (SECURITY 3): in time, and not one's own request, whatever key or surface it
  * came by. `null` is somebody nobody named, who may request but never decide; a request without a principal can be
- * decided by any named one. Scope and patterns of the decider are the verdict's business.
+ * decided by any named one. Scope and patterns of the decider are checked at the door.
  */
-export function mayDecide(operation: Operation, by: string | null, now: number): Result<null, Problem> {
+export function mayDecide(operation: Operation, by: string | null, now: number): Result<string, Problem> {
   if (operation.state !== "awaiting_approval") return fail(problem("approval_not_pending"));
   if (hasExpired(operation, now)) return fail(problem("approval_expired"));
   if (by === null || by === operation.actor.principal) return fail(problem("approval_own"));
-  return ok(null);
+  return ok(by);
 }
 
 /** SECURITY 18: just before the request, what is there must be what was approved, to the byte of its listing. */

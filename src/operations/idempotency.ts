@@ -34,7 +34,7 @@ export function readIdempotencyKey(header: string): Result<string, Problem> {
 
 /**
  * What to do with a request that carries a key (§2.6, §2.7). `operation` is the remembered one as it is now, null when
- * its row is gone. The caller has had its verdict already (SECURITY 10).
+ * its row is gone. The caller was admitted already (SECURITY 10).
  */
 export function idempotency(
   remembered: Remembered | null,

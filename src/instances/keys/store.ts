@@ -9,8 +9,8 @@ export type KeyUse = { uses: number; at: number | null; address: string | null }
 export const FLUSH_MS = 60_000;
 
 /**
- * The keys of one instance. This object is the only writer, so what it has read it may keep; what it knows of their use
- * is collected in memory and written together.
+ * The keys of one instance. This object is the only writer, so rows that were read stay in memory; uses are
+ * counted in memory and written together.
  */
 export class KeyStore {
   private readonly sql: SqlStorage;
@@ -47,7 +47,7 @@ export class KeyStore {
     this.known.set(key.id, key);
   }
 
-  /** Those it minted itself. */
+  /** The keys that it minted itself. */
   children(id: string): ApiKey[] {
     return this.sql
       .exec<{ record: string }>("SELECT record FROM keys WHERE parent = ?", id)
@@ -55,7 +55,7 @@ export class KeyStore {
       .map((row) => JSON.parse(row.record));
   }
 
-  /** Removes the key and everything below it: a key without its parent could do nothing anyway. */
+  /** Removes the key and everything below it, which could do nothing without it. */
   remove(id: string): void {
     for (const child of this.children(id)) this.remove(child.id);
     this.sql.exec("DELETE FROM keys WHERE id = ?", id);
@@ -89,7 +89,7 @@ export class KeyStore {
     this.used.set(id, { uses: use.uses + 1, at: this.clock(), address });
   }
 
-  /** What is written, and what is still in memory. */
+  /** Uses that are written and those that are still in memory, together. */
   use(id: string): KeyUse {
     const row = this.sql
       .exec<{ uses: number; used_at: number | null; used_from: string | null }>(

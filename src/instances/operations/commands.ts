@@ -1,4 +1,5 @@
 import { generatedBackupName, isCreatableName } from "../../access/backup-name.ts";
+import { decidingPrincipal } from "../../access/lineage.ts";
 import type { Preflight } from "../../archive/preflight.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
@@ -139,10 +140,10 @@ export function operationHandlers(deps: Deps): Handlers<OperationCommands> {
     const operation = operations.rows.read(id);
     if (!operation || !isVisible(operation, admitted, "operations:approve"))
       return fail(problem("operation_not_found"));
-    const by = admitted.lineage ? admitted.lineage[0].principal : "administrator";
-    const allowed = mayDecide(operation, by, clock());
-    if (!allowed.ok) return allowed;
-    return operations.apply(id, { type, by, at: clock() }, actorOf(admitted));
+    const principal = admitted.lineage ? decidingPrincipal(admitted.lineage[0]) : "administrator";
+    const by = mayDecide(operation, principal, clock());
+    if (!by.ok) return by;
+    return operations.apply(id, { type, by: by.value, at: clock() }, actorOf(admitted));
   };
 
   return {

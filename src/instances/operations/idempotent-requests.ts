@@ -7,7 +7,7 @@ import type { Admitted, RequestOptions } from "../caller.ts";
 import type { Operations } from "./engine.ts";
 
 /**
- * Requests that were answered with an operation, by API key and `Idempotency-Key`. The verdict has been passed before
+ * Requests that were answered with an operation, by API key and `Idempotency-Key`. The caller was admitted before
  * anything is looked up here (SECURITY 10), and an operation holds no secret.
  */
 export class IdempotentRequests {

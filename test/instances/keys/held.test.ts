@@ -159,6 +159,20 @@ describe("rights that are held without a key text", () => {
     expect((await approve(other.key)).status).toBeLessThan(300);
   });
 
+  it("of a chat identity that nobody named may ask, but not decide", async () => {
+    const instance = await anInstance();
+    await instance.fake.make("a.zip");
+    const asker = await instance.mint({ approval: ["backups:restore"] });
+    const scopes: KeyRequest["scopes"] = ["operations:approve", "operations:read"];
+    const unnamed = await given(instance, { scopes });
+    const named = await given(instance, { scopes, principal: "chat team" });
+    const waits = await call("/v1/backups/a.zip/restore", { as: asker.key, body: {} });
+    expect(waits.json.state).toBe("awaiting_approval");
+    const approve: Command = { do: "operations.approve", id: waits.json.id };
+    expect(codeOf(await as(instance, held(unnamed), approve))).toBe("approval_own");
+    expect(codeOf(await as(instance, held(named), approve))).toBe("admitted");
+  });
+
   it("are given within the giver's own rights, three deep at most", async () => {
     const instance = await anInstance();
     const root = await instance.mint({ scopes: ["backups:list", "keys:write"] });
