@@ -47,7 +47,7 @@ type Input<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> = 
 
 type NoFields = z.ZodObject<Record<never, never>>;
 
-/** A row with what runs it. */
+/** A row with its handler, ready to be mounted. */
 export type Route = { row: RouteRow; mount: (app: Relay) => void };
 
 /** A route with a handler of its own. It reaches an instance only by the commands that the row names. */

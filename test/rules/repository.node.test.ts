@@ -134,6 +134,11 @@ describe("dependencies point one way", () => {
     const objects = ["directory", "instances", "endpoints", "storage"];
     expect(wrong(({ from, to }) => objects.includes(partOf(from)) && /^(hono|@hono)/.test(to))).toEqual([]);
   });
+  it("a surface sends commands by the client of its route alone", () => {
+    const surfaces = source.filter((path) => ["api", "v1"].includes(partOf(path)));
+    const senders = surfaces.filter((path) => /\b(perform|instanceClient)\b/.test(read(path)));
+    expect(senders.toSorted()).toEqual(["src/api/route.ts", "src/v1/route.ts"]);
+  });
   it("only the entry knows the app, and nobody the entry", () => {
     expect(wrong(({ from, to }) => to === "src/app.ts" && from !== "src/index.ts")).toEqual([]);
     expect(wrong(({ to }) => to === "src/index.ts")).toEqual([]);
