@@ -51,7 +51,7 @@ const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : 
 async function listeningPort(running: Running): Promise<number | null> {
   const control = running.child.stdio[3] as Readable;
   let received = "";
-  const heard = new Promise<number>((resolve) => {
+  const port = new Promise<number>((resolve) => {
     control.on("data", (chunk) => {
       received += chunk;
       for (const line of received.split("\n").slice(0, -1)) {
@@ -60,7 +60,7 @@ async function listeningPort(running: Running): Promise<number | null> {
       }
     });
   });
-  return Promise.race([heard, running.exited.then(() => null)]);
+  return Promise.race([port, running.exited.then(() => null)]);
 }
 
 /**

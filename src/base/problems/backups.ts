@@ -1,6 +1,6 @@
 import type { Catalogue } from "./catalogue.ts";
 
-/** Backups by name: what the server refuses, in PocketBase's words, and what looking at its list decided. */
+/** Backups by name: what the server refuses, in PocketBase's words, and what its list decided. */
 export const backupsProblems = {
   backup_name_refused: {
     status: 400,

@@ -1,6 +1,6 @@
 import type { Catalogue } from "./catalogue.ts";
 
-/** What any call may be told, whatever it is about. */
+/** Any request, whatever it is about. */
 export const requestsProblems = {
   not_found: {
     status: 404,

@@ -1,6 +1,6 @@
 import type { Catalogue } from "./catalogue.ts";
 
-/** Restores: what is looked at before, and what is known after. */
+/** Restores: the checks before, and the outcome after. */
 export const restoresProblems = {
   archive_unreadable: {
     status: 502,
