@@ -82,14 +82,12 @@ class Transfer {
     const answered = await download({
       request: { method: this.head ? "HEAD" : "GET", headers: c.req.raw.headers, signal: c.req.raw.signal },
       backup: first.value.backup,
-      door: {
-        open: async (refused) => {
-          const given = refused ? null : unused;
-          unused = null;
-          if (given) return ok(given);
-          const again = await this.open(refused, false);
-          return again.ok ? ok(again.value.access) : again;
-        },
+      authorize: async (tokenRefused) => {
+        const given = tokenRefused ? null : unused;
+        unused = null;
+        if (given) return ok(given);
+        const again = await this.open(tokenRefused, false);
+        return again.ok ? ok(again.value.access) : again;
       },
       healing: c.get("settings").healing,
       metered: !onPlainWorkerd(c.env),

@@ -1,17 +1,24 @@
 import { attachment } from "./content-disposition.ts";
 
-/** What of a caller's download request may reach the server: which bytes, and under which condition. */
-const passed = ["Range", "If-Range", "If-Modified-Since", "If-Unmodified-Since", "If-Match", "If-None-Match"] as const;
+/** The headers of a caller's download request that may reach the server: which bytes, and under which condition. */
+const forwarded = [
+  "Range",
+  "If-Range",
+  "If-Modified-Since",
+  "If-Unmodified-Since",
+  "If-Match",
+  "If-None-Match",
+] as const;
 
-export type Conditions = Partial<Record<(typeof passed)[number], string>>;
+export type Conditions = Partial<Record<(typeof forwarded)[number], string>>;
 
 /** A longer value asks for hundreds of ranges; RFC 9110 §14.2 lets it be ignored. */
 const LONGEST_VALUE = 1024;
 
-/** The caller's range and preconditions, nothing else of its headers, least of all a credential. */
+/** The caller's range and preconditions (RFC 9110 §13, §14), and nothing else of its headers, such as a credential. */
 export function conditions(caller: Headers): Conditions {
   const own: Conditions = {};
-  for (const name of passed) {
+  for (const name of forwarded) {
     const value = caller.get(name);
     if (value && value.length <= LONGEST_VALUE) own[name] = value;
   }

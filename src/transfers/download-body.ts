@@ -1,19 +1,52 @@
 import { lengthOf } from "../http/range.ts";
 import { type DownloadCall, isPumped, type TransferEnd } from "./download-call.ts";
 import { type Begun, healedChunks } from "./download-healed.ts";
-import { pieceLength, pipeSegments } from "./download-segments.ts";
+import { laterRetries, openRange } from "./download-open.ts";
+import { pieceLength } from "./download-plan.ts";
 
-/** Never more exact: the runtime may print it. */
+/** The text says nothing more exact, because the runtime may print it. */
 const brokenOff = () => new Error("transfer broken off");
 
-/** What nobody foresaw ends a transfer like anything else that does: visibly, and told. */
+/** An unexpected exception ends a transfer as every other failure does: the client sees it, and `onEnd` is called. */
 const internalFailure = (bytes: number): TransferEnd => ({ bytes, outcome: "failed", reason: "internal" });
 
-/** Pieces piped by the runtime into a stream that knows its length. */
-function pipedBody(call: DownloadCall, { piece, window, date }: Begun, gone: AbortController): ReadableStream {
-  const { readable, writable } = new FixedLengthStream(lengthOf(window));
+/**
+ * Has the runtime pipe the window in pieces, each one request with a file token of its own, so that no piece meets the
+ * server's five-minute limit and hardly any code runs. A piece that does not start is tried again. One that breaks ends the
+ * transfer, because nobody knows how much of it was passed on.
+ */
+async function pipePieces(
+  call: DownloadCall,
+  { piece: first, window, date }: Begun,
+  writable: WritableStream<Uint8Array>,
+  gone: AbortSignal,
+): Promise<TransferEnd> {
+  const step = pieceLength(lengthOf(window));
+  let bytes = 0;
+  let piece = first;
+  for (;;) {
+    const start = window.start + bytes;
+    const end = Math.min(window.end, start + step - 1);
+    try {
+      await piece.response.body!.pipeTo(writable, { preventClose: true, preventAbort: true, signal: gone });
+    } catch {
+      piece.close();
+      return gone.aborted ? { bytes, outcome: "client_gone" } : { bytes, outcome: "failed", reason: "transfer_cut" };
+    }
+    bytes += end - start + 1;
+    if (end === window.end) return { bytes, outcome: "complete" };
+    const next = { ...window, start: end + 1, end: Math.min(window.end, end + step) };
+    const opened = await openRange(call, next, date, laterRetries(call, gone), gone);
+    if (gone.aborted) return { bytes, outcome: "client_gone" };
+    if (!opened.ok) return { bytes, outcome: "failed", reason: opened.error.code };
+    piece = opened.value;
+  }
+}
+
+function pipedBody(call: DownloadCall, begun: Begun, gone: AbortController): ReadableStream {
+  const { readable, writable } = new FixedLengthStream(lengthOf(begun.window));
   const work = async () => {
-    const end = await pipeSegments(call, piece, window, date, writable, gone.signal).catch(() => internalFailure(0));
+    const end = await pipePieces(call, begun, writable, gone.signal).catch(() => internalFailure(0));
     if (end.outcome === "complete") await writable.close().catch(() => {});
     else await writable.abort(brokenOff()).catch(() => {});
     gone.abort();
@@ -23,50 +56,51 @@ function pipedBody(call: DownloadCall, { piece, window, date }: Begun, gone: Abo
   return readable;
 }
 
-/** Of one chunk: beyond it memory grows and time does not fall any more. */
+/** Largest chunk: beyond it memory grows, and time does not fall any more. */
 const LARGEST_CHUNK = 2 * 1024 * 1024;
-/** For the chunks of all transfers that are pumped in this isolate: one alone gets large ones, many get small ones. */
+/** Shared by the chunks of all transfers pumped in this isolate: a single one gets large chunks, many get small ones. */
 const SHARED_BYTES = 8 * 1024 * 1024;
 let pumping = 0;
 
 /**
- * Chunks given to the runtime one by one, when it asks for them. It sends each with one call, where whatever is written
- * into a `FixedLengthStream` is sent in pieces of 64 KiB.
+ * Gives chunks to the runtime one by one, when it asks for them. It sends each of them with one call, whereas it sends
+ * whatever is written into a `FixedLengthStream` in pieces of 64 KiB.
  */
 function pumpedBody(call: DownloadCall, begun: Begun, gone: AbortController): ReadableStream {
   const length = lengthOf(begun.window);
   const step = call.healing === "segments" ? pieceLength(length) : length;
-  // They get smaller towards the end: the runtime asks ahead, and when it asks for what follows the last one nearly
-  // everything has been sent. Only then is the transfer called complete.
+  // Chunks get smaller towards the end. The runtime asks for a chunk before it has sent the one before, so when it asks for
+  // what follows the last one, nearly everything has been sent. Only then is the transfer called complete.
   const room = () => Math.min(LARGEST_CHUNK, SHARED_BYTES / pumping, (length - chunks.given()) / 4);
   const chunks = healedChunks(call, begun, step, gone.signal, room);
   const over = Promise.withResolvers<void>();
   call.background(over.promise);
   pumping++;
-  const tell = (end: TransferEnd) => {
+  const finish = (end: TransferEnd) => {
     pumping--;
-    gone.signal.removeEventListener("abort", left);
+    gone.signal.removeEventListener("abort", clientGone);
     gone.abort();
     call.onEnd(end);
     over.resolve();
   };
-  const left = () => tell({ bytes: chunks.given(), outcome: "client_gone" });
-  if (gone.signal.aborted) left();
-  else gone.signal.addEventListener("abort", left);
-  let lent: Uint8Array<ArrayBuffer> | null = null;
+  const clientGone = () => finish({ bytes: chunks.given(), outcome: "client_gone" });
+  if (gone.signal.aborted) clientGone();
+  else gone.signal.addEventListener("abort", clientGone);
+  let previous: Uint8Array<ArrayBuffer> | null = null;
   return new ReadableStream<Uint8Array>(
     {
       expectedLength: length,
       async pull(controller) {
-        // The runtime has what it was given. Freed here, for until V8 collects it a large file's chunks would pile up.
-        lent?.buffer.transfer(0);
+        // The runtime has copied the previous chunk. Its memory is freed here, because a large file's chunks would pile up
+        // until V8 collects them.
+        previous?.buffer.transfer(0);
         const next = await chunks.next().catch(() => internalFailure(chunks.given()));
         if (gone.signal.aborted) return controller.error(brokenOff());
         if (next instanceof Uint8Array) {
-          lent = next;
+          previous = next;
           return controller.enqueue(next);
         }
-        tell(next);
+        finish(next);
         if (next.outcome === "complete") controller.close();
         else controller.error(brokenOff());
       },
@@ -77,8 +111,8 @@ function pumpedBody(call: DownloadCall, begun: Begun, gone: AbortController): Re
 }
 
 /**
- * A body of exactly the window's length, filled as the call's healing says. When it cannot be filled it errors: the
- * runtime then closes the client's connection short of the announced `Content-Length`, which no client takes for whole.
+ * A body of exactly the window's length. When it cannot be filled it errors: the runtime then closes the client's connection
+ * short of the announced `Content-Length`, so that no client takes the file for whole.
  */
 export const filledBody = (call: DownloadCall, begun: Begun, gone: AbortController): ReadableStream<Uint8Array> =>
   isPumped(call) ? pumpedBody(call, begun, gone) : pipedBody(call, begun, gone);

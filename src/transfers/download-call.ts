@@ -11,10 +11,10 @@ import type { Fetch } from "../upstream/exchange.ts";
 export type Healing = "exact" | "segments" | "off";
 
 /**
- * How a transfer ended, told once. `handed_over`: the runtime passes the bytes on by itself, so that nobody here sees the
- * end. `bytes` are what the client got when the outcome is `complete`. Of any other they are a bound: when pieces were
- * piped natively a lower one, whole pieces alone being counted; when they were pumped an upper one, for what the runtime
- * was given last may have got no further than its buffers: about two chunks (4 MiB at the most) and the sockets' own.
+ * How a transfer ended. `handed_over`: the runtime passes the bytes on by itself, so the relay does not see the end. `bytes`
+ * are what the client got when the outcome is `complete`. Otherwise they are a bound. When the runtime piped the pieces it
+ * is a lower one, because only whole pieces are counted. When the relay pumped them it is an upper one: the last bytes given
+ * to the runtime, about two chunks (4 MiB at most), may not have reached the client.
  */
 export type TransferEnd = {
   bytes: number;
@@ -27,17 +27,15 @@ export type DownloadCall = {
   request: { method: "GET" | "HEAD"; headers: Headers; signal: AbortSignal };
   /** As the instance lists it. */
   backup: { key: string; size: number };
-  door: {
-    /**
-     * Passes the door and gives a file token. Called for the first request and again for every piece and every healing,
-     * so that a revoked key ends a running transfer. `refused`: the server turned the last token down, give another.
-     */
-    open(refused: boolean): Promise<Result<UpstreamAccess, Problem>>;
-  };
+  /**
+   * Checks the caller's rights and gives a file token. Called for the first request and again for every later piece and
+   * after every break, so that a revoked key ends a running transfer. `tokenRefused`: the server rejected the last token.
+   */
+  authorize(tokenRefused: boolean): Promise<Result<UpstreamAccess, Problem>>;
   healing: Healing;
   /**
-   * CPU time is limited, as on Cloudflare: `segments` then has the runtime pipe its pieces, with hardly any code of ours.
-   * Elsewhere everything is pumped as in `exact`, which costs less in all and heals a break inside a piece as well.
+   * CPU time is limited, as on Cloudflare: with `segments` the runtime then pipes the pieces, and hardly any code of ours
+   * runs. Elsewhere they are pumped as in `exact`, which takes less time in all and heals a break inside a piece as well.
    */
   metered: boolean;
   fetch: Fetch;
@@ -46,10 +44,10 @@ export type DownloadCall = {
   random: Random;
   /** Called once for every call that was answered with a response. */
   onEnd(end: TransferEnd): void;
-  /** Keeps work alive that outlives the answer (the platform's `waitUntil`), so that the end is told when a client leaves. */
+  /** Keeps work alive that outlives the answer (the platform's `waitUntil`), so that `onEnd` is called when a client leaves. */
   background(work: Promise<void>): void;
 };
 
-/** Whether the bytes pass through code of ours, which heals them at any byte; else the runtime passes them on. */
+/** Whether the relay itself passes the bytes on and heals them at any byte; otherwise the runtime does. */
 export const isPumped = ({ healing, metered }: DownloadCall): boolean =>
   healing === "exact" || (healing === "segments" && !metered);

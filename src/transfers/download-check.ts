@@ -4,7 +4,7 @@ import { type Conditions, isByteranges, lastModified } from "../http/forward.ts"
 import { contentLength, lengthOf, parseContentRange, requestedWindow, type Window } from "../http/range.ts";
 
 /** `window` is null for answers that hold no single stretch of the file: several ranges, 304, 412, 416. */
-export type Checked = { window: Window | null; date: string | null };
+export type FirstAnswer = { window: Window | null; date: string | null };
 
 const changed = () => fail(problem("backup_changed"));
 const invalid = (message: string) => fail(problem("upstream_invalid", { message }));
@@ -25,21 +25,20 @@ function windowOf(
   return other ? invalid("The server answered another range than the one asked for.") : ok(window);
 }
 
-/** Go answers the last 0 bytes with 206, nothing, and a range that RFC 9110 §14.4 does not know. */
+/** Go answers a request for the last 0 bytes with 206, an empty body and a range that RFC 9110 §14.4 does not allow. */
 const isEmptySuffix = (asked: Conditions, size: number, headers: Headers): boolean =>
   /^bytes=\s*-0+\s*$/.test(asked.Range ?? "") && headers.get("Content-Range") === `bytes ${size}-${size - 1}/${size}`;
 
 /**
- * Whether the first answer to a download is one of the file that was listed, told in a way that can be relied on: its
- * length known and equal, its range the one asked for, its bytes not recoded. Anything else would reach the client as
- * a damaged file.
+ * Whether the first answer to a download is about the file that was listed: its length known and equal, its range the one
+ * asked for, its bytes not recoded. Anything else would reach the client as a damaged file.
  */
 export function checkFirst(
   asked: Conditions,
   size: number,
   response: Response,
   head: boolean,
-): Result<Checked, Problem> {
+): Result<FirstAnswer, Problem> {
   const { status, headers } = response;
   const date = lastModified(headers);
   if (status === 416 && asked.Range) return ok({ window: null, date });
@@ -54,7 +53,7 @@ export function checkFirst(
   if (length === null) return head ? ok({ window: window.value, date }) : invalid("The server did not tell a length.");
   if (length === lengthOf(window.value)) return ok({ window: window.value, date });
   if (status !== 200) return invalid("The server told a length that is not its range's.");
-  // PocketBase dates every file: what has no date is a page of something in between.
+  // PocketBase dates every file: an answer without a date is a page of some proxy.
   return date === null ? invalid("The server answered with something else than a backup.") : changed();
 }
 

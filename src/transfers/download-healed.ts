@@ -1,62 +1,36 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
 import { chunksOf } from "../http/chunks.ts";
-import { type Patience, patience } from "../http/patience.ts";
-import { lengthOf, rangeHeader, type Window } from "../http/range.ts";
+import { lengthOf, type Window } from "../http/range.ts";
 import type { DownloadCall, TransferEnd } from "./download-call.ts";
-import { checkPiece } from "./download-check.ts";
-import { type Attempt, openPiece, type Piece, persist } from "./download-piece.ts";
+import { laterRetries, openRange, type Piece } from "./download-open.ts";
+import type { Retries } from "./retries.ts";
 
-/** Tries without progress before a transfer is given up: about half a minute of waiting. */
-export const TRIES = 8;
-
-/** What counts as progress: this many bytes from one connection, or any after it lived this long. */
+/** What counts as progress: this many bytes from one connection, or any at all after it lived this long. */
 const PROGRESS_BYTES = 64 * 1024;
 const PROGRESS_MS = 60_000;
 
-/** With so much of a piece to come the next one is opened: what that takes then costs no time. */
+/** When no more than this is left of a piece, the next one is opened, so that opening it costs no time. */
 const AHEAD_BYTES = 4 * 1024 * 1024;
 
 /**
- * Opens one stretch of the file as it was at `date` (its `Last-Modified`, the only version PocketBase tells), with as
- * many tries as patience allows. A file that has changed meanwhile is a refusal.
- */
-export function openRange(
-  call: DownloadCall,
-  window: Window,
-  date: string,
-  tries: Patience,
-  gone: AbortSignal,
-): Promise<Result<Piece, Problem>> {
-  const headers = { Range: rangeHeader(window.start, window.end), "If-Range": date };
-  return persist(async (refused): Promise<Attempt<Piece>> => {
-    const opened = await openPiece(call, "GET", headers, refused, gone);
-    if (!opened.done) return opened;
-    const checked = checkPiece(window, date, opened.value.response);
-    if (checked.ok) return opened;
-    opened.value.close();
-    return { done: false, problem: checked.error, again: false, refused: false };
-  }, tries);
-}
-
-/**
- * The file version a transfer began with: its window and its `Last-Modified`, which every later piece must show. The first
- * piece holds `held` bytes of the window: all of it where a server knows no ranges, however large.
+ * The version of the file that a transfer began with: its window and its `Last-Modified`, which every later piece must
+ * show. The first piece holds `held` bytes of the window; where a server knows no ranges that is all of it, however large.
  */
 export type Begun = { piece: Piece; held: number; window: Window; date: string };
 
 export type HealedChunks = {
-  /** The next bytes, each with memory of its own, or how it ended. */
+  /** The next bytes, each chunk with memory of its own, or how the transfer ended. */
   next(): Promise<Uint8Array<ArrayBuffer> | TransferEnd>;
-  /** Bytes handed out so far. */
+  /** Bytes given out so far. */
   given(): number;
 };
 
 /**
- * The window's bytes in order, fetched in pieces of `step` bytes, the file re-opened at the exact byte whenever the
- * server's body breaks or ends early (PocketBase cuts every transfer after five minutes, and a restart cuts it at once).
- * They end when all were given, the client is gone, or the file cannot be had any more: changed, key revoked, no progress
- * in `TRIES` tries. `room` as `chunksOf` has it.
+ * The window's bytes in order, fetched in pieces of `step` bytes. Whenever the server's body breaks or ends early the file
+ * is opened again at the exact byte (PocketBase cuts every transfer after five minutes, and a restart cuts it at once). The
+ * chunks end when all were given, when the client is gone, or when the file cannot be had any more: changed, key revoked, no
+ * retry left. `room` as in `chunksOf`.
  */
 export function healedChunks(
   call: DownloadCall,
@@ -66,8 +40,7 @@ export function healedChunks(
   room: () => number,
 ): HealedChunks {
   const length = lengthOf(window);
-  const fresh = () => patience(TRIES, call.sleep, call.random, gone);
-  const tries = fresh();
+  const tries = laterRetries(call, gone);
   let given = 0;
   const read = (piece: Piece, upto: number, least?: number) => ({
     piece,
@@ -77,12 +50,12 @@ export function healedChunks(
     upto,
   });
   let current = read(first, held);
-  /** Opened while the end of the one before it comes in. */
+  /** The next piece, opened while the end of the current one comes in. */
   let ahead: Promise<Result<Piece, Problem>> | null = null;
 
   const pieceEnd = (from: number) => Math.min(from + step, length);
-  const open = (from: number, upto: number, patience: Patience) =>
-    openRange(call, { ...window, start: window.start + from, end: window.start + upto - 1 }, date, patience, gone);
+  const open = (from: number, upto: number, tries: Retries) =>
+    openRange(call, { ...window, start: window.start + from, end: window.start + upto - 1 }, date, tries, gone);
 
   const ended = (end: Omit<TransferEnd, "bytes">): TransferEnd => {
     current.piece.close();
@@ -91,7 +64,7 @@ export function healedChunks(
   };
 
   const nextPiece = async () => {
-    const opened = await (ahead ?? open(given, pieceEnd(given), fresh()));
+    const opened = await (ahead ?? open(given, pieceEnd(given), laterRetries(call, gone)));
     ahead = null;
     if (opened.ok) current = read(opened.value, pieceEnd(given), current.source.least);
     return opened;
@@ -100,13 +73,13 @@ export function healedChunks(
   const restOfPiece = async () => {
     const [got, lived] = [given - current.from, call.clock() - current.since];
     if (got >= PROGRESS_BYTES || (got > 0 && lived >= PROGRESS_MS)) tries.renew();
-    if (!(await tries.another())) return fail(problem("transfer_cut"));
+    if (!(await tries.next())) return fail(problem("transfer_cut"));
     const opened = await open(given, current.upto, tries);
     if (opened.ok) current = read(opened.value, current.upto);
     return opened;
   };
 
-  /** Null when what comes next was opened: the next piece, or the rest of one that broke. */
+  /** Opens what comes next: the next piece, or the rest of one that broke. Null when that worked. */
   const goOn = async (): Promise<TransferEnd | null> => {
     current.piece.close();
     if (gone.aborted) return ended({ outcome: "client_gone" });
@@ -130,8 +103,8 @@ export function healedChunks(
         given += chunk.byteLength;
         if (given === current.upto) current.source.release();
         if (!ahead && current.upto < length && current.upto - given <= AHEAD_BYTES) {
-          ahead = open(current.upto, pieceEnd(current.upto), fresh());
-          // Whoever awaits it is told; until then nobody may.
+          ahead = open(current.upto, pieceEnd(current.upto), laterRetries(call, gone));
+          // `nextPiece` handles a rejection; until it awaits this promise, the rejection must not count as unhandled.
           ahead.catch(() => {});
         }
         return chunk;

@@ -2,20 +2,17 @@ import { problem } from "../base/problem.ts";
 import type { ProblemCode } from "../base/problems.ts";
 import { fail, ok } from "../base/result.ts";
 import { readText } from "../http/body.ts";
+import type { Conditions } from "../http/forward.ts";
 import type { UpstreamAccess, UpstreamResult } from "./backups-api.ts";
 import { type Fetch, outgoing, outgoingHeaders, parsed } from "./exchange.ts";
 import { faultOf, silenceFault } from "./fault.ts";
 import { backupPath, paths } from "./paths.ts";
 
-/** The only request headers that a download passes on: ranges and conditions (RFC 9110 §13, §14). */
-export type DownloadHeaders = Partial<
-  Record<"Range" | "If-Range" | "If-Modified-Since" | "If-Unmodified-Since" | "If-None-Match" | "If-Match", string>
->;
-
 export type DownloadRequest = {
   method: "GET" | "HEAD";
   key: string;
-  headers: DownloadHeaders;
+  /** The only request headers that a download passes on. */
+  headers: Conditions;
   /** Ends the wait and the transfer; the upstream connection is closed at once. */
   signal?: AbortSignal;
   /** Longest wait for the answer's headers, in ms. The body has no limit of its own. */
@@ -84,7 +81,7 @@ export async function openDownload(
   const path = backupPath(request.key);
   if (!path) return fail({ problem: problem("backup_not_found"), unclear: false, unauthorized: false });
   const url = `${access.baseUrl}${path}?token=${encodeURIComponent(access.token)}`;
-  const headers = outgoingHeaders(access.headers, request.headers as Record<string, string>);
+  const headers = outgoingHeaders(access.headers, request.headers);
   const init = { method: request.method, headers };
   const sent = await send(fetch, url, init, request.headersMs ?? 30_000, request.signal, false);
   if (!sent.ok) return sent;

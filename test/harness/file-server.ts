@@ -101,7 +101,7 @@ export type Doing = Partial<Omit<DownloadCall, "request">> & {
   signal?: AbortSignal;
 };
 
-/** A whole call: time that stands still, waits that are over at once, a door that always opens. */
+/** A whole call: time that stands still, waits that are over at once, a caller who is always admitted. */
 export function callOf(server: { fetch: DownloadCall["fetch"] }, size: number, healing: Healing, doing: Doing = {}) {
   const ends: TransferEnd[] = [];
   const work: Promise<void>[] = [];
@@ -111,16 +111,14 @@ export function callOf(server: { fetch: DownloadCall["fetch"] }, size: number, h
   const call: DownloadCall = {
     request: { method: method ?? "GET", headers: new Headers(headers), signal: signal ?? new AbortController().signal },
     backup: { key: "backup.zip", size },
-    door: {
-      async open(refused) {
-        opened.push(refused);
-        return ok({
-          baseUrl: "https://pb.example/base",
-          headers: { "x-tunnel": "extra" },
-          token: `token-${opened.length}`,
-          expires: 0,
-        });
-      },
+    async authorize(tokenRefused) {
+      opened.push(tokenRefused);
+      return ok({
+        baseUrl: "https://pb.example/base",
+        headers: { "x-tunnel": "extra" },
+        token: `token-${opened.length}`,
+        expires: 0,
+      });
     },
     healing,
     metered: true,

@@ -3,7 +3,6 @@ import { within } from "../../src/base/sleep.ts";
 import { CHUNK, chunksOf } from "../../src/http/chunks.ts";
 import { drain } from "../../src/http/drain.ts";
 import { type FormEvent, formParser } from "../../src/http/multipart.ts";
-import { patience } from "../../src/http/patience.ts";
 
 const bytes = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
 const never = (_ms: number, until?: AbortSignal) =>
@@ -28,32 +27,6 @@ function source(pieces: number[]) {
   });
   return { body, state };
 }
-
-describe("patience", () => {
-  it("tries at once, then after growing waits, then no more; progress brings all tries back", async () => {
-    const waits: number[] = [];
-    const sleep = async (ms: number) => void waits.push(ms);
-    const tries = patience(8, sleep, (count) => new Uint8Array(count), new AbortController().signal);
-    for (let n = 0; n < 8; n++) expect(await tries.another()).toBe(true);
-    expect(await tries.another()).toBe(false);
-    expect(waits).toEqual([125, 250, 500, 1000, 2000, 4000, 5000]);
-    tries.renew();
-    expect(await tries.another()).toBe(true);
-    expect(waits.length).toBe(7);
-  });
-
-  it("has none for a client that is gone", async () => {
-    const gone = new AbortController();
-    const tries = patience(
-      8,
-      async () => gone.abort(),
-      (count) => new Uint8Array(count),
-      gone.signal,
-    );
-    expect(await tries.another()).toBe(true);
-    expect(await tries.another()).toBe(false);
-  });
-});
 
 describe("a deadline", () => {
   it("gives the value, passes a rejection on, and misses", async () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Problem, problem } from "../../src/base/problem.ts";
 import { fail, ok } from "../../src/base/result.ts";
 import { download } from "../../src/transfers/download.ts";
-import { pieceLength } from "../../src/transfers/download-segments.ts";
+import { pieceLength } from "../../src/transfers/download-plan.ts";
 import {
   callOf,
   DATE,
@@ -100,7 +100,7 @@ describe("exact healing", () => {
     await same(bytes, file.subarray(file.length - 70_000));
   });
 
-  it("asks the door for another token when the server turns one down, at the start and in the middle", async () => {
+  it("asks for another token when the server rejects one, at the start and in the middle", async () => {
     const denied = {
       status: 403,
       json: { data: {}, message: "Insufficient permissions to access the resource.", status: 403 },
@@ -110,29 +110,25 @@ describe("exact healing", () => {
     expect(opened).toEqual([false, true, false, true]);
   });
 
-  it("breaks off when the door refuses, as it does for a revoked key", async () => {
+  it("breaks off when the caller is refused, as for a revoked key", async () => {
     let passes = 0;
-    const door = {
-      open: async () =>
-        ++passes > 1
-          ? fail(problem("unauthenticated"))
-          : ok({ baseUrl: "https://pb.example", headers: {}, token: "t", expires: 0 }),
-    };
-    const { bytes, ends, server } = await run("exact", [{ cut: mid }], { door });
+    const authorize = async () =>
+      ++passes > 1
+        ? fail(problem("unauthenticated"))
+        : ok({ baseUrl: "https://pb.example", headers: {}, token: "t", expires: 0 });
+    const { bytes, ends, server } = await run("exact", [{ cut: mid }], { authorize });
     expect(bytes).toBe("broken");
     expect(ends).toMatchObject([{ outcome: "failed", reason: "unauthenticated" }]);
     expect(server.asked.length).toBe(1);
   });
 
-  it("waits for a door that cannot mint while the server restarts", async () => {
+  it("waits for a token that cannot be had while the server restarts", async () => {
     let passes = 0;
-    const door = {
-      open: async () =>
-        [2, 3].includes(++passes)
-          ? fail(problem("upstream_unreachable"))
-          : ok({ baseUrl: "https://pb.example", headers: {}, token: "t", expires: 0 }),
-    };
-    await same((await run("exact", [{ cut: mid }], { door })).bytes, file);
+    const authorize = async () =>
+      [2, 3].includes(++passes)
+        ? fail(problem("upstream_unreachable"))
+        : ok({ baseUrl: "https://pb.example", headers: {}, token: "t", expires: 0 });
+    await same((await run("exact", [{ cut: mid }], { authorize })).bytes, file);
   });
 
   const spoiled: [string, Fault, string][] = [
@@ -456,14 +452,12 @@ describe("segments", () => {
   });
 
   const access = { baseUrl: "https://pb.example", headers: {}, token: "t", expires: 0 };
-  /** A door whose passes from `first` to `last`, counted from one, do what `otherwise` does. */
-  const doorBut = (first: number, last: number, otherwise: () => ReturnType<typeof fail<Problem>>) => {
+  /** Authorizes but for the calls from `first` to `last`, counted from one, which do what `otherwise` does. */
+  const authorizingBut = (first: number, last: number, otherwise: () => ReturnType<typeof fail<Problem>>) => {
     let passes = 0;
-    return {
-      async open() {
-        passes++;
-        return passes >= first && passes <= last ? otherwise() : ok(access);
-      },
+    return async () => {
+      passes++;
+      return passes >= first && passes <= last ? otherwise() : ok(access);
     };
   };
   const throwing = () => {
@@ -495,21 +489,21 @@ describe("segments", () => {
       });
 
     it(`${where}: a key that is revoked between pieces ends the transfer, and the server is not asked`, async () => {
-      const door = doorBut(2, 2, () => fail(problem("unauthenticated")));
-      const { measured, ends, server } = await ended([], { door });
+      const authorize = authorizingBut(2, 2, () => fail(problem("unauthenticated")));
+      const { measured, ends, server } = await ended([], { authorize });
       expect(measured).toBe("broken");
       expect(ends).toEqual([{ bytes: 64 * MIB, outcome: "failed", reason: "unauthenticated" }]);
       expect(server.asked.length).toBe(1);
     });
 
-    it(`${where}: a door that throws once is asked again`, async () => {
-      const { measured, ends } = await ended([], { door: doorBut(2, 2, throwing) });
+    it(`${where}: an instance that throws once is asked again`, async () => {
+      const { measured, ends } = await ended([], { authorize: authorizingBut(2, 2, throwing) });
       expect(measured).toBe(size);
       expect(ends).toEqual([{ bytes: size, outcome: "complete" }]);
     });
 
-    it(`${where}: a door that throws always ends the transfer visibly, told once`, async () => {
-      const { measured, ends } = await ended([], { door: doorBut(2, 99, throwing) });
+    it(`${where}: an instance that always throws ends the transfer visibly, told once`, async () => {
+      const { measured, ends } = await ended([], { authorize: authorizingBut(2, 99, throwing) });
       expect(measured).toBe("broken");
       expect(ends).toEqual([{ bytes: 64 * MIB, outcome: "failed", reason: "internal" }]);
     });
@@ -721,8 +715,8 @@ describe("every mode", () => {
       expect((await run(healing, Array(9).fill({ status: 404 }))).problem?.code).toBe("upstream_not_found");
     });
 
-    it(`${healing}: a door that refuses is the answer, and the server is not asked`, async () => {
-      const got = await run(healing, [], { door: { open: async () => fail(problem("scope_missing")) } });
+    it(`${healing}: a refusal of the caller is the answer, and the server is not asked`, async () => {
+      const got = await run(healing, [], { authorize: async () => fail(problem("scope_missing")) });
       expect(got.problem?.code).toBe("scope_missing");
       expect(got.server.asked).toEqual([]);
     });
