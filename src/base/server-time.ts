@@ -1,30 +1,15 @@
-const WRITTEN = /^(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?Z$/;
+/** Years before 0100 are none that a server means: Go's zero time is in year 1. */
+const WRITTEN = /^(?!00)\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
 
 /**
  * A time as PocketBase writes it (`2026-11-23 00:17:13.814Z`, tools/types/datetime.go) or as BosBase documents it (`T`
- * instead of the space), in ms since the epoch; finer digits are cut off. Null for anything else: the server's zero
- * time is an empty text, and a date that does not exist (30 February) is not rolled over into one that does.
+ * instead of the space), in ms since the epoch; finer digits are cut off. Null for anything else, and for a date that does
+ * not exist (30 February).
  */
 export function readServerTime(text: string): number | null {
-  const parts = WRITTEN.exec(text);
-  if (parts === null) return null;
-  const [year, month, day, hour, minute, second] = parts.slice(1, 7).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const at = Date.UTC(year, month - 1, day, hour, minute, second, Number((parts[7] ?? "").slice(0, 3).padEnd(3, "0")));
-  const rebuilt = new Date(at);
-  // Date.UTC reads the years 0 to 99 as 1900 to 1999, and lets every field overflow into the next.
-  const same =
-    rebuilt.getUTCFullYear() === year &&
-    rebuilt.getUTCMonth() === month - 1 &&
-    rebuilt.getUTCDate() === day &&
-    rebuilt.getUTCHours() === hour &&
-    rebuilt.getUTCMinutes() === minute &&
-    rebuilt.getUTCSeconds() === second;
-  return same ? at : null;
+  if (!WRITTEN.test(text)) return null;
+  const iso = text.replace(" ", "T");
+  const at = Date.parse(iso);
+  // `Date` turns 30 February into 2 March: only a time that it writes as it was read exists.
+  return !Number.isNaN(at) && new Date(at).toISOString().slice(0, 19) === iso.slice(0, 19) ? at : null;
 }

@@ -2,9 +2,9 @@ import { inNetworks } from "../access/network.ts";
 import type { Settings } from "../settings.ts";
 
 /**
- * Where the caller's address comes from is a setting, because each home tells it differently: Cloudflare's edge sets
- * `cf-connecting-ip`; on plain workerd that header is the caller's own text and only the socket's address counts; behind
- * a proxy of one's own a header counts when the socket belongs to that proxy. Null: unknown.
+ * The client's address, null when it is unknown. A setting says where it is found: Cloudflare's edge sets
+ * `cf-connecting-ip`; on plain workerd that header is the client's own text, so only the socket's address counts; behind a
+ * proxy of one's own a header counts when the socket belongs to that proxy.
  */
 export function clientAddress(request: Request, settings: Settings): string | null {
   if (settings.clientAddress.from === "cloudflare") return request.headers.get("cf-connecting-ip");
@@ -12,11 +12,11 @@ export function clientAddress(request: Request, settings: Settings): string | nu
   if (settings.clientAddress.from === "socket" || socket === null) return socket;
   if (!inNetworks(socket, settings.trustedProxies)) return socket;
   const forwarded = request.headers.get(settings.clientAddress.name);
-  // The nearest proxy appends to the list, so the last entry is the one it saw itself.
+  // The nearest proxy appends to the list, so the last entry is the address that it saw itself.
   return forwarded?.split(",").at(-1)?.trim() || socket;
 }
 
-/** workerd tells the socket as `address:port`, IPv6 in brackets. */
+/** workerd gives the socket as `address:port`, with IPv6 in brackets. */
 function socketAddress(request: Request): string | null {
   const clientIp = (request.cf as { clientIp?: unknown } | undefined)?.clientIp;
   if (typeof clientIp !== "string") return null;

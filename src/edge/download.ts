@@ -16,7 +16,7 @@ import { type ResolvedCaller, resolveCaller } from "./resolve-caller.ts";
 
 /** `GET|HEAD /api/backups/{key}`: with a ticket in `?token=` as SDKs do, or with a key or session in the header. */
 export async function downloadBackup(c: AppContext): Promise<Response> {
-  const resolved = await visitorOf(c);
+  const resolved = await callerOf(c);
   if (!resolved.ok) return refuse(c, resolved.error);
   const key = backupKeyIn(c.req.url);
   return key.ok ? new Transfer(c, resolved.value, key.value).answer() : refuse(c, key.error);
@@ -28,34 +28,34 @@ export async function downloadKey(c: AppContext, key: string): Promise<Response>
   return resolved.ok ? new Transfer(c, resolved.value, key).answer() : refuse(c, resolved.error);
 }
 
-/** As in PocketBase a `?token=` alone decides; the header opens what came without one. Else PocketBase's one 403. */
-async function visitorOf(c: AppContext): Promise<Result<ResolvedCaller, Problem>> {
+/** As in PocketBase a `?token=` counts before the header, and whoever is unknown gets PocketBase's 403. */
+async function callerOf(c: AppContext): Promise<Result<ResolvedCaller, Problem>> {
   const asTicket = (resolved: Result<ResolvedCaller, Problem>) =>
     resolved.ok || resolved.error.code !== "unauthenticated" ? resolved : fail(problem("ticket_refused"));
   const offered = c.req.query("token");
   if (!offered)
     return c.req.header("authorization") ? asTicket(await resolveCaller(c)) : fail(problem("ticket_refused"));
   const ticket = parseTicketParameter(offered);
-  // Anything else typed there is a failed try like any other, and counts as one.
+  // Any other text there is a failed attempt like a wrong credential in the header, and counts as one.
   return asTicket(await resolveCaller(c, { credential: ticket.ok ? ticket.value : null }));
 }
 
-/** PocketBase has one message for everybody who may not download; code and hint say which it was. */
+/** PocketBase has one message for everybody who may not download; code and hint give the reason. */
 const asDownloadError = (refused: Problem): Problem =>
   refused.code === "scope_missing" || refused.code === "network_refused"
     ? { ...refused, message: problems.ticket_refused.message }
     : refused;
 
-/** What the server says of a file that went after it was listed; on S3 a store that is down sounds the same. */
+/** How a file that was removed or replaced after it was listed is refused; on S3 a store that is down looks the same. */
 const outdated: readonly ProblemCode[] = ["backup_changed", "backup_not_found", "upstream_storage_failed"];
 
-/** One download as the Worker runs it: it passes the door for the first byte and again for every heal and every piece. */
+/** One download. The instance checks the caller's rights before the first byte and again for every later request. */
 class Transfer {
   private readonly c: AppContext;
   private readonly resolved: ResolvedCaller;
   private readonly key: string;
   private readonly head: boolean;
-  /** Names it at the instance once bytes were opened; null for HEAD. */
+  /** The instance's id of this transfer, once a token was given for its bytes; null for HEAD. */
   private running: string | null = null;
   private token: string | null = null;
 
@@ -66,7 +66,7 @@ class Transfer {
     this.head = c.req.method === "HEAD";
   }
 
-  /** A file that is not, or no more, the one last listed is looked up once more before it is refused. */
+  /** When the file is not the one last listed, the instance lists anew and the download is tried once more. */
   async answer(): Promise<Response> {
     let answered = await this.attempt(false);
     if (!answered.ok && this.token !== null && outdated.includes(answered.error.code))
@@ -124,7 +124,7 @@ class Transfer {
     this.running = null;
     if (running === null) return;
     const instance = instanceOf(this.c.env, this.resolved.instanceId);
-    // A lost message costs the audit row its outcome, nothing else.
+    // If this call is lost, only the outcome is missing from the audit row.
     this.c.executionCtx.waitUntil(instance.endDownload(running, bytes, outcome).catch(() => undefined));
   }
 }

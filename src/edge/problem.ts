@@ -3,7 +3,7 @@ import { problems } from "../base/problems.ts";
 
 /**
  * The one place where a problem becomes an answer: PocketBase's `{status, message, data}` plus `code`, `hint` and
- * `requestId`. Status, message and hint come from the catalogue unless the problem is more exact.
+ * `requestId`. Status, message and hint come from the catalogue unless the problem has its own.
  */
 export function problemResponse(problem: Problem, requestId: string): Response {
   const { status, message, hint } = problems[problem.code];

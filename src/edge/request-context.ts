@@ -5,31 +5,31 @@ import { randomBase62, secureRandom } from "../base/random.ts";
 import type { Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
-import { drain, UNWANTED_BYTES } from "../http/drain.ts";
+import { discardBody, UNWANTED_BYTES } from "../http/discard.ts";
 import type { LimitState } from "../instances/limits.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { type AppEnv, refuse } from "./context.ts";
 import { problemOfError } from "./problem-of-error.ts";
 
-const read = new WeakMap<object, Result<Settings, Problem>>();
+const settingsByEnv = new WeakMap<object, Result<Settings, Problem>>();
 
 function settingsOf(env: Bindings): Result<Settings, Problem> {
-  let settings = read.get(env);
+  let settings = settingsByEnv.get(env);
   if (!settings) {
     settings = readSettings(env);
-    read.set(env, settings);
+    settingsByEnv.set(env, settings);
   }
   return settings;
 }
 
-/** A body that no handler read would reset the connection under its sender, who then never sees the answer. */
-async function dropBody(request: Request): Promise<void> {
-  if (!request.bodyUsed) await drain(request.body, systemClock, systemSleep, UNWANTED_BYTES);
+/** A body that no handler has read would reset the connection, and its sender would never see the answer. */
+async function discardUnread(request: Request): Promise<void> {
+  if (!request.bodyUsed) await discardBody(request.body, systemClock, systemSleep, UNWANTED_BYTES);
 }
 
 /**
- * Gives every request its id and the settings, and every answer its common headers. They are set after the handler ran:
- * headers set before would be lost on answers that are passed on as they came.
+ * Gives every request its id and the settings, and every answer its common headers. These are set after the handler ran:
+ * headers set before would be lost on responses that are passed on unchanged.
  */
 export const requestContext = createMiddleware<AppEnv>(async (c, next) => {
   c.set("requestId", randomBase62(secureRandom, 16));
@@ -41,7 +41,7 @@ export const requestContext = createMiddleware<AppEnv>(async (c, next) => {
     await next();
     const known = c.error ? problemOfError(c.error) : null;
     if (known) c.res = refuse(c, known);
-    await dropBody(c.req.raw);
+    await discardUnread(c.req.raw);
   }
   const headers = c.res.headers;
   headers.set("x-request-id", c.get("requestId"));

@@ -5,7 +5,7 @@ import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
 import { onPlainWorkerd } from "../bindings.ts";
-import { drain } from "../http/drain.ts";
+import { discardBody } from "../http/discard.ts";
 import { backupView } from "../instances/backups/view.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { upload } from "../transfers/upload.ts";
@@ -14,7 +14,7 @@ import { perform } from "./ask.ts";
 import { type AppContext, refuse } from "./context.ts";
 import { type ResolvedCaller, resolveCaller } from "./resolve-caller.ts";
 
-/** Whoever may not upload is told so before anything is said about the body. */
+/** A caller who may not upload is refused before anything is said about the body. */
 async function uploader(c: AppContext): Promise<Result<ResolvedCaller, Problem>> {
   const resolved = await resolveCaller(c);
   if (!resolved.ok) return resolved;
@@ -41,23 +41,23 @@ export async function uploadRaw(c: AppContext, key: Result<string, Problem>): Pr
   return c.json(backupView(stored.value, unseen), 201);
 }
 
-/** A client that is still sending would see a broken pipe instead of the answer, so a body is read off first. */
+/** The body is read first: a client that is still sending would see a broken connection instead of the answer. */
 async function refuseUnread(c: AppContext, problem: Problem): Promise<Response> {
-  await drain(c.req.raw.body, systemClock, systemSleep);
+  await discardBody(c.req.raw.body, systemClock, systemSleep);
   return refuse(c, problem);
 }
 
-/** A name that was taken while the upload was under way is told as one that was taken before. */
+/** A name that was taken during the upload is refused like one that was taken before it. */
 const asConflict = (refused: Problem): Problem =>
   refused.code === "backup_name_exists" ? { ...refused, code: "backup_conflict" } : refused;
 
-/** One upload as the Worker runs it: it passes the door before the first byte and once more before the last. */
+/** One upload. The instance checks the caller's rights before the first byte and once more before the last. */
 class UploadSession {
   private readonly c: AppContext;
   private readonly resolved: ResolvedCaller;
-  /** Names by create's rules and 409 for a taken one; else PocketBase's own. */
+  /** With the naming rules of a create and 409 for a taken name, as `/v1` has them; otherwise with PocketBase's. */
   private readonly strict: boolean;
-  private held: { reservation: string; name: string } | null = null;
+  private reserved: { reservation: string; name: string } | null = null;
 
   constructor(c: AppContext, resolved: ResolvedCaller, strict: boolean) {
     this.c = c;
@@ -75,17 +75,17 @@ class UploadSession {
       reserve: async (name, size) => {
         const reserved = await perform(c, resolved, { do: "upload.reserve", name, size, strict: this.strict });
         if (!reserved.ok) return reserved;
-        this.held = { reservation: reserved.value.reservation, name };
+        this.reserved = { reservation: reserved.value.reservation, name };
         return ok({ access: reserved.value.access });
       },
       confirm: async () => {
-        if (this.held === null) return fail(problem("upload_interrupted"));
-        return perform(c, resolved, { do: "upload.confirm", reservation: this.held.reservation });
+        if (this.reserved === null) return fail(problem("upload_interrupted"));
+        return perform(c, resolved, { do: "upload.confirm", reservation: this.reserved.reservation });
       },
       settle: async (end, last) => {
-        if (this.held === null) return fail(end.problem ?? problem("upload_interrupted"));
+        if (this.reserved === null) return fail(end.problem ?? problem("upload_interrupted"));
         const instance = instanceOf(c.env, resolved.instanceId);
-        return (await instance.settleUpload({ ...this.held, ...end, last })) as Result<ListedBackup, Problem>;
+        return (await instance.settleUpload({ ...this.reserved, ...end, last })) as Result<ListedBackup, Problem>;
       },
       metered: !onPlainWorkerd(c.env),
       fetch: (input, init) => fetch(input, init),
@@ -93,7 +93,7 @@ class UploadSession {
       sleep: systemSleep,
       random: secureRandom,
     });
-    // What became of it is settled even when the client has left.
+    // The upload is settled even when the client has left.
     c.executionCtx.waitUntil(taken.catch(() => undefined));
     return taken;
   }

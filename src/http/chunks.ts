@@ -8,13 +8,13 @@ export const CHUNK = 1024 * 1024;
 /** The most that a read into the one buffer waits for: a source that sends this much a minute (8.6 KiB/s) never stalls. */
 const SHARED_LEAST = 512 * 1024;
 
-/** A kept chunk has at least so much memory. */
+/** Least memory of a chunk that has its own, in bytes. */
 const SMALL = 64 * 1024;
 
 export type Chunks = {
   /** The next bytes, never none; `end` after the last, `broken` when the source errors or stalls. */
   next(): Promise<Uint8Array<ArrayBuffer> | "end" | "broken">;
-  /** What the next read waits for, bytes: a source like this one may begin with it. */
+  /** The bytes that the next read waits for; another source from the same server may start with it (`first`). */
   readonly least: number;
   /** Leaves the rest of the source to others. */
   release(): void;
@@ -23,7 +23,7 @@ export type Chunks = {
 /**
  * Reads a byte stream in few large chunks, one in memory at a time. Few large reads cost half of what many small ones do,
  * but a read that breaks loses what it had gathered: so the least that a read waits for starts at `first` bytes, grows
- * while the source is quick and shrinks when it is not, and every source that sends anything gets on.
+ * while the source is quick and shrinks when it is not, and a source that sends anything at all makes progress.
  *
  * The chunks share one buffer of `CHUNK` bytes and hold until the next call, unless `room` tells how many bytes the next
  * one may have (64 KiB at the least): then each has memory of its own.
@@ -44,7 +44,7 @@ export function chunksOf(
   let giveUp: (() => void) | null = null;
   // Too little in a minute is less than the read under way waits for, `least`.
   const watch = stallWatch(sleep, over.signal, () => giveUp?.());
-  /** Where the next bytes go. Only now is it made: a source that waits for a slow sink holds none. */
+  /** Where the next bytes go. Made only when they are asked for, so that a source whose sink is slow holds no buffer. */
   const target = (): Uint8Array<ArrayBuffer> => {
     if (!room) return shared ?? new Uint8Array(CHUNK);
     most = Math.max(SMALL, Math.floor(room()));

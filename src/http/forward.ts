@@ -1,4 +1,5 @@
 import { attachment } from "./content-disposition.ts";
+import { isHttpDate } from "./date.ts";
 
 /** The headers of a caller's download request that may reach the server: which bytes, and under which condition. */
 const forwarded = [
@@ -25,12 +26,10 @@ export function conditions(caller: Headers): Conditions {
   return own;
 }
 
-const httpDate = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
-
 /** The server's `Last-Modified` (RFC 9110 §8.8.2), or null when it is absent or no date. */
 export function lastModified(headers: Headers): string | null {
   const value = headers.get("Last-Modified");
-  return value !== null && httpDate.test(value) ? value : null;
+  return value !== null && isHttpDate(value) ? value : null;
 }
 
 /** RFC 2046 §5.1.1: 1–70 characters of a fixed set; anything else could smuggle parameters into our header. */

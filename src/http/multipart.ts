@@ -23,7 +23,7 @@ const LONGEST_LINE = 256;
 const [TAB, LF, CR, SPACE, DASH] = [9, 10, 13, 32, 45];
 
 /** How many of the last bytes could be the beginning of `delimiter`. */
-function hangingStart(bytes: Buffer, from: number, delimiter: Buffer): number {
+function partialDelimiter(bytes: Buffer, from: number, delimiter: Buffer): number {
   const first = delimiter[0]!;
   const earliest = Math.max(from, bytes.length - delimiter.length + 1);
   for (let at = bytes.indexOf(first, earliest); at !== -1; at = bytes.indexOf(first, at + 1))
@@ -31,7 +31,7 @@ function hangingStart(bytes: Buffer, from: number, delimiter: Buffer): number {
   return 0;
 }
 
-/** Null for folded, nameless or oversized headers, which no client of ours sends. */
+/** Null for folded or nameless headers, which no known client sends. */
 function parseHeaders(block: string): PartHeaders | null {
   const headers: PartHeaders = new Map();
   if (block === "") return headers;
@@ -70,7 +70,7 @@ export function formParser(boundary: string): FormParser {
       if (state === "content") {
         const found = data.indexOf(delimiter, at);
         if (found === -1) {
-          content(data.length - hangingStart(data, at, delimiter));
+          content(data.length - partialDelimiter(data, at, delimiter));
           return at;
         }
         const after = found + delimiter.length;

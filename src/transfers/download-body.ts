@@ -1,8 +1,8 @@
 import { lengthOf } from "../http/range.ts";
 import { type DownloadCall, isPumped, type TransferEnd } from "./download-call.ts";
-import { type Begun, healedChunks } from "./download-healed.ts";
+import type { Begun } from "./download-first.ts";
+import { healedChunks } from "./download-healed.ts";
 import { laterRetries, openRange } from "./download-open.ts";
-import { pieceLength } from "./download-plan.ts";
 
 /** The text says nothing more exact, because the runtime may print it. */
 const brokenOff = () => new Error("transfer broken off");
@@ -17,11 +17,10 @@ const internalFailure = (bytes: number): TransferEnd => ({ bytes, outcome: "fail
  */
 async function pipePieces(
   call: DownloadCall,
-  { piece: first, window, date }: Begun,
+  { piece: first, window, date, step }: Begun,
   writable: WritableStream<Uint8Array>,
   gone: AbortSignal,
 ): Promise<TransferEnd> {
-  const step = pieceLength(lengthOf(window));
   let bytes = 0;
   let piece = first;
   for (;;) {
@@ -68,11 +67,10 @@ let pumping = 0;
  */
 function pumpedBody(call: DownloadCall, begun: Begun, gone: AbortController): ReadableStream {
   const length = lengthOf(begun.window);
-  const step = call.healing === "segments" ? pieceLength(length) : length;
   // Chunks get smaller towards the end. The runtime asks for a chunk before it has sent the one before, so when it asks for
   // what follows the last one, nearly everything has been sent. Only then is the transfer called complete.
   const room = () => Math.min(LARGEST_CHUNK, SHARED_BYTES / pumping, (length - chunks.given()) / 4);
-  const chunks = healedChunks(call, begun, step, gone.signal, room);
+  const chunks = healedChunks(call, begun, gone.signal, room);
   const over = Promise.withResolvers<void>();
   call.background(over.promise);
   pumping++;

@@ -1,8 +1,9 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
 import { chunksOf } from "../http/chunks.ts";
-import { lengthOf, type Window } from "../http/range.ts";
+import { lengthOf } from "../http/range.ts";
 import type { DownloadCall, TransferEnd } from "./download-call.ts";
+import type { Begun } from "./download-first.ts";
 import { laterRetries, openRange, type Piece } from "./download-open.ts";
 import type { Retries } from "./retries.ts";
 
@@ -12,12 +13,6 @@ const PROGRESS_MS = 60_000;
 
 /** When no more than this is left of a piece, the next one is opened, so that opening it costs no time. */
 const AHEAD_BYTES = 4 * 1024 * 1024;
-
-/**
- * The version of the file that a transfer began with: its window and its `Last-Modified`, which every later piece must
- * show. The first piece holds `held` bytes of the window; where a server knows no ranges that is all of it, however large.
- */
-export type Begun = { piece: Piece; held: number; window: Window; date: string };
 
 export type HealedChunks = {
   /** The next bytes, each chunk with memory of its own, or how the transfer ended. */
@@ -34,8 +29,7 @@ export type HealedChunks = {
  */
 export function healedChunks(
   call: DownloadCall,
-  { piece: first, held, window, date }: Begun,
-  step: number,
+  { piece: first, held, window, date, step }: Begun,
   gone: AbortSignal,
   room: () => number,
 ): HealedChunks {

@@ -5,7 +5,7 @@ import type { Conditions } from "../http/forward.ts";
 import { rangeHeader, type Window } from "../http/range.ts";
 import { openDownload } from "../upstream/transfer.ts";
 import type { DownloadCall } from "./download-call.ts";
-import { checkFirst, checkPiece, type FirstAnswer } from "./download-check.ts";
+import { checkPiece } from "./download-check.ts";
 import { type Retries, retries } from "./retries.ts";
 
 /** One answer of the server, its body unread. */
@@ -14,9 +14,6 @@ export type Piece = {
   /** Closes the upstream connection. */
   close(): void;
 };
-
-/** Retries of the first request, for which the caller waits: one for a dead token or a restart, one a moment later. */
-const FIRST_RETRIES = 2;
 
 /** Retries without progress before a running transfer is given up: about half a minute of waiting. */
 const LATER_RETRIES = 8;
@@ -33,34 +30,10 @@ const temporary: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   "upstream_unreachable",
 ]);
 
-/** Not retried while the caller waits for the first byte: the server took its time already, or said when to come again. */
-const answeredAtOnce: readonly ProblemCode[] = ["upstream_rate_limited", "upstream_saturated", "upstream_timeout"];
-
-type Failure = { problem: Problem; retry: boolean; tokenRefused: boolean };
+export type Failure = { problem: Problem; retry: boolean; tokenRefused: boolean };
 
 export const laterRetries = (call: DownloadCall, gone: AbortSignal): Retries =>
   retries(LATER_RETRIES, call.sleep, call.random, gone);
-
-/** Opens the backup with the caller's own range and conditions, and checks that it is the one that was listed. */
-export function openFirst(
-  call: DownloadCall,
-  asked: Conditions,
-  gone: AbortSignal,
-): Promise<Result<FirstAnswer & { piece: Piece }, Problem>> {
-  const { method } = call.request;
-  const waiting = retries(FIRST_RETRIES, call.sleep, call.random, gone);
-  return persist(waiting, async (tokenRefused) => {
-    const opened = await openOnce(call, asked, tokenRefused, gone);
-    if (!opened.ok)
-      return fail({
-        ...opened.error,
-        retry: opened.error.retry && !answeredAtOnce.includes(opened.error.problem.code),
-      });
-    const piece = opened.value;
-    const checked = checkFirst(asked, call.backup.size, piece.response, method === "HEAD");
-    return checked.ok ? ok({ ...checked.value, piece }) : refuse(piece, checked.error);
-  });
-}
 
 /**
  * Opens one stretch of the file as it was at `date` (its `Last-Modified`, the only version PocketBase tells). A file that
@@ -83,7 +56,7 @@ export function openRange(
 }
 
 /** Tries until it works, a refusal comes or no retry is left; the last problem is the answer then. */
-async function persist<T>(
+export async function persist<T>(
   tries: Retries,
   attempt: (tokenRefused: boolean) => Promise<Result<T, Failure>>,
 ): Promise<Result<T, Problem>> {
@@ -100,7 +73,7 @@ async function persist<T>(
  * Checks the caller's rights and opens the backup once. When no token can be had because the server is down, another
  * attempt may help; when the caller is refused (401, 403, 404) it may not.
  */
-async function openOnce(
+export async function openOnce(
   call: DownloadCall,
   headers: Conditions,
   tokenRefused: boolean,
@@ -122,7 +95,7 @@ async function openOnce(
   return fail({ problem: refusal, retry: temporary.has(refusal.code), tokenRefused: unauthorized });
 }
 
-function refuse(piece: Piece, problem: Problem): Result<never, Failure> {
+export function refuse(piece: Piece, problem: Problem): Result<never, Failure> {
   piece.close();
   return fail({ problem, retry: false, tokenRefused: false });
 }

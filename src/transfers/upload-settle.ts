@@ -13,7 +13,7 @@ const LONGEST_PAUSE_MS = 5_000;
 const RESET_MS = 500;
 
 /** How long a file that the list does not show is looked for, in ms. */
-function patience({ sent, problem: reported, lost }: UploadEnd): number {
+function searchTime({ sent, problem: reported, lost }: UploadEnd): number {
   if (sent === null) return 0;
   if (reported === null) return STORED_MS;
   return lost ? LOST_MS : 0;
@@ -21,7 +21,7 @@ function patience({ sent, problem: reported, lost }: UploadEnd): number {
 
 /** Calls `settle` until it is known what became of the upload. Each call is one look at the list, so no RPC takes long. */
 export async function settle<Stored>(call: UploadCall<Stored>, end: UploadEnd): Promise<Result<Stored, Problem>> {
-  const until = call.clock() + patience(end);
+  const until = call.clock() + searchTime(end);
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     const left = until - call.clock();
     const settled = await look(call, end, left <= 0);

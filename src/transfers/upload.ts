@@ -1,6 +1,6 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
-import { drain } from "../http/drain.ts";
+import { discardBody } from "../http/discard.ts";
 import { contentLength } from "../http/range.ts";
 import type { UploadCall } from "./upload-call.ts";
 import { fileInForm } from "./upload-form.ts";
@@ -19,7 +19,7 @@ import { settle } from "./upload-settle.ts";
  */
 export async function upload<Stored>(call: UploadCall<Stored>): Promise<Result<Stored, Problem>> {
   const stored = await store(call);
-  if (!stored.ok && !call.request.signal.aborted) await drain(call.request.body, call.clock, call.sleep);
+  if (!stored.ok && !call.request.signal.aborted) await discardBody(call.request.body, call.clock, call.sleep);
   return stored;
 }
 

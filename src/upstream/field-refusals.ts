@@ -12,23 +12,23 @@ const known: readonly (readonly [code: string, message: RegExp])[] = [
   ["validation_backup_name_exists", /^Backup file with the specified name already exists\.$/],
 ];
 
-/** Quotes a name of the server's own making; any text may stand in its place, so it goes without. */
+/** Quotes a name. Any text may stand there, so the name is left out. */
 const notZip = /^"[^"]*" mime type must be one of: application\/zip\.$/;
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /**
- * What a server says of the fields it was sent, as far as PocketBase itself says it. A hook or a proxy may write anything
- * there, the token it was called with included: other words on these fields become `validation_invalid_value`, and
- * whatever else stands in `data` is left out.
+ * The refusals of fields in a server's answer, as far as they are PocketBase's own. A hook or a proxy may write anything
+ * there, even the token it was called with: any other text about these fields becomes `validation_invalid_value`, and
+ * everything else in `data` is left out.
  */
 export function fieldRefusals(data: Record<string, unknown>): Record<string, FieldProblem> {
   const fields: Record<string, FieldProblem> = {};
   for (const name of FIELDS) {
-    const said = data[name];
-    if (!isRecord(said) || typeof said.code !== "string" || typeof said.message !== "string") continue;
-    fields[name] = fieldRefusal(said.code, said.message, said.params);
+    const given = data[name];
+    if (!isRecord(given) || typeof given.code !== "string" || typeof given.message !== "string") continue;
+    fields[name] = fieldRefusal(given.code, given.message, given.params);
   }
   return fields;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { within } from "../../src/base/sleep.ts";
 import { CHUNK, chunksOf } from "../../src/http/chunks.ts";
-import { drain } from "../../src/http/drain.ts";
+import { discardBody } from "../../src/http/discard.ts";
 import { type FormEvent, formParser } from "../../src/http/multipart.ts";
 
 const bytes = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
@@ -122,26 +122,26 @@ describe("chunks", () => {
     expect(await largest(4)).toBeLessThanOrEqual(64 * 1024);
   });
 
-  it("drain reads a refused body to its end, but no more than 64 MiB and 5 s", async () => {
+  it("discardBody reads a refused body to its end, but no more than 64 MiB and 5 s", async () => {
     const small = source(Array(10).fill(1000));
-    await drain(small.body, () => 0, never);
+    await discardBody(small.body, () => 0, never);
     expect(small.state.given).toBe(10_000);
     const large = source(Array(200).fill(CHUNK));
-    await drain(large.body, () => 0, never);
+    await discardBody(large.body, () => 0, never);
     expect(large.state.given).toBeLessThanOrEqual(66 * CHUNK);
     const slow = source(Array(200).fill(1000));
     let now = 0;
-    await drain(slow.body, () => (now += 1000), never);
+    await discardBody(slow.body, () => (now += 1000), never);
     expect(slow.state.given).toBeLessThanOrEqual(10_000);
-    await drain(null, () => 0, never);
+    await discardBody(null, () => 0, never);
   });
 
-  it("drain reads no further than it is told to, and waits for no silent sender", async () => {
+  it("discardBody reads no further than it is told to, and waits for no silent sender", async () => {
     const large = source(Array(200).fill(1000));
-    await drain(large.body, () => 0, never, 20_000);
+    await discardBody(large.body, () => 0, never, 20_000);
     expect(large.state.given).toBeLessThan(200_000);
     const silent = new ReadableStream({ type: "bytes", pull: () => new Promise<void>(() => {}) });
-    const over = drain(
+    const over = discardBody(
       silent,
       () => 0,
       async () => {},

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Problem, problem } from "../../src/base/problem.ts";
 import { fail, ok } from "../../src/base/result.ts";
 import { download } from "../../src/transfers/download.ts";
-import { pieceLength } from "../../src/transfers/download-plan.ts";
+import { pieceLength } from "../../src/transfers/download-first.ts";
 import {
   callOf,
   DATE,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Random } from "../../src/base/random.ts";
+import { readHttpDate } from "../../src/http/date.ts";
 import {
   afterAttempt,
   type Consequences,
@@ -12,7 +13,7 @@ import {
   mostInFlight,
   type ReceiverAnswer,
 } from "../../src/webhooks/retry.ts";
-import { LONGEST_WAIT_MS, readBodyRetryAfter, readHttpDate, readRetryAfter } from "../../src/webhooks/retry-after.ts";
+import { LONGEST_WAIT_MS, readBodyRetryAfter, readRetryAfter } from "../../src/webhooks/retry-after.ts";
 
 const AT = Date.parse("2026-11-23T12:00:00.000Z");
 const DAY = 86_400_000;
