@@ -12,7 +12,7 @@ const forms = [
 
 /**
  * A date in one of HTTP's forms, in ms since the epoch; null for anything else, and for a day that does not exist. The
- * weekday is not compared. `now` (ms) decides the century of a year with two digits.
+ * weekday is not checked. `now` (ms) decides the century of a year with two digits.
  */
 export function readHttpDate(text: string, now: number): number | null {
   const parts = forms.map((form) => form.exec(text)?.groups).find((groups) => groups !== undefined);
