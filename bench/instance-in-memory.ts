@@ -65,9 +65,9 @@ export async function instanceInMemory(backups: number) {
       const before = changes(database);
       const asked = fake.requests.length;
       let alarms = 0;
-      for (let due = parts.watch.due(); due <= end; due = parts.watch.due()) {
+      for (let due = parts.duties.due(time.now); due <= end; due = parts.duties.due(time.now)) {
         time.now = Math.max(time.now, due);
-        parts.watch.run();
+        parts.duties.run(time.now);
         alarms++;
         while (works.size > 0) await Promise.allSettled(works);
       }

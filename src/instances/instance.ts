@@ -21,9 +21,6 @@ import type { InstanceView } from "./server/view.ts";
 import { endDownload, type SettledUpload, settleUpload } from "./transfers/commands.ts";
 import type { EndpointObject } from "./webhooks/commands.ts";
 
-/** When an alarm that failed comes again. */
-const RETRY_MS = 30_000;
-
 type Registering = { force: boolean; requestId: string; userAgent: string };
 
 /**
@@ -75,9 +72,11 @@ export class Instance extends DurableObject<Bindings> {
   async nudge(body: string, signature: string): Promise<boolean> {
     const secret = await this.parts?.configuration.nudgeSecret();
     if (!this.parts || !secret?.ok) return false;
-    const taken = this.parts.watch.takeNudge(secret.value, body, signature);
-    if (taken) await this.arm();
-    return taken;
+    const accepted = this.parts.nudges.accept(secret.value, body, signature);
+    if (!accepted) return false;
+    this.parts.looks.nudge();
+    await this.arm();
+    return true;
   }
 
   /** Makes the tables and the first check; unless forced, a server that fails it is not registered and nothing is kept. */
@@ -144,11 +143,9 @@ export class Instance extends DurableObject<Bindings> {
     return { state: "unknown" };
   }
 
-  /** Wakes the object so that its alarm is armed again if the platform dropped it, and its endpoints likewise. */
+  /** The watchdog's call: sets the alarm again if the platform dropped it, and has the endpoints' alarms looked after. */
   async poke(): Promise<void> {
-    this.parts?.operations.resume();
-    this.parts?.webhooks.announcer.round();
-    this.ctx.waitUntil(this.parts?.webhooks.sweep().catch(() => undefined) ?? Promise.resolve());
+    this.parts?.webhooks.round.request();
     await this.arm();
   }
 
@@ -169,15 +166,9 @@ export class Instance extends DurableObject<Bindings> {
 
   override async alarm(): Promise<void> {
     if (!this.parts?.configuration.stored) return;
-    // Nothing is awaited between here and the next arming, which costs one row however the run ended.
-    let next = systemClock() + RETRY_MS;
-    try {
-      this.parts.watch.run();
-      this.parts.webhooks.announcer.run();
-      next = this.due(this.parts);
-    } catch {
-      console.error("an alarm could not do all that was due; it comes again");
-    }
+    const { duties } = this.parts;
+    duties.run(systemClock());
+    const next = duties.due(systemClock());
     this.armedFor = next;
     await this.ctx.storage.setAlarm(next);
   }
@@ -185,15 +176,11 @@ export class Instance extends DurableObject<Bindings> {
   /** Brings the alarm forward when something is due earlier. */
   private async arm(): Promise<void> {
     if (!this.parts?.configuration.stored) return;
-    const due = this.due(this.parts);
+    const due = this.parts.duties.due(systemClock());
     if (this.armedFor !== null && this.armedFor <= due && this.armedFor > systemClock()) return;
     const armed = await this.ctx.storage.getAlarm();
     if (armed === null || armed > due) await this.ctx.storage.setAlarm(due);
     this.armedFor = armed === null ? due : Math.min(armed, due);
-  }
-
-  private due({ watch, webhooks }: Parts): number {
-    return Math.min(watch.due(), webhooks.announcer.due);
   }
 
   /** Within this turn: the alarm is stored with what the turn writes, or not at all. */

@@ -17,7 +17,8 @@ import { backupHandlers } from "./backups/commands.ts";
 import { modifiedAt } from "./backups/view.ts";
 import { buildClaims } from "./claims.ts";
 import { Door } from "./door.ts";
-import { Watch } from "./duties.ts";
+import { DelayedWrites } from "./delayed-writes.ts";
+import { dutiesOf } from "./duties.ts";
 import { keyHandlers } from "./keys/commands.ts";
 import { KeyMinter } from "./keys/minter.ts";
 import { Quotas } from "./keys/quotas.ts";
@@ -29,10 +30,13 @@ import { eventHandlers } from "./ledger/commands.ts";
 import { ExpectedChanges } from "./ledger/expected-changes.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { Expiries } from "./observing/expiries.ts";
+import { Looks } from "./observing/looks.ts";
+import { Nudges } from "./observing/nudges.ts";
 import { Observer } from "./observing/observer.ts";
 import { Verifications } from "./observing/verifications.ts";
 import { Verifier } from "./observing/verifier.ts";
 import { operationHandlers } from "./operations/commands.ts";
+import { CleanUps } from "./operations/clean-ups.ts";
 import { Operations, type RunDependencies } from "./operations/engine.ts";
 import { IdempotentRequests } from "./operations/idempotent-requests.ts";
 import { OperationStore } from "./operations/store.ts";
@@ -89,8 +93,17 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
     verifies: () => configuration.own.verify,
   });
   const server = new Server(configuration, settings, fetch, clock, (listing, began) => observer.take(listing, began));
-  const verifier = new Verifier({ storage, server, verifications, ledger, fetch, clock });
-  const expiries = new Expiries({ storage, keys, configuration, ledger, clock });
+  const verifier = new Verifier({
+    storage,
+    server,
+    verifications,
+    ledger,
+    fetch,
+    clock,
+    detach,
+    paused: () => operations.pollingPaused,
+  });
+  const expiries = new Expiries({ storage, keys, configuration, ledger });
   const reach = ({ session, listings }: Connected): Reach => ({
     api: session,
     look: () => listings.lookAnew(),
@@ -128,24 +141,11 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
       const { listings } = connected.value;
       if (change === "deleted" && state === "succeeded") listings.forget(target.key);
       else listings.touch();
-      watch.nudge();
+      looks.nudge();
     },
   });
   const idempotent = new IdempotentRequests(sql, operations, clock);
-  const watch = new Watch({
-    configuration,
-    server,
-    operations,
-    observer,
-    verifications,
-    verifier,
-    expiries,
-    keys,
-    audit,
-    clock,
-    detach,
-    settled,
-  });
+  const looks = new Looks({ configuration, server, operations, observer, clock, detach, settled });
   const newestBackup = async (): Promise<InstanceView["newestBackup"]> => {
     const connected = await server.connect();
     const newest = connected.ok ? connected.value.listings.newest() : null;
@@ -155,7 +155,7 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
   };
   const view = async (): Promise<InstanceView> => {
     const own = await configuration.view(await newestBackup());
-    const { length } = await webhooks.leftToReseal();
+    const { length } = await webhooks.resealing.left();
     return { ...own, leftToReseal: own.leftToReseal + length };
   };
   const webhooks = buildWebhooks({
@@ -181,6 +181,18 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
       ...webhooks.handlers,
     },
   );
+  const duties = dutiesOf({
+    operations,
+    delayedWrites: new DelayedWrites([keys, audit]),
+    expiries,
+    configuration,
+    expected,
+    looks,
+    verifier,
+    cleanUps: new CleanUps({ operations, server, observer, detach }),
+    webhooks,
+    detach,
+  });
   return {
     configuration,
     server,
@@ -191,7 +203,9 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
     transfers,
     expected,
     ledger,
-    watch,
+    looks,
+    nudges: new Nudges(clock),
+    duties,
     webhooks,
     door,
     view,

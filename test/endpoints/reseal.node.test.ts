@@ -34,21 +34,29 @@ async function anEndpointSealedByTheOldKey() {
   return openedBy;
 }
 
-/** An instance whose endpoint objects answer `reseal` alone. */
+/** An instance whose endpoint objects answer `reseal` alone; `round` is one run of its duty. */
 function anInstance(turns: Turns, keys: Sealer, reseal: (id: string) => Promise<string | null>) {
-  return buildWebhooks({
+  let work: Promise<unknown> = Promise.resolve();
+  const { endpoints, resealing } = buildWebhooks({
     storage: turns.storage,
     settings: { privateNetwork: "none", publicUrl: null, webhookPorts: [] } as never,
     sealer: keys,
     clock: systemClock,
     sleep: systemSleep,
-    detach: (work) => void work,
+    detach: (detached) => {
+      work = detached;
+    },
     endpoint: (id) => ({ reseal: () => reseal(id) }) as unknown as EndpointObject,
     wake: () => undefined,
     keys: new KeyStore(turns.sql, systemClock),
     ledger: new Ledger(turns.sql, systemClock, secureRandom, () => "acme"),
     instanceName: () => "acme",
   });
+  const round = () => {
+    resealing.run(systemClock());
+    return work;
+  };
+  return { endpoints, resealing, round };
 }
 
 it("an endpoint that says nothing, or is sealed by a former key, counts until it said that it is sealed by the first", async () => {
@@ -65,21 +73,24 @@ it("an endpoint that says nothing, or is sealed by a former key, counts until it
   first.endpoints.put(anEndpoint({ id: "wh_0", sealedWith: openedBy(before).sealedWith! }));
   first.endpoints.put(anEndpoint({ id: "wh_1", state: "paused" }));
   first.endpoints.put(anEndpoint({ id: "wh_2", state: "deleting" }));
-  expect(await first.leftToReseal()).toEqual(["wh_0", "wh_1"]);
+  expect(await first.resealing.left()).toEqual(["wh_0", "wh_1"]);
   first.endpoints.remove("wh_2");
-  await first.sweep();
-  expect(await first.leftToReseal()).toEqual(["wh_0"]);
+  await first.round();
+  expect(await first.resealing.left()).toEqual(["wh_0"]);
   expect((await openedBy(after).target()).ok).toBe(true);
+  // One is left, so it is asked again, but not before a pause that outlives the object.
+  expect(first.resealing.due()).toBeGreaterThan(systemClock());
+  expect(anInstance(turns, during, reseal).resealing.due()).toBe(first.resealing.due());
 
   const asked: string[] = [];
   const woken = anInstance(turns, after, async (id) => {
     asked.push(id);
     return null;
   });
-  await woken.sweep();
+  await woken.round();
   expect(asked).toEqual(["wh_0"]);
   // Whoever goes back to the former key needs the new one as well.
-  expect(await anInstance(turns, before, reseal).leftToReseal()).toEqual(["wh_1"]);
+  expect(await anInstance(turns, before, reseal).resealing.left()).toEqual(["wh_1"]);
 });
 
 it("secrets that are stored while the old ones are sealed anew stay", async () => {

@@ -99,7 +99,7 @@ async function build(
   const clock = () => time.now;
   const works = new Set<Promise<unknown>>();
   const ring = () => {
-    if (parts.watch.due() <= time.now) parts.watch.run();
+    if (parts.duties.due(time.now) <= time.now) parts.duties.run(time.now);
   };
   const sleep = async (ms: number) => {
     const end = time.now + ms;
@@ -158,10 +158,10 @@ async function build(
     const end = time.now + ms;
     for (;;) {
       await settle();
-      const due = parts.watch.due();
+      const due = parts.duties.due(time.now);
       if (due > end) break;
       time.now = Math.max(time.now, due);
-      parts.watch.run();
+      parts.duties.run(time.now);
     }
     time.now = Math.max(time.now, end);
   };

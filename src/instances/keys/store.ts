@@ -5,9 +5,6 @@ import type { Page } from "../../base/page.ts";
 
 export type KeyUse = { uses: number; at: number | null; address: string | null };
 
-/** Uses are held in memory at most this long: reads write no row of their own. */
-export const FLUSH_MS = 60_000;
-
 /**
  * The keys of one instance. This object is the only writer, so rows that were read stay in memory; uses are
  * counted in memory and written together.

@@ -13,6 +13,8 @@ const WINDOW_MS = 3_600_000;
 export class ExpectedChanges {
   private readonly sql: SqlStorage;
   private readonly clock: Clock;
+  /** When the oldest was written; `Infinity` when there is none, undefined when the table is to be asked. */
+  private oldest: number | undefined;
 
   constructor(sql: SqlStorage, clock: Clock) {
     this.sql = sql;
@@ -20,6 +22,7 @@ export class ExpectedChanges {
   }
 
   expect(key: string, change: ChangeKind, { actor, operation }: Origin): void {
+    this.oldest = undefined;
     this.sql.exec(
       "INSERT OR REPLACE INTO expected_changes (key, change, at, actor, operation) VALUES (?, ?, ?, ?, ?)",
       key,
@@ -32,6 +35,7 @@ export class ExpectedChanges {
 
   /** The change did not happen. */
   withdraw(key: string, change: ChangeKind): void {
+    this.oldest = undefined;
     this.sql.exec("DELETE FROM expected_changes WHERE key = ? AND change = ?", key, change);
   }
 
@@ -52,8 +56,16 @@ export class ExpectedChanges {
     return this.clock() - row.at > WINDOW_MS ? null : { actor: JSON.parse(row.actor), operation: row.operation };
   }
 
+  /** When the oldest row is too old to explain a change, ms since the epoch. */
+  get pruneAt(): number {
+    this.oldest ??=
+      this.sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM expected_changes").one().at ?? Infinity;
+    return this.oldest + WINDOW_MS + 1;
+  }
+
   /** Removes rows that are too old to explain a change. */
   prune(): void {
+    this.oldest = undefined;
     this.sql.exec("DELETE FROM expected_changes WHERE at < ?", this.clock() - WINDOW_MS);
   }
 }

@@ -1,4 +1,4 @@
-import { type Clock, isoTime } from "../../base/clock.ts";
+import { isoTime } from "../../base/clock.ts";
 import type { EventDraft } from "../../ledger/event.ts";
 import { expiring, type Warned, type WarningDays } from "../../observing/expiring.ts";
 import type { KeyStore } from "../keys/store.ts";
@@ -13,26 +13,19 @@ type Deps = {
   keys: KeyStore;
   configuration: Configuration;
   ledger: Ledger;
-  clock: Clock;
 };
 
 /** Announces 14, 3 and 1 days ahead that a key, or the credential for the server, expires. */
 export class Expiries {
   private readonly deps: Deps;
-  private nextAt = 0;
 
   constructor(deps: Deps) {
     this.deps = deps;
   }
 
-  get due(): number {
-    return this.nextAt;
-  }
-
-  run(): void {
-    const { storage, keys, configuration, ledger, clock } = this.deps;
-    const at = clock();
-    this.nextAt = at + EXPIRY_ROUND_MS;
+  /** Warns of what ends soon, as of `at`, ms since the epoch. */
+  warn(at: number): void {
+    const { storage, keys, configuration, ledger } = this.deps;
     const [row] = storage.sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'warned'").toArray();
     const before: Record<string, Warned> = row ? JSON.parse(row.value) : {};
     const after: Record<string, Warned> = {};

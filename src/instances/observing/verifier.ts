@@ -3,11 +3,15 @@ import type { Clock } from "../../base/clock.ts";
 import { isoTime } from "../../base/clock.ts";
 import type { BackupFact } from "../../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../../ledger/event.ts";
+import type { Duty } from "../../storage/duties.ts";
 import type { Fetch } from "../../upstream/exchange.ts";
 import { rangeReader } from "../../upstream/range-reader.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Server } from "../server/server.ts";
 import { MAX_TRIES, type Verification, type Verifications } from "./verifications.ts";
+
+/** How soon to ask again while one is under way, or the server is to be left alone, ms. */
+const WAIT_MS = 2_000;
 
 type Deps = {
   storage: DurableObjectStorage;
@@ -16,10 +20,14 @@ type Deps = {
   ledger: Ledger;
   fetch: Fetch;
   clock: Clock;
+  detach: (work: Promise<unknown>) => void;
+  /** Whether the server is to be asked for nothing that can wait. */
+  paused: () => boolean;
 };
 
 /** Inspects new backups, one after the other, and announces what it found. */
-export class Verifier {
+export class Verifier implements Duty {
+  readonly name = "verifications";
   private readonly deps: Deps;
   private running = false;
 
@@ -27,13 +35,17 @@ export class Verifier {
     this.deps = deps;
   }
 
-  get busy(): boolean {
-    return this.running;
+  due(now: number): number {
+    const due = this.deps.verifications.nextAt() ?? Number.POSITIVE_INFINITY;
+    return this.running || this.deps.paused() ? Math.max(due, now + WAIT_MS) : due;
   }
 
-  /** Verifies everything that is due; returns at once when it is running already. */
-  async run(): Promise<void> {
-    if (this.running) return;
+  run(): void {
+    this.deps.detach(this.verifyAll());
+  }
+
+  /** Verifies one after the other until none is due. */
+  private async verifyAll(): Promise<void> {
     this.running = true;
     try {
       for (let next = this.deps.verifications.next(); next !== null; next = this.deps.verifications.next())

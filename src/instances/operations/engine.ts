@@ -21,6 +21,9 @@ export type RunDependencies = Omit<
   "operation" | "may" | "step" | "keep" | "bind" | "expect" | "accepted" | "pausePolling" | "clock" | "sleep"
 >;
 
+/** How often a run that could not go on is started again, ms. */
+const RESUME_MS = 2_000;
+
 type Effects = {
   kinds: Kinds;
   mayUse: MayUse;
@@ -62,6 +65,8 @@ export class Operations {
   private readonly pausing = new Set<string>();
   /** Ended operations that may have left something on the server; null when they are to be looked up. */
   private toCleanUp: readonly Operation[] | null = null;
+  /** When `resume` ran last, ms since the epoch. */
+  private resumedAt = 0;
 
   constructor(rows: OperationStore, effects: Effects) {
     this.rows = rows;
@@ -109,9 +114,16 @@ export class Operations {
     return next;
   }
 
+  /** When `resume` is needed next, ms since the epoch: a run that waits for a usable credential, an approval that expires. */
+  due(): number {
+    const waiting = this.rows.busy ? this.resumedAt + RESUME_MS : Number.POSITIVE_INFINITY;
+    return Math.min(waiting, this.rows.nextExpiry() ?? Number.POSITIVE_INFINITY);
+  }
+
   /** Ends what was not approved in time, and starts what is next or was interrupted. */
   resume(): void {
     const now = this.effects.clock();
+    this.resumedAt = now;
     for (const operation of this.rows.active()) {
       if (hasExpired(operation, now)) this.apply(operation.id, { type: "expired", at: now });
       else if (operation.state === "running" && !this.running.has(operation.id)) this.run(operation);
@@ -138,13 +150,17 @@ export class Operations {
     return this.pausing.size > 0;
   }
 
+  /** Ended operations that may have left something on the server. */
+  leftToCleanUp(): readonly Operation[] {
+    const isDue = (each: Operation) => isFinal(each) && this.effects.kinds[each.kind]?.cleanUp?.isDue(each);
+    this.toCleanUp ??= this.rows.recent().filter(isDue);
+    return this.toCleanUp;
+  }
+
   /** Removes what runs could not remove from the server when they ended; stops at the first that it cannot either. */
   async cleanUp(api: Work["api"]): Promise<void> {
-    const cleanUpOf = ({ kind }: Operation) => this.effects.kinds[kind]?.cleanUp;
-    const left = this.toCleanUp ?? this.rows.recent().filter((each) => isFinal(each) && cleanUpOf(each)?.isDue(each));
-    this.toCleanUp = left;
-    for (const operation of left) {
-      const data = await cleanUpOf(operation)!.run(api, operation);
+    for (const operation of this.leftToCleanUp()) {
+      const data = await this.effects.kinds[operation.kind]!.cleanUp!.run(api, operation);
       if (data === null || this.closed) return;
       this.rows.write({ ...operation, data }, null);
       this.toCleanUp = this.toCleanUp?.filter((each) => each !== operation) ?? null;

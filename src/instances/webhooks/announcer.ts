@@ -1,19 +1,20 @@
 import type { Clock } from "../../base/clock.ts";
 import { type Sleep, within } from "../../base/sleep.ts";
+import type { Duty } from "../../storage/duties.ts";
 import type { FeedPage } from "../../webhooks/feed.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Endpoints } from "./endpoints.ts";
 
-/** An endpoint's object, as far as the announcer goes. */
+/** As much of an endpoint's object as the announcer calls. */
 export type Pokable = { poke(page: FeedPage | null, activation: number): Promise<number | null> };
 
-/** While an endpoint was not told, an alarm stands this far ahead: a kill delays the news by no more. */
+/** An alarm is set this far ahead while an endpoint is not notified yet, ms: a kill delays the news by no more. */
 export const ANNOUNCE_MS = 5_000;
-/** Endpoints told at once. */
-const ABREAST = 32;
-/** An endpoint's object that takes longer than this, ms, is told again later: the others do not wait for it. */
-const PATIENCE_MS = 5_000;
-/** Events that go along with the news. */
+/** Endpoints notified at once. */
+const CONCURRENT = 32;
+/** An endpoint's object that takes longer than this, ms, is notified again later: the others do not wait for it. */
+const NOTIFY_TIMEOUT_MS = 5_000;
+/** Events sent along with a notification. */
 const PAGE = 64;
 
 type Deps = {
@@ -29,18 +30,22 @@ type Deps = {
 };
 
 /**
- * Tells the endpoints that the ledger grew. Nothing depends on it but speed: what was not told is told at the next alarm,
- * and every endpoint reads from where it stands. Growth while an endpoint is being told is told once, afterwards.
+ * Notifies the endpoints that the ledger grew. Only speed depends on it: who was not notified is notified again at the next
+ * alarm, and every endpoint reads from its own cursor. Appends during a notification cause one more.
  */
-export class Announcer {
+export class Announcer implements Duty {
+  readonly name = "announcements";
   private readonly deps: Deps;
-  /** The head that every endpoint is known to have heard of. */
+  /** The newest `seq` that every endpoint was notified of. */
   private announced: number;
-  /** Where each endpoint stood when it answered last. */
-  private readonly stands = new Map<string, number>();
+  /** Each endpoint's cursor as it answered last. */
+  private readonly cursors = new Map<string, number>();
   private running = false;
   private scheduled = false;
-  private urgent = new Set<string>();
+  /** Endpoints to be notified whether or not the ledger grew. */
+  private requested = new Set<string>();
+  /** Who was not notified by then is notified again, ms since the epoch. */
+  private retryAt = 0;
 
   constructor(deps: Deps) {
     this.deps = deps;
@@ -48,35 +53,42 @@ export class Announcer {
     this.announced = row ? Number(row.value) : 0;
   }
 
-  /** When the alarm must come for it. */
-  get due(): number {
-    if (!this.behind && this.urgent.size === 0) return Number.POSITIVE_INFINITY;
-    return this.deps.clock() + ANNOUNCE_MS;
+  due(): number {
+    return this.pending ? this.retryAt : Number.POSITIVE_INFINITY;
   }
 
-  /** In the turn that appended. */
+  run(now: number): void {
+    this.retryAt = now + ANNOUNCE_MS;
+    this.soon();
+  }
+
+  /** To be called in the turn that appended to the ledger. */
   grew(): void {
-    if (this.deps.endpoints.count === 0) return;
-    this.deps.wake(this.deps.clock() + ANNOUNCE_MS);
-    this.soon();
+    if (this.deps.endpoints.count > 0) this.setAlarm();
   }
 
-  /** One endpoint has a reason of its own to look: it was made, resumed or changed. */
+  /** Notifies one endpoint that was made, resumed or changed. */
   tell(id: string): void {
-    this.urgent.add(id);
-    this.deps.wake(this.deps.clock() + ANNOUNCE_MS);
+    this.requested.add(id);
+    this.setAlarm();
+  }
+
+  /** Notifies every endpoint that is not paused. */
+  tellAll(now: number): void {
+    for (const { id, state } of this.deps.endpoints.all()) if (state !== "paused") this.requested.add(id);
+    this.run(now);
+  }
+
+  private setAlarm(): void {
+    const now = this.deps.clock();
+    // An earlier retry stays: appends that follow each other closely must not put it off.
+    if (this.retryAt <= now) this.retryAt = now + ANNOUNCE_MS;
+    this.deps.wake(now + ANNOUNCE_MS);
     this.soon();
   }
 
-  /** From the alarm: tells who was not reached. */
-  run(): void {
-    if (this.behind || this.urgent.size > 0) this.soon();
-  }
-
-  /** The watchdog's round: everybody, so that an alarm which the platform dropped is armed again. */
-  round(): void {
-    for (const { id, state } of this.deps.endpoints.all()) if (state !== "paused") this.urgent.add(id);
-    this.soon();
+  private get pending(): boolean {
+    return this.behind || this.requested.size > 0;
   }
 
   private get behind(): boolean {
@@ -93,7 +105,7 @@ export class Announcer {
         this.running = true;
         try {
           let all = true;
-          while (all && (this.behind || this.urgent.size > 0)) all = await this.announce();
+          while (all && this.pending) all = await this.announce();
         } finally {
           this.running = false;
         }
@@ -101,46 +113,46 @@ export class Announcer {
     );
   }
 
-  /** False when somebody could not be told: the alarm tries again. */
+  /** False when an endpoint could not be notified: the alarm tries again. */
   private async announce(): Promise<boolean> {
     const { endpoints, ledger, sql } = this.deps;
     const head = ledger.head.seq;
     const grown = head > this.announced;
-    const urgent = this.urgent;
-    this.urgent = new Set();
+    const requested = this.requested;
+    this.requested = new Set();
     const waiting = endpoints
       .all()
-      .filter(({ id, state }) => urgent.has(id) || (grown && state === "active"))
+      .filter(({ id, state }) => requested.has(id) || (grown && state === "active"))
       .map(({ id }) => id);
-    const untold = new Set(waiting);
+    const missed = new Set(waiting);
     const one = async () => {
-      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) if (await this.poke(id)) untold.delete(id);
+      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) if (await this.poke(id)) missed.delete(id);
     };
-    const all = Promise.all(Array.from({ length: Math.min(ABREAST, waiting.length) }, one));
-    await within(PATIENCE_MS, all, this.deps.sleep);
-    for (const id of untold) this.urgent.add(id);
+    const all = Promise.all(Array.from({ length: Math.min(CONCURRENT, waiting.length) }, one));
+    await within(NOTIFY_TIMEOUT_MS, all, this.deps.sleep);
+    for (const id of missed) this.requested.add(id);
     if (grown) {
       this.announced = head;
-      // Those who were not reached must be found again after a kill.
-      if (untold.size === 0)
+      // Not stored while one was missed: after a kill it must be found again.
+      if (missed.size === 0)
         sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('announced', ?)", String(head));
     }
-    return untold.size === 0;
+    return missed.size === 0;
   }
 
   private async poke(id: string): Promise<boolean> {
     const { endpoints, endpoint } = this.deps;
-    const stands = this.stands.get(id);
+    const cursor = this.cursors.get(id);
     const record = endpoints.find(id);
     if (!record) return true;
-    const next = stands === undefined || record.state !== "active" ? null : endpoints.next(id, stands, PAGE);
+    const next = cursor === undefined || record.state !== "active" ? null : endpoints.next(id, cursor, PAGE);
     try {
       const answer = await endpoint(id).poke(next?.page ?? null, record.activation);
-      if (answer === null) this.stands.delete(id);
-      else this.stands.set(id, answer);
+      if (answer === null) this.cursors.delete(id);
+      else this.cursors.set(id, answer);
       return true;
     } catch {
-      this.stands.delete(id);
+      this.cursors.delete(id);
       return false;
     }
   }

@@ -12,6 +12,7 @@ import { type Admitted, type Handlers, type Policies, PRESENTED_CREDENTIALS } fr
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Announcer } from "./announcer.ts";
 import { type EndpointRecord, type Endpoints, endpointFact } from "./endpoints.ts";
+import type { Removals } from "./removals.ts";
 import { checkRequest, checkSecret } from "./request.ts";
 import { type EndpointRequest, type EndpointView, endpointView, type MadeEndpoint, type ReplayFrom } from "./view.ts";
 
@@ -69,6 +70,7 @@ type Deps = {
   storage: DurableObjectStorage;
   endpoints: Endpoints;
   announcer: Announcer;
+  removals: Removals;
   ledger: Ledger;
   endpoint: (id: string) => EndpointObject;
   policy: AddressPolicy;
@@ -78,7 +80,7 @@ type Deps = {
 
 /** Runs the commands about webhook endpoints. An endpoint is visible to the key that made it and to the keys above it. */
 export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
-  const { storage, endpoints, announcer, ledger, endpoint, policy, instanceName, clock } = deps;
+  const { storage, endpoints, announcer, removals, ledger, endpoint, policy, instanceName, clock } = deps;
 
   const visible = ({ lineage, state }: EndpointRecord, admitted: Admitted): boolean =>
     state !== "deleting" && (admitted.lineage === null || lineage.includes(admitted.lineage[0].id));
@@ -182,10 +184,9 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
     "webhooks.delete": async ({ id }, admitted) => {
       const found = find(id, admitted);
       if (!found.ok) return found;
-      // Marked first: from here on nothing is sent to it, and after a kill the watchdog finishes the removal.
+      // Marked first: from here on nothing is sent to it, and after a kill the alarm finishes the removal.
       endpoints.put({ ...found.value, state: "deleting" });
-      await endpoint(id).wipe();
-      endpoints.remove(id);
+      await removals.finish(id);
       return ok(null);
     },
 

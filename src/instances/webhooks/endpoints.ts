@@ -56,6 +56,8 @@ export class Endpoints {
   private readonly deps: Deps;
   private readonly records = new Map<string, EndpointRecord>();
   private readonly lastProgress = new Map<string, EndpointProgress>();
+  /** Known until a record is written. */
+  private marked: readonly string[] | null = null;
 
   constructor(deps: Deps) {
     this.deps = deps;
@@ -73,12 +75,19 @@ export class Endpoints {
     return this.records.get(id) ?? null;
   }
 
+  /** Ids of those whose removal was begun. */
+  get deleting(): readonly string[] {
+    this.marked ??= [...this.records.values()].filter(({ state }) => state === "deleting").map(({ id }) => id);
+    return this.marked;
+  }
+
   /** Sorted by id. */
   all(): EndpointRecord[] {
     return [...this.records.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   put(record: EndpointRecord): void {
+    this.marked = null;
     this.records.set(record.id, record);
     this.deps.storage.sql.exec(
       "INSERT OR REPLACE INTO endpoints (id, record) VALUES (?, ?)",
@@ -88,6 +97,7 @@ export class Endpoints {
   }
 
   remove(id: string): void {
+    this.marked = null;
     this.records.delete(id);
     this.lastProgress.delete(id);
     this.deps.storage.sql.exec("DELETE FROM endpoints WHERE id = ?", id);

@@ -7,7 +7,10 @@ import type { KeyStore } from "../keys/store.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { Announcer } from "./announcer.ts";
 import { type EndpointObject, webhookHandlers } from "./commands.ts";
+import { EndpointRound } from "./endpoint-round.ts";
 import { Endpoints } from "./endpoints.ts";
+import { Removals } from "./removals.ts";
+import { EndpointResealing } from "./resealing.ts";
 
 export type WebhookPlatform = {
   storage: DurableObjectStorage;
@@ -24,33 +27,16 @@ export type WebhookPlatform = {
   instanceName: () => string;
 };
 
-/** An instance's side of its webhooks: who they are, who tells them, and the commands about them. */
+/** An instance's side of its webhooks: its endpoints, what it does for them on its own, and the commands about them. */
 export function buildWebhooks(platform: WebhookPlatform) {
   const { storage, settings, sealer, clock, sleep, detach, endpoint, keys, ledger, wake } = platform;
+  const { sql } = storage;
   const endpoints = new Endpoints({ storage, keys, ledger, clock });
-  const announcer = new Announcer({ sql: storage.sql, ledger, endpoints, endpoint, clock, sleep, detach, wake });
+  const announcer = new Announcer({ sql, ledger, endpoints, endpoint, clock, sleep, detach, wake });
   ledger.grew = () => announcer.grew();
-  const handlers = webhookHandlers({ ...platform, endpoints, announcer, policy: addressPolicy(settings) });
-  /** Ids of those that did not say yet that the first ENCRYPTION_KEY seals their secrets: a former one may be needed. */
-  const leftToReseal = async (): Promise<string[]> => {
-    const living = endpoints.all().filter(({ state }) => state !== "deleting");
-    const current = await Promise.all(living.map(({ sealedWith }) => sealer.isCurrent(sealedWith ?? "")));
-    return living.filter((_, index) => !current[index]).map(({ id }) => id);
-  };
-  /** Finishes removals that a kill cut short, and has everybody, paused or not, seal anew what a former key sealed. */
-  const sweep = async (): Promise<void> => {
-    for (const { id, state } of endpoints.all()) {
-      if (state !== "deleting") continue;
-      await endpoint(id).wipe();
-      endpoints.remove(id);
-    }
-    for (const id of await leftToReseal()) {
-      // One that cannot answer now is asked in the next round.
-      const sealedWith = await endpoint(id)
-        .reseal()
-        .catch(() => null);
-      if (sealedWith !== null) endpoints.sealed(id, sealedWith);
-    }
-  };
-  return { endpoints, announcer, handlers, sweep, leftToReseal };
+  const round = new EndpointRound(announcer);
+  const removals = new Removals({ endpoints, endpoint, detach });
+  const resealing = new EndpointResealing({ sql, endpoints, endpoint, sealer, detach });
+  const handlers = webhookHandlers({ ...platform, endpoints, announcer, removals, policy: addressPolicy(settings) });
+  return { endpoints, announcer, round, removals, resealing, handlers };
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { KEPT_EVENTS, Ledger } from "../../../src/instances/ledger/ledger.ts";
 import type { Operation } from "../../../src/operations/operation.ts";
 import { isRestore } from "../../../src/operations/restore-data.ts";
@@ -132,7 +132,11 @@ describe("a delete ends in what really happened", () => {
       await stage.fake.make("a.zip", T0 - 60_000);
       await stage.pass(1_000);
       stage.fake.faults.add(...faults);
+      // Every other list is empty: with the observer's in between, the delete would get the same answer each time.
+      if (faults.some(({ kind }) => kind === "flapping"))
+        vi.spyOn(stage.parts.looks, "due").mockReturnValue(Number.POSITIVE_INFINITY);
       const ended = await stage.ended(await stage.ask(remove("a.zip")));
+      vi.restoreAllMocks();
       expect(ends(ended)).toBe(end);
       await stage.pass(600_000);
       expect(stage.told()).toEqual(events);

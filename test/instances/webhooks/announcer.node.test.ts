@@ -51,14 +51,14 @@ it("an endpoint's object that does not answer keeps no news from the others, and
   ledger.append([draft]);
   over();
   await settled();
-  announcer.run();
+  announcer.run(clock());
   await settled();
   expect(told.wh_b).toContain(2);
   deaf = false;
   over();
   await settled();
-  announcer.run();
+  announcer.run(clock());
   await settled();
   expect(told.wh_a!.at(-1)).toBe(2);
-  expect(announcer.due).toBe(Number.POSITIVE_INFINITY);
+  expect(announcer.due()).toBe(Number.POSITIVE_INFINITY);
 });

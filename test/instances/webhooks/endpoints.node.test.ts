@@ -7,6 +7,7 @@ import { Ledger } from "../../../src/instances/ledger/ledger.ts";
 import { instanceSteps } from "../../../src/instances/schema.ts";
 import { type EndpointObject, webhookHandlers } from "../../../src/instances/webhooks/commands.ts";
 import { Endpoints } from "../../../src/instances/webhooks/endpoints.ts";
+import { Removals } from "../../../src/instances/webhooks/removals.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import type { EndpointProgress, PullRequest } from "../../../src/webhooks/feed.ts";
 import { aKey, NOW } from "../../harness/key.ts";
@@ -120,6 +121,7 @@ describe("a command beside a DELETE of the same endpoint", () => {
       storage: turns.storage,
       endpoints,
       announcer: { tell: () => undefined } as never,
+      removals: new Removals({ endpoints, endpoint: () => object, detach: (work) => void work }),
       ledger,
       endpoint: () => object as unknown as EndpointObject,
       policy: { privateNetwork: "none", own: [], ports: [] },
