@@ -43,17 +43,16 @@ export class EndpointResealing implements Duty {
     return living.filter((_, index) => !current[index]).map(({ id }) => id);
   }
 
+  /** The pause is stored last: a round that a kill cut short begins again when the object wakes. */
   private async reseal(next: number): Promise<void> {
     const { sql, endpoints, endpoint } = this.deps;
-    const left = await this.left();
-    if (left.length > 0)
-      sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('endpointsResealAt', ?)", String(next));
-    else this.next = Number.POSITIVE_INFINITY;
-    for (const id of left) {
+    for (const id of await this.left()) {
       const sealedWith = await endpoint(id)
         .reseal()
         .catch(() => null);
       if (sealedWith !== null) endpoints.sealed(id, sealedWith);
     }
+    if ((await this.left()).length === 0) this.next = Number.POSITIVE_INFINITY;
+    else sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('endpointsResealAt', ?)", String(next));
   }
 }

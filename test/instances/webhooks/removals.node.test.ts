@@ -4,8 +4,8 @@ import { instanceSteps } from "../../../src/instances/schema.ts";
 import { Endpoints } from "../../../src/instances/webhooks/endpoints.ts";
 import { Removals } from "../../../src/instances/webhooks/removals.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
-import { anEndpoint } from "../../harness/webhooks/endpoint-record.ts";
 import { Turns } from "../../harness/object-sqlite.ts";
+import { anEndpoint } from "../../harness/webhooks/endpoint-record.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
