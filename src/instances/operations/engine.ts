@@ -114,10 +114,13 @@ export class Operations {
     return next;
   }
 
-  /** When `resume` is needed next, ms since the epoch: a run that waits for a usable credential, an approval that expires. */
+  /** When `resume` is needed next, ms since the epoch: for an operation that nothing works on, an approval that expires. */
   due(): number {
-    const waiting = this.rows.busy ? this.resumedAt + RESUME_MS : Number.POSITIVE_INFINITY;
-    return Math.min(waiting, this.rows.nextExpiry() ?? Number.POSITIVE_INFINITY);
+    const idle = this.rows.active().some(({ id, state }) => state !== "awaiting_approval" && !this.running.has(id));
+    return Math.min(
+      idle ? this.resumedAt + RESUME_MS : Number.POSITIVE_INFINITY,
+      this.rows.nextExpiry() ?? Number.POSITIVE_INFINITY,
+    );
   }
 
   /** Ends what was not approved in time, and starts what is next or was interrupted. */

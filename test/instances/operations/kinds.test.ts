@@ -61,7 +61,7 @@ it.each<[string, Kind, boolean]>([
   await withReading(kind, async (stage, read) => {
     await stage.pass(10_000);
     const id = read();
-    const next = stage.parts.watch.due() - stage.time.now;
+    const next = stage.parts.duties.due(stage.time.now) - stage.time.now;
     if (often) expect(next).toBe(2_000);
     else expect(next).toBeGreaterThan(10_000);
     await stage.ended(stage.parts.operations.rows.read(id)!);
