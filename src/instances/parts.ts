@@ -15,11 +15,7 @@ import { auditHandlers } from "./audit/commands.ts";
 import { Audit } from "./audit/store.ts";
 import { backupHandlers } from "./backups/commands.ts";
 import { modifiedAt } from "./backups/view.ts";
-
-
 import { buildClaims } from "./claims.ts";
-
-
 import { DelayedWrites } from "./delayed-writes.ts";
 import { Door } from "./door.ts";
 import { dutiesOf } from "./duties.ts";
