@@ -80,16 +80,16 @@ function asTicketDenial(denial: Denial): Denial {
 
 function decideByLineage(request: AccessRequest, counts: Counts): Decision {
   const { lineage, match, at, scopes, backupKey } = request;
-  const stranger = (reason: DenialReason) => fail({ reason, key: null, problem: problem("unauthenticated") });
-  if (!lineage || !match) return stranger("unknown");
-  if (isDisabled(lineage)) return stranger("disabled");
-  if (!isInTime(lineage, at)) return stranger("time");
+  const unauthenticated = (reason: DenialReason) => fail({ reason, key: null, problem: problem("unauthenticated") });
+  if (!lineage || !match) return unauthenticated("unknown");
+  if (isDisabled(lineage)) return unauthenticated("disabled");
+  if (!isInTime(lineage, at)) return unauthenticated("time");
 
   const [key] = lineage;
   const deny = (reason: DenialReason, why: Problem) => fail({ reason, key: key.id, problem: why });
   if (!admitsAddress(lineage, request.address)) return deny("network", problem("network_refused"));
-  const held = effectiveScopes(lineage);
-  const missing = scopes.find((scope) => !held.includes(scope));
+  const available = effectiveScopes(lineage);
+  const missing = scopes.find((scope) => !available.includes(scope));
   if (missing) return deny("scope", missingScope(missing, lineage));
   if (backupKey !== undefined && !visibility(lineage)(backupKey)) return deny("pattern", problem("not_found"));
 

@@ -17,8 +17,8 @@ function within(above: readonly ApiKey[], asked: AskedRights): Result<null, Prob
   if (above.length === 0) return ok(null);
   const ancestors = above as [ApiKey, ...ApiKey[]];
   const data: Record<string, FieldProblem> = {};
-  const held = effectiveScopes(ancestors);
-  const missing = asked.scopes?.filter((scope) => !held.includes(scope)) ?? [];
+  const available = effectiveScopes(ancestors);
+  const missing = asked.scopes?.filter((scope) => !available.includes(scope)) ?? [];
   if (missing.length > 0) {
     const message = `A key above it does not have ${missing.join(", ")}.`;
     data.scopes = { code: "validation_exceeds_lineage", message };
