@@ -1,4 +1,4 @@
-/** While anything is under way an alarm stands this far ahead, ms: what a kill interrupts goes on then. */
+/** While anything is in flight an alarm is set this far ahead, ms: what a kill interrupts goes on then. */
 export const WATCH_MS = 5_000;
 
 /** What the time of an endpoint's next alarm depends on; times in ms. */

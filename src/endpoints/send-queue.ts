@@ -6,7 +6,7 @@ const FRESH_MS = 2_000;
 
 /**
  * What is to be sent next. A delivery that is due has its text fetched from the instance (`toFetch`), which decides anew
- * whether it may be sent; then it stands in line until the sender takes it.
+ * whether it may be sent; then it waits in line until the sender takes it.
  */
 export class SendQueue {
   /** By `seq`. */
@@ -23,12 +23,12 @@ export class SendQueue {
     this.inFlight = inFlight;
   }
 
-  /** Deliveries that stand in line. */
+  /** How many have their text and wait to be sent. */
   get length(): number {
     return this.line.length;
   }
 
-  /** Those whose text is still to be fetched included. */
+  /** The same, with those whose text is still to be fetched. */
   get size(): number {
     return this.line.length + this.toFetch.size;
   }
@@ -49,7 +49,7 @@ export class SendQueue {
     if (this.nextDue === null || at < this.nextDue) this.nextDue = at;
   }
 
-  /** It stands in line, or its result is not written yet. */
+  /** It waits in line, or its result is not written yet. */
   isBeingSent(seq: number): boolean {
     return this.texts.has(seq) || this.inFlight.has(seq);
   }

@@ -32,7 +32,7 @@ type Deps = {
   changed: () => void;
 };
 
-/** Sends what stands in the queue: a lease is written, the request leaves, its result is written and its slot is free. */
+/** Sends what waits in the queue: a lease is written, the request leaves, its result is written and its slot is free. */
 export class Sender {
   readonly queue: SendQueue;
   readonly rate = new RateBucket();

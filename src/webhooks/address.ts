@@ -132,7 +132,7 @@ function literalRule(address: string): AddressRule | null {
   return kind === "public" ? null : kind;
 }
 
-/** On a private host the port tells the relay from its neighbours; a public name is the relay on every port. */
+/** Other programs on a private host are told apart by the port; a public name is the relay on every port. */
 function isRelay(url: URL, own: string, publicHost: boolean): boolean {
   if (!URL.canParse(own)) return false;
   const other = new URL(own);

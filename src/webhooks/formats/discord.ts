@@ -5,7 +5,7 @@ const CONTENT = 2_000;
 /** SUPPRESS_EMBEDS: no previews of links. */
 const NO_PREVIEWS = 4;
 
-/** Foreign text stands in inline code, where nothing is read as markup, mention or link; it must not end it. */
+/** Foreign text is shown as inline code, in which nothing is read as markup, mention or link; it must not end it. */
 const code = (text: string) => `\`${text.replaceAll("`", "ˋ")}\``;
 
 /** For a Discord webhook. `wait=true`, because without it Discord answers 204 even to what it drops. */
