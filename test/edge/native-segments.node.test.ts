@@ -1,8 +1,9 @@
-import { createHash } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { asOnCloudflare } from "../harness/as-on-cloudflare.ts";
 import { generated, sha256Of } from "../harness/fake/content.ts";
 import { type FakeServer, startFake } from "../harness/fake/server.ts";
+import { fetched as fetchedFrom } from "../harness/fetched.ts";
+import { growthOf } from "../harness/memory.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
 import { admin, type MintedKey, mintKey, registerInstance } from "../harness/relay-client.ts";
 import { SOON } from "../harness/waiting.ts";
@@ -37,20 +38,8 @@ afterEach(() => server.fake.faults.clear());
 const asked = (key: string, signal?: AbortSignal) =>
   fetch(`${relay.url}/api/backups/${key}`, { headers: { authorization: minted.key }, signal });
 
-/** What a client sees of a download; `whole` only when it ended as announced. */
-async function fetched(key: string) {
-  const hash = createHash("sha256");
-  let bytes = 0;
-  try {
-    for await (const piece of (await asked(key)).body!) {
-      hash.update(piece);
-      bytes += piece.length;
-    }
-  } catch {
-    return { whole: false, bytes, sha256: null };
-  }
-  return { whole: true, bytes, sha256: hash.digest("hex") };
-}
+const fetched = (key: string) =>
+  fetchedFrom(`${relay.url}/api/backups/${key}`, { headers: { authorization: minted.key } });
 
 /** Where the requests for a backup began, in MiB; null for one of the whole. */
 const begun = (key: string) =>
@@ -67,14 +56,15 @@ async function told(): Promise<string> {
 
 describe("segments piped by the runtime", () => {
   it("1 GiB passes in pieces, with flat memory", async () => {
-    const before = relay.rssBytes();
-    let most = before;
-    const timer = setInterval(() => {
-      most = Math.max(most, relay.rssBytes());
-    }, 20);
-    expect(await fetched("large.zip")).toEqual({ whole: true, bytes: large.size, sha256: sha256Of(large) });
-    clearInterval(timer);
-    expect((most - before) / MIB).toBeLessThan(150);
+    const grown = await growthOf(relay, async () => {
+      expect(await fetched("large.zip")).toEqual({
+        status: 200,
+        whole: true,
+        bytes: large.size,
+        sha256: sha256Of(large),
+      });
+    });
+    expect(grown).toBeLessThan(150);
     expect(begun("large.zip")).toEqual(Array.from({ length: 16 }, (_, n) => n * 64));
     await vi.waitUntil(async () => (await told()) === `${large.size} bytes, complete`, SOON);
   });
@@ -84,7 +74,12 @@ describe("segments piped by the runtime", () => {
       { kind: "reset", on: "download", times: 1, after: 1 },
       { kind: "deadToken", on: "download", times: 1, after: 3 },
     );
-    expect(await fetched("medium.zip")).toEqual({ whole: true, bytes: medium.size, sha256: sha256Of(medium) });
+    expect(await fetched("medium.zip")).toEqual({
+      status: 200,
+      whole: true,
+      bytes: medium.size,
+      sha256: sha256Of(medium),
+    });
     expect(begun("medium.zip")).toEqual([0, 64, 64, 128, 128]);
   });
 
