@@ -6,8 +6,9 @@ import { zip } from "../harness/archive/zip.ts";
 import { raw } from "../harness/clients.ts";
 import { difference } from "../harness/conformance/rows.ts";
 import { openStages, type Stage, versions } from "../harness/conformance/sides.ts";
+import { everyBackupScope } from "../harness/key.ts";
 import { multipart } from "../harness/multipart.ts";
-import { everyBackupScope, mintKey } from "../harness/relay-client.ts";
+import { mintKey } from "../harness/relay-client.ts";
 import { missingBackup, noRoute } from "./answers.ts";
 
 let opened: Awaited<ReturnType<typeof openStages>>;

@@ -263,7 +263,7 @@ it("a disabling is an event that the others get, told once; resuming says so and
   await stage.call("DELETE", `/v1/webhooks/${watcher.id}`, undefined, 204);
 });
 
-it("a zoo of receivers: every answer has its reason, nothing hangs, and redirects are not followed", async () => {
+it("odd receivers: every answer has its reason, nothing hangs, and redirects are not followed", async () => {
   const answer = (path: string, answer: Parameters<typeof stage.receiver.answers.set>[1]) =>
     stage.receiver.answers.set(path, answer);
   const head = (status: number, headers: Record<string, string> = {}) =>
@@ -271,27 +271,27 @@ it("a zoo of receivers: every answer has its reason, nothing hangs, and redirect
       response.writeHead(status, headers);
       response.end();
     }) as Parameters<typeof answer>[1];
-  answer("/zoo/410", head(410));
-  answer("/zoo/500", head(500));
-  answer("/zoo/301-self", head(301, { location: "/zoo/301-self" }));
-  answer("/zoo/302", head(302, { location: stage.receiver.url("/zoo/inside") }));
-  answer("/zoo/307", head(307, { location: stage.receiver.url("/zoo/inside") }));
+  answer("/odd/410", head(410));
+  answer("/odd/500", head(500));
+  answer("/odd/301-self", head(301, { location: "/odd/301-self" }));
+  answer("/odd/302", head(302, { location: stage.receiver.url("/odd/inside") }));
+  answer("/odd/307", head(307, { location: stage.receiver.url("/odd/inside") }));
   for (const [index, value] of ["0", "-1", "999999999999999999999", "soon", "Fri, 31 Dec 9999 23:59:59 GMT"].entries())
-    answer(`/zoo/after-${index}`, head(503, { "retry-after": value }));
-  answer("/zoo/endless", (response) => {
+    answer(`/odd/after-${index}`, head(503, { "retry-after": value }));
+  answer("/odd/endless", (response) => {
     response.writeHead(200);
     const timer = setInterval(() => response.write(Buffer.alloc(65_536)), 1);
     response.on("close", () => clearInterval(timer));
   });
-  answer("/zoo/bomb", (response) => {
+  answer("/odd/bomb", (response) => {
     response.writeHead(500, { "content-encoding": "gzip" });
     response.end(gzipSync(Buffer.alloc(50_000_000)));
   });
-  answer("/zoo/slow-body", (response) => {
+  answer("/odd/slow-body", (response) => {
     response.writeHead(200, { "content-length": "100" });
     response.write("a");
   });
-  answer("/zoo/cut", (response) => response.destroy());
+  answer("/odd/cut", (response) => response.destroy());
   const raw = await new RawReceiver().start();
   raw.answers.set("/http10", (socket) => socket.end("HTTP/1.0 200 OK\r\n\r\nok"));
   raw.answers.set("/no-http", (socket) => socket.end("220 mail.example.com ESMTP\r\n"));
@@ -311,16 +311,16 @@ it("a zoo of receivers: every answer has its reason, nothing hangs, and redirect
     await stage.call("DELETE", `/v1/webhooks/${hook.id}`, undefined, 204);
     return `${tested.status} ${tested.reason?.kind ?? tested.outcome}`;
   };
-  const zoo = (name: string) => said(stage.receiver.url(`/zoo/${name}`));
-  expect(await Promise.all(["410", "500", "301-self", "302", "307"].map(zoo))).toEqual([
+  const odd = (name: string) => said(stage.receiver.url(`/odd/${name}`));
+  expect(await Promise.all(["410", "500", "301-self", "302", "307"].map(odd))).toEqual([
     "410 gone",
     "500 status",
     "301 redirect",
     "302 redirect",
     "307 redirect",
   ]);
-  expect(await Promise.all([0, 1, 2, 3, 4].map((index) => zoo(`after-${index}`)))).toEqual(Array(5).fill("503 status"));
-  expect(await Promise.all(["endless", "bomb", "slow-body", "cut"].map(zoo))).toEqual([
+  expect(await Promise.all([0, 1, 2, 3, 4].map((index) => odd(`after-${index}`)))).toEqual(Array(5).fill("503 status"));
+  expect(await Promise.all(["endless", "bomb", "slow-body", "cut"].map(odd))).toEqual([
     "200 delivered",
     "500 status",
     "200 delivered",
@@ -331,7 +331,7 @@ it("a zoo of receivers: every answer has its reason, nothing hangs, and redirect
   for (const outcome of other.slice(1)) expect(outcome).toBe("null connection");
   expect(await said(`http://127.0.0.1:${closedPort}/`)).toBe("null connection");
   expect(await said(raw.url("/").replace("http:", "https:"))).toBe("null tls");
-  expect(stage.receiver.at("/zoo/inside")).toEqual([]);
+  expect(stage.receiver.at("/odd/inside")).toEqual([]);
   await raw.stop();
   expect((await fetch(`${stage.relay.url}/v1/health`)).status).toBe(200);
 });

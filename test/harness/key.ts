@@ -31,3 +31,7 @@ export const aKey = (differences: Partial<ApiKey> = {}): ApiKey => ({
   createdBy: "administrator",
   ...differences,
 });
+
+export const everyBackupScope = ["list", "create", "upload", "download", "delete", "restore"].map(
+  (verb) => `backups:${verb}`,
+);

@@ -1,4 +1,5 @@
 import { equal } from "node:assert/strict";
+import { everyBackupScope } from "./key.ts";
 
 /** What these calls need to know of a relay; a `TestRelay` is one. */
 export type RelayAddress = { url: string; adminToken: string };
@@ -48,7 +49,3 @@ export async function mintKey(relay: RelayAddress, request: KeyRequest = {}, ins
   const body = { name: "test", ...rights, ...request };
   return expected(await admin(relay, "/v1/keys", { body, instance }), 201, "minting a key");
 }
-
-export const everyBackupScope = ["list", "create", "upload", "download", "delete", "restore"].map(
-  (verb) => `backups:${verb}`,
-);

@@ -8,6 +8,7 @@ import { directoryOf } from "../../src/directory/stub.ts";
 import type { Instance } from "../../src/instances/instance.ts";
 import { instanceOf } from "../../src/instances/stub.ts";
 import { type FakeOptions, FakeUpstream } from "./fake/upstream.ts";
+import { everyBackupScope } from "./key.ts";
 
 /*
  * The Worker and its real Durable Objects inside the test's own isolate, in front of fakes that need no network: every
@@ -143,10 +144,6 @@ export async function anInstance(options: FakeOptions = {}, more: Record<string,
     },
   };
 }
-
-export const everyBackupScope = ["list", "create", "upload", "download", "delete", "restore"].map(
-  (verb) => `backups:${verb}`,
-);
 
 export const directory = (): DurableObjectStub<Directory> => directoryOf(bindings);
 

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { defaultVersion, previousVersion } from "../../../scripts/pocketbase-versions.ts";
 import { type Store, takeStore } from "../backups-folder.ts";
 import { type Outcome, type RawRequest, raw, type Sdk, sdk } from "../clients.ts";
+import { everyBackupScope } from "../key.ts";
 import { startPocketBase, type TestPocketBase } from "../pocketbase.ts";
 import { startRelay, type TestRelay } from "../relay.ts";
-import { admin, everyBackupScope, mintKey, registerInstance } from "../relay-client.ts";
+import { admin, mintKey, registerInstance } from "../relay-client.ts";
 
 export const versions = [defaultVersion, previousVersion] as const;
 

@@ -8,7 +8,8 @@ import { type Answer, type Command, policies } from "../../../src/instances/comm
 import type { KeyRequest } from "../../../src/instances/keys/minter.ts";
 import type { Parts } from "../../../src/instances/parts.ts";
 import type { Operation } from "../../../src/operations/operation.ts";
-import { anInstance, call, everyBackupScope, type TestInstance } from "../../harness/worker.ts";
+import { everyBackupScope } from "../../harness/key.ts";
+import { anInstance, call, type TestInstance } from "../../harness/worker.ts";
 
 const grant: Holder = { kind: "grant", id: "gr_1" };
 const asked = { waitSeconds: 20, surface: "v1" as const, idempotency: null };
