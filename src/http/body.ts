@@ -31,8 +31,8 @@ export async function readPieces(
 }
 
 /**
- * A whole request body of at most `limit` bytes. Null when it is larger: the rest is not read. For small bodies only;
- * backups never come this way.
+ * A whole request body of at most `limit` bytes. Null when it is larger: the rest is not read. For small bodies only:
+ * all of it is held in memory.
  */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array | null> {
   if (Number(request.headers.get("content-length") ?? 0) > limit) return null;

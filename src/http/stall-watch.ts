@@ -3,7 +3,7 @@ import type { Sleep } from "../base/sleep.ts";
 /** A read or write that takes this long, in ms, counts as stalled; it is noticed at the latest after twice that. */
 export const STALL_MS = 60_000;
 
-/** Told of every read or write of one stream; they follow one another. */
+/** `begin` and `end` are called around every read or write of one stream, one after another. */
 export type StallWatch = { begin(): void; end(): void };
 
 /**

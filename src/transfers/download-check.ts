@@ -1,5 +1,6 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
+import { isUnencoded } from "../http/content-encoding.ts";
 import { type Conditions, isByteranges, lastModified } from "../http/forward.ts";
 import { contentLength, lengthOf, parseContentRange, requestedWindow, type Window } from "../http/range.ts";
 
@@ -45,7 +46,7 @@ export function checkFirst(
   if ((status === 304 || status === 412) && Object.keys(asked).some((name) => /^If-(?!Range)/.test(name)))
     return ok({ window: null, date });
   if (status !== 200 && (status !== 206 || !asked.Range)) return invalid("The server answered what nobody asked.");
-  if (!/^(identity)?$/i.test(headers.get("Content-Encoding") ?? "")) return invalid("The server recoded the backup.");
+  if (!isUnencoded(headers)) return invalid("The server recoded the backup.");
   if (status === 206 && isByteranges(headers)) return ok({ window: null, date });
   const window = windowOf(asked, size, response, status === 200);
   if (!window.ok) return window;
@@ -65,7 +66,7 @@ export function checkPiece(want: Window, date: string, { status, headers }: Resp
   if (window.total !== want.total || lastModified(headers) !== date) return changed();
   if (window.start !== want.start || window.end !== want.end)
     return invalid("The server answered another range than the one asked for.");
-  if (!/^(identity)?$/i.test(headers.get("Content-Encoding") ?? "")) return invalid("The server recoded the backup.");
+  if (!isUnencoded(headers)) return invalid("The server recoded the backup.");
   return contentLength(headers) === lengthOf(want)
     ? ok(null)
     : invalid("The server told a length that is not its range's.");

@@ -30,9 +30,10 @@ export async function fileInForm(call: UploadCall<unknown>): Promise<Result<Inco
 function readForm(call: UploadCall<unknown>, body: ReadableStream<Uint8Array>, boundary: string) {
   const source = chunksOf(body, call.clock, call.sleep);
   const parser = formParser(boundary);
-  /** Of the chunk read last; those before `at` are done. */
+  /** The events of the chunk read last; those before `at` are done. */
   let events: FormEvent[] = [];
   let at = 0;
+  /** The file's name, once its part has begun. */
   let name: string | null = null;
   let inFile = false;
 
@@ -49,8 +50,8 @@ function readForm(call: UploadCall<unknown>, body: ReadableStream<Uint8Array>, b
     return ok(events[at++]!);
   }
 
-  /** Whether this is the part with the file. */
-  function isFile(event: FormEvent & { kind: "part" }): Result<boolean, Problem> {
+  /** Whether this part is the file. Then its name is kept. */
+  function beginsFile(event: FormEvent & { kind: "part" }): Result<boolean, Problem> {
     const part = formPart(event.headers.get("content-disposition") ?? "");
     if (part?.kind !== "file" || part.name !== "file") return ok(false);
     if (name !== null) return fail(secondFile());
@@ -61,8 +62,8 @@ function readForm(call: UploadCall<unknown>, body: ReadableStream<Uint8Array>, b
     return ok(true);
   }
 
-  /** The file's next bytes, or `end` when the form is complete. */
-  async function nextContent(): Promise<Result<Uint8Array | "end" | "partEnd", Problem>> {
+  /** The file's next bytes, `fileEnd` after its last, `end` when the form is complete. */
+  async function nextContent(): Promise<Result<Uint8Array | "fileEnd" | "end", Problem>> {
     for (;;) {
       const event = await next();
       if (!event.ok) return event;
@@ -70,10 +71,10 @@ function readForm(call: UploadCall<unknown>, body: ReadableStream<Uint8Array>, b
       if (event.value.kind === "content" && inFile) return ok(event.value.bytes);
       if (event.value.kind === "partEnd" && inFile) {
         inFile = false;
-        return ok("partEnd");
+        return ok("fileEnd");
       }
       if (event.value.kind === "part") {
-        const file = isFile(event.value);
+        const file = beginsFile(event.value);
         if (!file.ok) return file;
         inFile = file.value;
       }
@@ -86,7 +87,7 @@ function readForm(call: UploadCall<unknown>, body: ReadableStream<Uint8Array>, b
       const content = await nextContent();
       if (!content.ok) return content;
       if (content.value === "end") return fail(fileMissing());
-      if (content.value === "partEnd") return fail(notZip(name ?? ""));
+      if (content.value === "fileEnd") return fail(notZip(name ?? ""));
       first = joined([first, content.value]);
     }
     return isZip(first)
@@ -100,7 +101,7 @@ function readForm(call: UploadCall<unknown>, body: ReadableStream<Uint8Array>, b
       const content = await nextContent();
       if (!content.ok) return content;
       if (content.value === "end") return ok(bytes);
-      if (content.value === "partEnd") continue;
+      if (content.value === "fileEnd") continue;
       bytes += content.value.length;
       taken = await server.send(content.value);
     }

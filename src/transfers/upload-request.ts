@@ -93,7 +93,7 @@ export function startRequest(
   let whole = false;
   /** A write failed: the server closed the connection, and may still answer. */
   let closed = false;
-  /** The server's answer before it was sent the whole body. */
+  /** What the server answered before it was sent the whole body, or that it stopped reading. */
   let early: Problem | null = null;
   const request = { contentType: type, body: body.readable, signal: connection.signal };
   const answered = sendUpload(call.fetch, access, request).then((answer): Answered => {

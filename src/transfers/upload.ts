@@ -1,5 +1,6 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
+import { isUnencoded } from "../http/content-encoding.ts";
 import { discardBody } from "../http/discard.ts";
 import { contentLength } from "../http/range.ts";
 import type { UploadCall } from "./upload-call.ts";
@@ -25,7 +26,7 @@ export async function upload<Stored>(call: UploadCall<Stored>): Promise<Result<S
 
 async function store<Stored>(call: UploadCall<Stored>): Promise<Result<Stored, Problem>> {
   const { headers } = call.request;
-  if (!/^(identity)?$/i.test(headers.get("Content-Encoding") ?? "")) return fail(problem("encoding_refused"));
+  if (!isUnencoded(headers)) return fail(problem("encoding_refused"));
   if (contentLength(headers) === null) return fail(problem("length_required"));
   const found = await (call.form === "raw" ? rawFile(call, call.name) : fileInForm(call));
   if (!found.ok) return found;
