@@ -156,7 +156,7 @@ export class Instance extends DurableObject<Bindings> {
     this.parts = null;
     this.refusal = null;
     this.ctx.storage.transactionSync(() => {
-      endpoints?.end();
+      endpoints?.markAllDeleting();
       if (storedVersion(this.ctx.storage.sql) !== null) forgetRights(this.ctx.storage.sql);
     });
     for (const { id } of endpoints?.all() ?? []) await endpointOf(this.env, id).wipe();

@@ -145,9 +145,10 @@ export class Announcer implements Duty {
     const cursor = this.cursors.get(id);
     const record = endpoints.find(id);
     if (!record) return true;
-    const next = cursor === undefined || record.state !== "active" ? null : endpoints.next(id, cursor, PAGE);
+    const known = cursor !== undefined && record.state === "active";
+    const page = known ? endpoints.pageAfter(id, cursor, PAGE) : null;
     try {
-      const answer = await endpoint(id).poke(next?.page ?? null, record.activation);
+      const answer = await endpoint(id).poke(page, record.activation);
       if (answer === null) this.cursors.delete(id);
       else this.cursors.set(id, answer);
       return true;

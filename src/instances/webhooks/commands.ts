@@ -136,7 +136,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
       const made = await endpoint(id).create(id, settingsOf(record), { url: address.url, headers }, own.value, cursor);
       if (!made.ok) return made;
       endpoints.put(record);
-      if (made.value.sealedWith !== null) endpoints.sealed(id, made.value.sealedWith);
+      if (made.value.sealedWith !== null) endpoints.setSealedWith(id, made.value.sealedWith);
       announcer.tell(id);
       endpoints.setProgress(id, { cursor, waiting: 0, lastSuccess: null, lastFailure: null, locked: false });
       return ok({ ...view(record), secret: made.value.secret });

@@ -56,7 +56,7 @@ export class Endpoints {
   private readonly deps: Deps;
   private readonly records = new Map<string, EndpointRecord>();
   private readonly lastProgress = new Map<string, EndpointProgress>();
-  /** Known until a record is written. */
+  /** What `deleting` answers, kept until a record is written. */
   private marked: readonly string[] | null = null;
 
   constructor(deps: Deps) {
@@ -104,7 +104,7 @@ export class Endpoints {
   }
 
   /** The instance is being deleted: an endpoint that pulls from here on gets `unknown`. */
-  end(): void {
+  markAllDeleting(): void {
     for (const record of this.records.values()) this.put({ ...record, state: "deleting" });
   }
 
@@ -118,7 +118,7 @@ export class Endpoints {
   }
 
   /** Stored, so that an instance that wakes need not ask every endpoint what its secrets are sealed with. */
-  sealed(id: string, sealedWith: string): void {
+  setSealedWith(id: string, sealedWith: string): void {
     const record = this.records.get(id);
     if (record && record.sealedWith !== sealedWith) this.put({ ...record, sealedWith });
   }
@@ -137,10 +137,10 @@ export class Endpoints {
   }
 
   /** The page after an active endpoint's cursor; null when nothing may be sent to it. */
-  next(id: string, after: number, limit: number): { page: FeedPage; activation: number } | null {
+  pageAfter(id: string, after: number, limit: number): FeedPage | null {
     if (this.checked(id).state !== "active") return null;
     const record = this.records.get(id)!;
-    return { page: this.page(record, this.readerOf(record), after, limit), activation: record.activation };
+    return this.page(record, this.readerOf(record), after, limit);
   }
 
   /** One event, by its id; null when it is kept no more or its owner may not read it. */

@@ -50,7 +50,7 @@ export class EndpointResealing implements Duty {
       const sealedWith = await endpoint(id)
         .reseal()
         .catch(() => null);
-      if (sealedWith !== null) endpoints.sealed(id, sealedWith);
+      if (sealedWith !== null) endpoints.setSealedWith(id, sealedWith);
     }
     if ((await this.left()).length === 0) this.next = Number.POSITIVE_INFINITY;
     else sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('endpointsResealAt', ?)", String(next));

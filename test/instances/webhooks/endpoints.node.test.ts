@@ -87,7 +87,7 @@ describe("an owner who may not read events any more pauses the endpoint, and a p
     happens();
     expect(endpoints.pull("wh_test", request)).toEqual({ state: "inactive", activation: 1 });
     expect(endpoints.find("wh_test")).toMatchObject({ state: "paused", reason });
-    expect(endpoints.next("wh_test", 0, 10)).toBeNull();
+    expect(endpoints.pageAfter("wh_test", 0, 10)).toBeNull();
     // As an instance that woke reads it.
     expect(build().find("wh_test")).toMatchObject({ state: "paused", reason });
   });
