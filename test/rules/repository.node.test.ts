@@ -113,6 +113,15 @@ describe("the house", () => {
     const there = new Set(source.filter((path) => path.split("/").length > 2).map(partOf));
     expect(told.toSorted()).toEqual([...there].toSorted());
   });
+  it("has every file that the README and the docs name", () => {
+    const pages = ["README.md", ...under("docs").filter((path) => path.endsWith(".md"))];
+    const missing = pages.flatMap((page) =>
+      [...read(page).matchAll(/`((?:src|test|scripts|bench|docs|pb_hooks)\/[\w./-]+\.\w+)`/g)]
+        .filter(([, path]) => !existsSync(join(root, path!)))
+        .map(([, path]) => `${page}: ${path}`),
+    );
+    expect(missing).toEqual([]);
+  });
 });
 
 describe("dependencies point one way", () => {
