@@ -210,7 +210,7 @@ function instanceOn(turns: Turns, world: EndpointWorld, deaf: () => boolean) {
     detach: (work) => void work,
     wake: (at) => alarms.push(at),
   });
-  ledger.grew = () => announcer.grew();
+  ledger.onAppend = () => announcer.ledgerGrew();
   return { ledger, endpoints, announcer, alarms };
 }
 

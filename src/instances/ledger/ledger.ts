@@ -39,7 +39,7 @@ export class Ledger {
    * Called in the turn of every append. Events may leave only after that turn: until then its transaction can be rolled
    * back.
    */
-  grew: () => void = () => undefined;
+  onAppend: () => void = () => undefined;
 
   constructor(sql: SqlStorage, clock: Clock, random: Random, instance: () => string) {
     this.sql = sql;
@@ -60,7 +60,7 @@ export class Ledger {
     if (drafts.length === 0) return;
     const first = this.sql.exec<{ seq: number }>("SELECT min(seq) AS seq FROM events").one().seq;
     if (this.head.seq - first + 1 > CUT_AT) this.cut(first, this.head.seq - KEPT_EVENTS);
-    this.grew();
+    this.onAppend();
   }
 
   /** To be called when a transaction that appended was rolled back. */

@@ -63,7 +63,7 @@ export class Announcer implements Duty {
   }
 
   /** To be called in the turn that appended to the ledger. */
-  grew(): void {
+  ledgerGrew(): void {
     if (this.deps.endpoints.count > 0) this.setAlarm();
   }
 

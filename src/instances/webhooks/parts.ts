@@ -33,7 +33,7 @@ export function buildWebhooks(platform: WebhookPlatform) {
   const { sql } = storage;
   const endpoints = new Endpoints({ storage, keys, ledger, clock });
   const announcer = new Announcer({ sql, ledger, endpoints, endpoint, clock, sleep, detach, wake });
-  ledger.grew = () => announcer.grew();
+  ledger.onAppend = () => announcer.ledgerGrew();
   const round = new EndpointRound(announcer);
   const removals = new Removals({ endpoints, endpoint, detach });
   const resealing = new EndpointResealing({ sql, endpoints, endpoint, sealer, detach });

@@ -43,7 +43,7 @@ it("an endpoint's object that does not answer keeps no news from the others, and
     detach: (work) => void work,
     wake: () => undefined,
   });
-  ledger.grew = () => announcer.grew();
+  ledger.onAppend = () => announcer.ledgerGrew();
   const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
 
   ledger.append([draft]);
