@@ -26,6 +26,19 @@ export function admin(relay: RelayAddress, path: string, request: AdminRequest =
   });
 }
 
+/** An operation once it has ended or waits for somebody's yes, asked for until then. */
+export async function endOf<T extends { state: string }>(
+  relay: RelayAddress,
+  id: string,
+  instance?: string,
+): Promise<T> {
+  for (;;) {
+    const answer = await admin(relay, `/v1/operations/${id}?wait=25`, { instance });
+    const operation = (await answer.json()) as T;
+    if (!["queued", "running"].includes(operation.state)) return operation;
+  }
+}
+
 async function expected<T>(answer: Response, status: number, what: string): Promise<T> {
   const text = await answer.text();
   equal(answer.status, status, `${what}: ${text}`);

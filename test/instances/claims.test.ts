@@ -31,7 +31,7 @@ describe("a decision", () => {
     await played(async (stage, { robot, boss }) => {
       const waits = await stage.ask(remove("a.zip"), robot);
       const restored = await stage.ask(restore("a.zip"));
-      while (!isSent(stage, restored)) await tick();
+      await stage.reached(restored, "sent");
       expect(await stage.refusal(approve(waits.id), boss)).toBe("backup_in_use");
       expect(row(stage, waits)).toMatchObject({ state: "awaiting_approval", approval: { decidedBy: null } });
       expect(stage.told()).not.toContain("approval.granted a.zip");

@@ -206,6 +206,23 @@ describe("files", () => {
       all.filter((path) => /(^|\/)(utils?|helpers?|common|misc|shared|lib|index)(\/|\.[a-z]+$)/.test(path)),
     ).toEqual(["src/index.ts"]);
   });
+  it("under test stand in the folders of src, in the suites of the whole, or in test/harness", () => {
+    const suites = ["bench", "conformance", "hooks", "old-data", "rules", "scripts", "security", "slow", "weather"];
+    const places = new Set([...source.map(dirname).map((folder) => relative("src", folder)), "harness"]);
+    const folderOf = (path: string) => relative("test", dirname(path));
+    const tests = under("test").filter((path) => /\.test\.ts$/.test(path) && !suites.includes(folderOf(path)));
+    expect(tests.filter((path) => !places.has(folderOf(path)))).toEqual([]);
+  });
+  it("that tests share stand in test/harness, but for contracts, vectors and what made a fixture", () => {
+    const shared = under("test").filter((path) => path.endsWith(".ts") && !/\.(test|slow|d)\.ts$/.test(path));
+    expect(shared.filter((path) => !path.startsWith("test/harness/")).sort()).toEqual([
+      "test/conformance/answers.ts",
+      "test/old-data/make.ts",
+      "test/slow/vitest.config.ts",
+      "test/upstream/contract.ts",
+      "test/webhooks/spellings.ts",
+    ]);
+  });
   it("hold no test that is left out", () => {
     const left = new RegExp(`\\b(it|test|describe)\\.(${["skip", "todo", "only", "fails"].join("|")})\\b`);
     expect(

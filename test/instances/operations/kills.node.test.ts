@@ -7,7 +7,7 @@ import { zip } from "../../harness/archive/zip.ts";
 import { type FakeServer, startFake } from "../../harness/fake/server.ts";
 import type { FakeUpstream } from "../../harness/fake/upstream.ts";
 import { startRelay, type TestRelay } from "../../harness/relay.ts";
-import { admin, mintKey, registerInstance } from "../../harness/relay-client.ts";
+import { admin, endOf, mintKey, registerInstance } from "../../harness/relay-client.ts";
 
 type Operation = { id: string; state: string; error: { code: string } | null };
 type Event = { type: string; data: { backup?: { key: string } } };
@@ -230,13 +230,7 @@ async function ended(instance: string, kind: string): Promise<Operation> {
   return over(instance, ((await listed.json()) as { items: Operation[] }).items.at(-1)!.id);
 }
 
-async function over(instance: string, id: string): Promise<Operation> {
-  for (;;) {
-    const answer = await admin(relay, `/v1/operations/${id}?wait=25`, { instance });
-    const operation = (await answer.json()) as Operation;
-    if (!["running", "queued"].includes(operation.state)) return operation;
-  }
-}
+const over = (instance: string, id: string) => endOf<Operation>(relay, id, instance);
 
 const begins = "<!-- kill points: written by test/instances/operations/kills.node.test.ts -->";
 const finish = "<!-- end of kill points -->";

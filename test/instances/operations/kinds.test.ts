@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Kind } from "../../../src/operations/kind.ts";
 import { kinds } from "../../../src/operations/kinds.ts";
-import { create, onStage, restore, type Stage, T0, tick } from "../../harness/instance-parts.ts";
+import { create, onStage, restore, type Stage, T0 } from "../../harness/instance-parts.ts";
 
 type Tries = { tries: number };
 
@@ -33,14 +33,11 @@ const withReading = (kind: Kind, play: (stage: Stage, read: () => string) => Pro
     });
   });
 
-const sent = ({ parts }: Stage, id: string) =>
-  parts.operations.rows.read(id)!.steps.some(({ name }) => name === "sent");
-
 it("a kind that does not need the server runs beside a restore, and a create does not wait for it", async () => {
   await withReading(reading, async (stage, read) => {
     const { rows } = stage.parts.operations;
     const restored = await stage.ask(restore("a.zip"));
-    while (!sent(stage, restored.id)) await tick();
+    await stage.reached(restored, "sent");
     const id = read();
     expect([rows.read(restored.id)?.state, rows.read(id)?.state]).toEqual(["running", "running"]);
     expect(rows.place(rows.read(id)!)).toBeNull();

@@ -8,7 +8,7 @@ import { zip } from "../../harness/archive/zip.ts";
 import { startPocketBase, type TestPocketBase } from "../../harness/pocketbase.ts";
 import { call, makeBackup } from "../../harness/pocketbase-calls.ts";
 import { startRelay, type TestRelay } from "../../harness/relay.ts";
-import { admin, mintKey, registerInstance } from "../../harness/relay-client.ts";
+import { admin, endOf, mintKey, registerInstance } from "../../harness/relay-client.ts";
 import { SOON } from "../../harness/waiting.ts";
 
 type Operation = {
@@ -30,12 +30,7 @@ function through(instance: string) {
   const ask = (path: string, method = "GET", body?: unknown, headers = {}) =>
     admin(relay, path, { method, body, instance, headers });
   const read = async <T>(answer: Response): Promise<T> => (await answer.json()) as T;
-  const ended = async ({ id }: { id: string }): Promise<Operation> => {
-    for (;;) {
-      const operation = await read<Operation>(await ask(`/v1/operations/${id}?wait=25`));
-      if (!["queued", "running"].includes(operation.state)) return operation;
-    }
-  };
+  const ended = ({ id }: { id: string }) => endOf<Operation>(relay, id, instance);
   return {
     ask,
     ended,

@@ -92,7 +92,7 @@ describe("an owner who may not read events any more pauses the endpoint, and a p
     expect(build().find("wh_test")).toMatchObject({ state: "paused", reason });
   });
 
-  it("it stays paused when the owner may refetch: resuming is a decision", () => {
+  it("it stays paused when the owner may again: resuming is a decision", () => {
     keys.update({ ...owner, disabled: true });
     endpoints.pull("wh_test", request);
     keys.update(owner);
