@@ -2,7 +2,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Binding, Operation } from "./operation.ts";
 
-/** Requests of one principal that may wait for a yes at once. */
+/** Requests of one principal that may wait for approval at once. */
 export const MAX_PENDING = 3;
 /** How long somebody has to decide, unless the key says otherwise, and the most it may say. */
 export const APPROVAL_SECONDS = 15 * 60;
@@ -29,8 +29,8 @@ export const hasExpired = ({ state, approval }: Operation, now: number): boolean
 
 /**
  * The principal, when it may approve or deny (SECURITY 3): in time, and not one's own request, whatever key or surface it
- * came by. `null` is somebody nobody named, who may request but never decide; a request without a principal can be
- * decided by any named one. Scope and patterns of the decider are checked at the door.
+ * came by. `null` is a caller without a principal, who may request but never decide; a request without a principal can be
+ * decided by any named one. Scope and patterns of the decider were checked when the call was admitted.
  */
 export function mayDecide(operation: Operation, by: string | null, now: number): Result<string, Problem> {
   if (operation.state !== "awaiting_approval") return fail(problem("approval_not_pending"));

@@ -4,7 +4,7 @@ import type { Operation } from "./operation.ts";
 import { isRestore } from "./restore-data.ts";
 import { keptUntil } from "./undo.ts";
 
-/** Somebody's hold on the name of a backup. */
+/** That an operation or an upload needs the name of a backup for itself. */
 export type Claim = {
   /** The id of an operation or of an upload. */
   holder: string;
@@ -44,7 +44,7 @@ const NO_TARGET = ["upload", "safety_backup", "undo_backup"];
 
 /**
  * By verb (a kind of operation, or `upload`), which claims refuse it and how; the first rule that one meets counts. A
- * verb without rules is never refused. That creates and restores wait for a restore's outcome is the queue's doing.
+ * verb without rules is never refused. Creates and restores wait for a running restore in the queue, not here.
  */
 const rules: { readonly [verb: string]: readonly Rule[] } = {
   create: [

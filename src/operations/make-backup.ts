@@ -4,11 +4,11 @@ import type { Listing } from "../upstream/backups-api.ts";
 import { nameExists } from "./name-exists.ts";
 import type { Work } from "./work.ts";
 
-/** Work that goes on longer than this is not waited for any more. */
+/** A backup that takes longer than this is not waited for. */
 const SETTLE_MS = 3_600_000;
 /** An idle server that does not list the file for this long, over at least three looks, did not make it. S3 lists may lag. */
 const ABSENT_MS = 5_000;
-/** It said that it made it: then its store has longer to show it. */
+/** The same when the server answered that it made it: its store may be slow to show it. */
 const ANSWERED_ABSENT_MS = 20_000;
 const ABSENT_LOOKS = 3;
 /** How long the server's log is asked for the reason of a failure; a row shows up 3 s after the last logged request. */
@@ -20,7 +20,7 @@ export type NotMade = { problem: Problem; settled: boolean };
 
 type Tools = Pick<Work, "api" | "look" | "may" | "clock" | "sleep" | "pausePolling">;
 
-type Notes = {
+type Steps = {
   /** An earlier run may have sent the request: look, never send again. */
   alreadySent: boolean;
   /** Written before the request goes out. */
@@ -35,18 +35,18 @@ const notMade = (reason: Problem, settled = true) => fail({ problem: reason, set
  * `e.next()`), and a lost answer may stand for a whole one (facts: upstream §1.2). So the end is always what the list
  * shows. Never sends twice.
  */
-export async function makeBackup(work: Tools, key: string, notes: Notes): Promise<Result<Made, NotMade>> {
-  if (notes.alreadySent) return settle(work, key, false);
+export async function makeBackup(work: Tools, key: string, steps: Steps): Promise<Result<Made, NotMade>> {
+  if (steps.alreadySent) return settle(work, key, false);
   const before = await work.look();
   if (!before.ok) return notMade(before.error.problem);
   if (listed(before.value, key)) return notMade(await taken(work));
   const refused = work.may("create", key);
   if (refused) return notMade(refused);
-  notes.sending();
+  steps.sending();
   const sentAt = work.clock();
   const answer = await work.api.create(key);
   if (!answer.ok && !answer.error.unclear) return notMade(await refusal(work, key, answer.error.problem));
-  notes.sent(answer.ok ? "answered" : "answer lost");
+  steps.sent(answer.ok ? "answered" : "answer lost");
   const made = await settle(work, key, answer.ok);
   if (made.ok || answer.ok || answer.error.problem.code !== "create_failed") return made;
   const { serverTime } = before.value;
@@ -54,7 +54,7 @@ export async function makeBackup(work: Tools, key: string, notes: Notes): Promis
   return notMade(await explained(work, answer.error.problem, sentAt + skewMs - 2_000), made.error.settled);
 }
 
-/** The server said that it failed; why stands in its log alone. */
+/** The server answered that it failed. The reason stands only in its log. */
 async function explained(work: Tools, failed: Problem, since: number): Promise<Problem> {
   work.pausePolling();
   const until = work.clock() + REASON_MS;
@@ -80,7 +80,7 @@ async function settle(work: Tools, key: string, answered: boolean): Promise<Resu
       const found = listed(listing.value, key);
       const before = scratch;
       scratch = scratchSize(listing.value, key);
-      // A server that died in the middle leaves its scratch file for ever: only one that grows is being written.
+      // A server that died in the middle leaves its scratch file for ever, so only one that grows is being written.
       const writing = scratch !== null && scratch !== before;
       if (found && (idle || answered)) return ok({ key, size: found.size, modified: found.modified });
       if (!found && idle && !writing) {

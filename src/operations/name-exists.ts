@@ -1,4 +1,4 @@
-/** PocketBase's field errors for a name that is taken, in the words of each call; as an upload's when another one holds it. */
+/** PocketBase's field errors for a name that is taken, in the words of its create and of its upload. */
 export const nameExists = {
   create: {
     name: { code: "validation_backup_name_exists", message: "The backup file name is invalid or already exists." },

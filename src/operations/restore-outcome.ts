@@ -18,7 +18,7 @@ export type Probe = {
   failure: RestoreFailureReason | null;
 };
 
-/** What is known of the restore beside the sightings. */
+/** What is known of the restore beside the probes. */
 export type Watched = {
   /** When the request was sent. */
   sentAt: number;
@@ -52,7 +52,7 @@ const EVIDENCE_MS = 60_000;
 /**
  * Decides what became of a restore (facts: upstream §1.6.1, seen on PocketBase 0.23 to 0.40). Worth in this order: the
  * canary record, the canary log row, the death of a token that lived, a row about the failure. Outages, `canBackup` and
- * elapsed time prove nothing; they only say how long to go on. `sightings` are in order of time; `now` is the last look.
+ * elapsed time prove nothing; they only say how long to go on. `probes` are in order of time; `now` is the last look.
  */
 export function restoreOutcome(watched: Watched, probes: readonly Probe[], now: number): RestoreOutcome {
   const readable = probes.filter(({ server, idle }) => server === "superuser" && idle === true);

@@ -32,7 +32,7 @@ export function bindingOf({ backup, archive }: Preflight): Binding | null {
   return backup && archive ? { ...backup, directorySha256: archive.directorySha256 } : null;
 }
 
-/** What the first check that forbids the restore says; a server at work is told in PocketBase's own words for it. */
+/** The refusal of the first check that forbids the restore; a busy server is refused with PocketBase's own error. */
 export function refusalOf({ checks }: Preflight): Problem | null {
   const failed = checks.find(({ ok: good, severity }) => !good && severity === "refuse");
   if (!failed) return null;

@@ -29,15 +29,15 @@ export type Work<Data extends object | null = null> = {
   bind: (binding: Binding, preview: Preview) => void;
   /** Tells the ledger at once that the server took the request; the outcome follows. */
   accepted: () => void;
-  /** Says whose backup it is going to be, before it is asked for. */
+  /** Records whose backup of this key will appear, before the server is asked to make it. */
   expect: (key: string) => void;
   /** Who made a backup, as far as the ledger knows. */
   madeBy: (backup: ListedBackup) => MadeBy;
   /** What is known of the credential the relay uses. */
   credential: CredentialFacts;
-  /** What the server is reached by with the credential before the present one; null when there is none it takes. */
+  /** A connection with the previous credential; null when there is none or the server does not accept it. */
   tryPreviousCredential: () => Promise<Reach | null>;
-  /** From here to the run's end nothing else asks the server: its log shows no row while it is asked for other things. */
+  /** Until the run's end the server is not polled: its log shows no new row while other requests come in. */
   pausePolling: () => void;
   clock: Clock;
   /** Milliseconds. */

@@ -43,7 +43,7 @@ export type Request = {
   kind: string;
   target: Operation["target"];
   actor: OperationActor;
-  /** Null: nobody has to agree. */
+  /** Null when nobody has to approve it. */
   approval: { expires: number; binding: Binding } | null;
   /** What its kind makes its data from. */
   input?: object;
@@ -56,12 +56,12 @@ export type Request = {
  * kill `resume` goes on at the step that was not done.
  */
 export class Operations {
-  /** The operations as they are written. */
+  /** The stored operations. */
   readonly rows: OperationStore;
   private readonly effects: Effects;
   private readonly running = new Map<string, Promise<void>>();
   private closed = false;
-  /** Runs during which nothing else asks the server. */
+  /** Ids of runs during which the server is not polled. */
   private readonly pausing = new Set<string>();
   /** Ended operations that may have left something on the server; null when they are to be looked up. */
   private toCleanUp: readonly Operation[] | null = null;
@@ -100,7 +100,7 @@ export class Operations {
     return ok(this.rows.read(operation.id) ?? operation);
   }
 
-  /** A decision or a cancellation. What others hold refuses a yes, and the operation stays as it is. */
+  /** A decision or a cancellation. An approval is refused, and changes nothing, while others hold the target. */
   apply(id: string, event: OperationEvent, decider: OperationActor | null = null): Result<Operation, Problem> {
     const operation = this.rows.read(id);
     if (!operation) return fail(problem("operation_not_found"));
@@ -148,7 +148,7 @@ export class Operations {
     this.run(started.value);
   }
 
-  /** True while the server is to be asked for nothing that can wait. */
+  /** True while a run needs the server not to be polled. */
   get pollingPaused(): boolean {
     return this.pausing.size > 0;
   }
@@ -175,7 +175,7 @@ export class Operations {
     this.closed = true;
   }
 
-  /** A row that was canceled, or is gone with its instance, is not the run's any more. */
+  /** False when the row was canceled or removed with its instance: then its run must not write it. */
   private isRunning(id: string): boolean {
     return !this.closed && this.rows.read(id)?.state === "running";
   }
@@ -192,7 +192,7 @@ export class Operations {
 
   private async drive(operation: Operation): Promise<void> {
     const runDependencies = await this.effects.runDependencies();
-    // Without a usable credential nothing can be sent or looked at; a row that has begun waits until there is one.
+    // Without a usable credential nothing can be sent or looked at: a run that has begun goes on when there is one.
     if (!runDependencies.ok && operation.steps.length > 0) return;
     const ending = runDependencies.ok
       ? await this.ending(operation, runDependencies.value)

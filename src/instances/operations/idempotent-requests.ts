@@ -21,27 +21,27 @@ export class IdempotentRequests {
     this.clock = clock;
   }
 
-  /** Asks once per key: a repetition gets the stored answer, or is told where the first one runs. */
+  /** Runs a request once per key: a repetition gets the stored answer, or the operation that still runs. */
   async once(
-    asked: RequestOptions["idempotency"],
+    header: RequestOptions["idempotency"],
     { actor }: Admitted,
-    ask: (written: (operation: Operation) => void) => Promise<Result<Operation, Problem>>,
+    request: (onCreated: (operation: Operation) => void) => Promise<Result<Operation, Problem>>,
   ): Promise<Result<Operation, Problem>> {
-    if (asked === null) return ask(() => undefined);
-    const name = `${actor.kind}:${actor.id ?? ""}:${asked.key}`;
+    if (header === null) return request(() => undefined);
+    const name = `${actor.kind}:${actor.id ?? ""}:${header.key}`;
     const remembered = this.remembered(name);
     const operation = remembered ? this.operations.rows.read(remembered.operation) : null;
-    const decided = idempotency(remembered, asked.fingerprint, operation, this.clock());
-    if (decided.do === "refuse")
-      return fail(decided.location === null ? decided.problem : { ...decided.problem, location: decided.location });
-    if (decided.do === "replay") return ok(JSON.parse(decided.answer.body));
+    const decision = idempotency(remembered, header.fingerprint, operation, this.clock());
+    if (decision.do === "refuse")
+      return fail(decision.location === null ? decision.problem : { ...decision.problem, location: decision.location });
+    if (decision.do === "replay") return ok(JSON.parse(decision.answer.body));
     if (this.underWay.has(name)) return fail(problem("idempotency_running", { retryAfterSeconds: 1 }));
     this.underWay.add(name);
     try {
-      // Remembered in the turn that writes the operation's row, and again with what was answered in the end.
-      const answered = await ask((operation) => this.remember(name, asked.fingerprint, operation));
-      if (answered.ok) this.remember(name, asked.fingerprint, answered.value);
-      return answered;
+      // Written in the turn that writes the operation's row, and again with the final answer.
+      const answer = await request((operation) => this.remember(name, header.fingerprint, operation));
+      if (answer.ok) this.remember(name, header.fingerprint, answer.value);
+      return answer;
     } finally {
       this.underWay.delete(name);
     }

@@ -7,7 +7,7 @@ import { seenBy } from "../backups/commands.ts";
 import type { Admitted } from "../caller.ts";
 import type { Operations, Request } from "./engine.ts";
 
-/** When the request's approval expires and what it is for; null when nobody has to agree. */
+/** When the request's approval expires and what it is for; null when nobody has to approve it. */
 export function pendingApproval(
   operations: Operations,
   { lineage }: Admitted,

@@ -12,7 +12,8 @@ export type OperationFilter = { state: string | null; kind: string | null };
 /** Finished rows that are kept; the oldest go first. */
 const KEPT = 1_000;
 
-const RECENT_MS = 48 * 3_600_000;
+/** A restore can be undone for a day; before it is sent it may have waited a day for an approval, and in line. */
+const RECENT_MS = 72 * 3_600_000;
 
 type Effects = {
   kinds: Kinds;
@@ -28,7 +29,7 @@ export class OperationStore {
   private readonly sql: SqlStorage;
   private readonly effects: Effects;
   private readonly waiting = new Map<string, Set<() => void>>();
-  /** When the newest one was asked for. */
+  /** When the newest one was requested, ms since the epoch. */
   private latest = 0;
   private unfinished: readonly Operation[] | null = null;
 
@@ -37,13 +38,13 @@ export class OperationStore {
     this.sql = effects.storage.sql;
   }
 
-  /** An id and the moment of asking. Ids sort in the order of asking, also within one millisecond. */
+  /** A new id, and when it was requested. Ids sort in the order of requests, also within one millisecond. */
   next(): { id: string; at: number } {
     this.latest = Math.max(this.effects.clock(), this.latest + 1);
     return { id: operationId(this.latest, this.effects.random), at: this.latest };
   }
 
-  /** Those that have not ended, oldest first. Kept until a row is written: an idle look reads no row for it. */
+  /** Those that have not ended, oldest first. Kept until a row is written, so that an idle look reads no row for it. */
   active(): readonly Operation[] {
     this.unfinished ??= this.records("SELECT record FROM operations WHERE active = 1 ORDER BY id");
     return this.unfinished;
@@ -55,7 +56,7 @@ export class OperationStore {
     return this.active().filter(inLine);
   }
 
-  /** Those asked for within the last two days, oldest first: what is younger than a day may have waited for another. */
+  /** Those requested within the last three days, oldest first. */
   recent(): Operation[] {
     const since = operationId(this.effects.clock() - RECENT_MS, () => new Uint8Array(18));
     return this.records("SELECT record FROM operations WHERE id > ? ORDER BY id", since);
@@ -140,7 +141,7 @@ export class OperationStore {
     for (const wake of this.waiting.get(operation.id) ?? []) wake();
   }
 
-  /** Lets the oldest finished rows go. */
+  /** Deletes the oldest finished rows. */
   prune(): void {
     this.sql.exec(
       "DELETE FROM operations WHERE active = 0 AND id < (SELECT id FROM operations ORDER BY id DESC LIMIT 1 OFFSET ?)",

@@ -74,8 +74,8 @@ type Deps = {
 };
 
 /**
- * The control side of transfers. The bytes flow between Worker and server; here they get their token, their second look
- * at the door, their reserved name and their audit row.
+ * The control side of transfers. The bytes flow between Worker and server; here they get their token, their second
+ * admission, their reserved name and their audit row.
  */
 export function transferHandlers({ server, transfers, mayUse, expected, audit }: Deps): Handlers<TransferCommands> {
   const access = async (use: "download" | "upload", refused?: string): Promise<Result<UpstreamAccess, Problem>> => {
@@ -84,7 +84,7 @@ export function transferHandlers({ server, transfers, mayUse, expected, audit }:
     const given = await connected.value.session.access(use, refused);
     return given.ok ? given : fail(given.error.problem);
   };
-  /** The next look for this key asks the server: what was listed last may be gone or replaced behind the relay's back. */
+  /** The next look for this key asks the server: what was listed last may be gone or replaced without the relay. */
   const forget = async (key: string): Promise<void> => {
     const connected = await server.connect();
     if (connected.ok) connected.value.listings.forget(key);
@@ -147,8 +147,8 @@ export type SettledUpload = UploadEnd & { reservation: string; name: string; las
 
 /**
  * The end of an upload, whoever asked for it and whatever became of its key: the server's answer is a hint, what the list
- * shows decides, and its size must be what was sent. The name is free again afterwards. Told twice, as when the first
- * answer was lost, it is looked for all the same.
+ * shows decides, and its size must be what was sent. The name is free again afterwards. When it is reported twice,
+ * as after a lost answer, the list is read again.
  */
 export async function settleUpload(
   { server, transfers, expected, audit }: Omit<Deps, "mayUse">,
@@ -158,7 +158,7 @@ export async function settleUpload(
   const settled = await stored(server, end);
   if (!settled.ok && settled.error.code === "upload_unsettled") return settled;
   transfers.release(end.reservation);
-  // What may still be stored is its maker's, whenever it shows.
+  // A backup that may still appear is this upload's, so the expectation stays.
   const mayShow = end.sent !== null && (end.problem === null || end.lost);
   if (held && !settled.ok && !mayShow) expected.withdraw(held.name, "made");
   const text = end.sent === null ? null : `${end.sent} bytes`;
@@ -197,7 +197,7 @@ export function endDownload(
 ): void {
   const ended = transfers.end(id);
   if (!ended) return;
-  // Nobody here sees how many bytes the runtime passes on by itself.
+  // The runtime does not tell how many bytes it passed on by itself.
   const sent = outcome === "handed_over" ? "handed over" : `${bytes} bytes, ${outcome}`;
   const detail = ended.range === null ? sent : `${sent}; ${ended.range}`;
   audit.outcome(ended.auditRow, outcome in problems ? outcome : null, detail);

@@ -6,18 +6,18 @@ type Transfer = { key: string; range: string | null; startedAt: number; auditRow
 type Reservation = { name: string; size: number | null; startedAt: number; auditRow: number | null };
 
 /**
- * Longer than any transfer can take; what is older lost its Worker without a word. A download that is healed takes as long
- * as its client does, for days when that is slow, and once forgotten could not be healed any more. An upload has
- * one connection to the server.
+ * Longer than any transfer can take; an older one has lost its Worker, which could not report its end. A download that
+ * is resumed may take a slow client days, and can be resumed only as long as its row is there. An upload has one
+ * connection to the server.
  */
 const FORGOTTEN_MS = { download: 7 * 24 * 3_600_000, upload: 6 * 3_600_000 };
 
 /**
- * The transfers under way: bytes never come here, only their beginnings and ends. They are rows, because the platform puts
- * an object that nobody asks anything out of memory (workerd after ten seconds), and most transfers take longer.
+ * The transfers under way: their beginnings and ends, never their bytes. They are rows, because an idle object is
+ * put out of memory (by workerd after ten seconds), and most transfers take longer.
  *
- * A name is held by an upload that was reserved in this life of the object. One from before may be dead with its Worker:
- * it may still end, unless another upload has taken the name since.
+ * A name is held by an upload that was reserved since the object came to memory. An earlier one may have lost its Worker:
+ * it may still end, unless another upload has taken its name.
  */
 export class Transfers {
   private readonly sql: SqlStorage;
@@ -50,7 +50,7 @@ export class Transfers {
     return transfer;
   }
 
-  /** Gives the name to this upload: who asks has seen that nobody else holds it. */
+  /** Gives the name to this upload. The caller has checked in the same turn that nobody else holds it. */
   reserve(name: string, size: number | null, auditRow: number | null): string {
     this.sql.exec("DELETE FROM transfers WHERE kind = 'upload' AND name = ?", name);
     const startedAt = this.clock();
