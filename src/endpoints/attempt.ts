@@ -52,6 +52,11 @@ export type AttemptResult = {
   snippet: string | null;
 };
 
+const NO_ANSWER = { status: null, retryAfterMs: 0, control: null, reason: null, snippet: null } as const;
+
+/** The result when no request was sent. */
+export const refusedAttempt = (reason: Reason): AttemptResult => ({ ...NO_ANSWER, ms: 0, reason });
+
 /** How long a body may take once the status is known. */
 const BODY_MS = 1_000;
 /** A successful answer up to this length is read to its end, so that the connection can serve the next attempt. */
@@ -64,12 +69,8 @@ const DRAINED_BYTES = 65_536;
 export async function attempt(net: Net, request: WireRequest, target: Target): Promise<AttemptResult> {
   const since = net.clock();
   const result = (part: Partial<AttemptResult>): AttemptResult => ({
-    status: null,
+    ...NO_ANSWER,
     ms: net.clock() - since,
-    retryAfterMs: 0,
-    control: null,
-    reason: null,
-    snippet: null,
     ...part,
   });
   const lookup = await resolveTarget(net, target.address);

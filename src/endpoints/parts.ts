@@ -10,7 +10,7 @@ import { reasonOfRefusal } from "../webhooks/reason.ts";
 import { endpointSecrets } from "../webhooks/snippet.ts";
 import { testEvent } from "../webhooks/test-event.ts";
 import { type WireEndpoint, wireRequest } from "../webhooks/wire.ts";
-import { type AttemptResult, attempt, type Net, resolveTarget, type Target } from "./attempt.ts";
+import { type AttemptResult, attempt, type Net, refusedAttempt, resolveTarget, type Target } from "./attempt.ts";
 import { AttemptLog } from "./attempt-log.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -45,16 +45,16 @@ export function buildEndpoint(platform: EndpointPlatform) {
   const cost = net.resolve === null ? 1 : 3;
   const dispatcher = new Dispatcher({ ...platform, deliveries, log, store, send, cost });
 
-  /** Sends an example and says what the receiver said; neither success nor failure counts for the endpoint. */
+  /** Sends an example. Neither success nor failure counts for the endpoint. */
   const test = (type: EventType): Promise<AttemptResult | null> =>
     dispatcher.runInSlot(async () => {
       if (!(await store.unlock())) return null;
       const event = testEvent(type, { instance: store.settings?.instanceName ?? "", at: clock(), random });
-      const attempted = await send(event, clock(), true);
-      if (attempted) log.add({ seq: 0, event: event.id, type, attempts: 1 }, attempted, clock(), true);
-      return attempted;
+      const result = await send(event, clock(), true);
+      if (result) log.add({ seq: 0, event: event.id, type, attempts: 1 }, result, clock(), true);
+      return result;
     });
-  /** Whether the name of an address that is about to be stored leads where it may; nobody asks without a resolver. */
+  /** Whether an address may be stored. Its name is looked up where a resolver is set. */
   const checkTarget = async (url: string): Promise<Result<null, string>> => {
     const address = readAddress(url, net.policy);
     if (!address.ok) return fail(address.error.message);
@@ -64,22 +64,14 @@ export function buildEndpoint(platform: EndpointPlatform) {
   return { store, deliveries, log, dispatcher, test, checkTarget };
 }
 
-/** Sends events to an endpoint. What follows from its address is worked out once, and anew when it changes. */
+/** Sends events to an endpoint. Its address is read once, and again when the endpoint or the policy changed. */
 function poster(net: Net) {
   let known: { endpoint: WireEndpoint; policy: AddressPolicy; target: Omit<Target, "captureBody"> } | null = null;
   return (endpoint: WireEndpoint, event: { id: string; text: string }, at: number, captureBody: boolean) => {
     if (known?.endpoint !== endpoint || known.policy !== net.policy) {
       const address = readAddress(endpoint.url, net.policy);
       if (!address.ok) {
-        const reason = reasonOfRefusal(address.error);
-        return Promise.resolve<AttemptResult>({
-          status: null,
-          ms: 0,
-          retryAfterMs: 0,
-          control: null,
-          reason,
-          snippet: null,
-        });
+        return Promise.resolve(refusedAttempt(reasonOfRefusal(address.error)));
       }
       const secrets = endpointSecrets(endpoint.headers, endpoint.url);
       known = { endpoint, policy: net.policy, target: { address: address.value, secrets } };
