@@ -21,7 +21,13 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: "worker", include: ["test/**/*.test.ts"], exclude: ["test/**/*.node.test.ts"] },
+        test: {
+          name: "worker",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/**/*.node.test.ts"],
+          // Tests of hours take milliseconds here, on a busy machine seconds.
+          testTimeout: 20_000,
+        },
       },
       {
         test: {

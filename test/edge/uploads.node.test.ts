@@ -91,7 +91,7 @@ function sent({
 const stored = (name: string) => server.fake.world.backups.get(name)?.content ?? null;
 
 for (const form of ["multipart", "raw"] as const) {
-  describe(`${form} uploads on a real process`, () => {
+  describe(`${form} uploads on a real process`, { timeout: 180_000 }, () => {
     const created = form === "raw" ? 201 : 204;
     const content = generated(20, 3 * MIB + 7);
 

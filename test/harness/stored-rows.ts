@@ -5,10 +5,10 @@ import { DatabaseSync } from "node:sqlite";
 
 export type StoredRow = { file: string; table: string; row: Record<string, string> };
 
-/** Every file below a relay's data folder, by its path in it. */
+/** Every file below a relay's data folder, by its path in it, but for what SQLite keeps beside a database that is open. */
 export const filesIn = (dataDir: string): string[] =>
   readdirSync(dataDir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !/-(shm|wal)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name).slice(dataDir.length + 1))
     .sort();
 
