@@ -4,7 +4,8 @@ import type { AttemptResult } from "./attempt.ts";
 import type { AttemptView } from "./attempt-view.ts";
 import type { Deliveries } from "./deliveries.ts";
 
-export const KEPT_ATTEMPTS = 1_000;
+/** Rows that are kept. Older ones are removed after every hundred new ones. */
+const KEPT_ATTEMPTS = 1_000;
 
 type Row = {
   at: number;
@@ -22,9 +23,11 @@ type Row = {
 
 /** Attempts that failed, and tests. A success needs no row here: its delivery's row has its time and latency. */
 export class AttemptLog {
+  /** When the last attempt failed, ms; tests do not count. */
   lastFailure: number | null;
   private readonly sql: SqlStorage;
   private readonly deliveries: Deliveries;
+  /** The number of the newest row. */
   private newest: number;
 
   constructor(sql: SqlStorage, deliveries: Deliveries) {
@@ -40,7 +43,7 @@ export class AttemptLog {
   }
 
   add(
-    of: { seq: number; event: string; type: string; attempts: number },
+    delivery: { seq: number; event: string; type: string; attempts: number },
     result: AttemptResult,
     at: number,
     test: boolean,
@@ -51,10 +54,10 @@ export class AttemptLog {
       "INSERT INTO attempts (n, at, seq, event, type, attempt, ms, status, kind, message, snippet, test) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       n,
       at,
-      of.seq,
-      of.event,
-      of.type,
-      of.attempts,
+      delivery.seq,
+      delivery.event,
+      delivery.type,
+      delivery.attempts,
       result.ms,
       result.status,
       result.reason?.kind ?? null,

@@ -12,7 +12,7 @@ const LOW = 48;
 /** Texts fetched again at once. */
 const REFETCH = 24;
 /** Nothing more is read while so many deliveries are open: the ledger keeps the rest. */
-export const MOST_OPEN = 10_000;
+const MOST_OPEN = 10_000;
 /** After a pull that failed the next one waits so long. */
 const RETRY_PULL_MS = 1_000;
 

@@ -9,7 +9,7 @@ export type Resolved = { addresses: string[]; ttlSeconds: number };
 export type Resolver = (name: string) => Promise<Result<Resolved, string>>;
 
 /** An answer is kept at most this long, whatever its TTL, so that a changed record is used soon. */
-export const LONGEST_ANSWER_SECONDS = 60;
+const LONGEST_ANSWER_SECONDS = 60;
 const LONGEST_BODY = 65_536;
 const LOOKUP_TIMEOUT_MS = 5_000;
 const TYPES = { A: 1, AAAA: 28 } as const;
