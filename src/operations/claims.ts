@@ -40,7 +40,8 @@ export function undoClaims(operations: readonly Operation[], key: string): Claim
 
 type Rule = { refuses: (claim: Claim) => boolean; refusal: Problem };
 
-const NO_TARGET = ["upload", "safety_backup", "undo_backup"];
+/** Purposes of claims that are not those of an operation on its target. */
+const NOT_A_TARGET = ["upload", "safety_backup", "undo_backup"];
 
 /**
  * By verb (a kind of operation, or `upload`), which claims refuse it and how; the first rule that one meets counts. A
@@ -61,7 +62,7 @@ const rules: { readonly [verb: string]: readonly Rule[] } = {
   ],
   delete: [
     {
-      refuses: ({ purpose, begun }) => begun && !NO_TARGET.includes(purpose),
+      refuses: ({ purpose, begun }) => begun && !NOT_A_TARGET.includes(purpose),
       refusal: problem("backup_in_use"),
     },
     {

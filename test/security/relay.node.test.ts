@@ -435,7 +435,9 @@ describe("logs (SECURITY 31)", () => {
     // The kind of an error is told, never its message: that may hold a URL with a token in it.
     const kind = 'error instanceof Error ? error.name : "unknown error"';
     const told = lines.flatMap((line) => [...line.matchAll(/\$\{([^}]*)\}/g)].map(([, what]) => what));
-    expect([...new Set(told)].sort()).toEqual(['c.get("requestId")', "command.do", kind, "row.name"].sort());
+    expect([...new Set(told)].sort()).toEqual(
+      ['c.get("requestId")', "command.do", "duty.name", kind, "row.name"].sort(),
+    );
     for (const line of lines) expect(line).toMatch(/console\.error\((`[^`]*`|"[^"]*")\)/);
   });
 });
