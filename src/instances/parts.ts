@@ -106,7 +106,7 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
   const expiries = new Expiries({ storage, keys, configuration, ledger });
   const reach = ({ session, listings }: Connected): Reach => ({
     api: session,
-    look: () => listings.lookAnew(),
+    look: () => listings.lookNow(),
     reader: (backup) => rangeReader(fetch, (refused) => session.access("download", refused), backup),
   });
   /** What a run may use; the credential's facts are as they are when it begins. */
@@ -140,7 +140,7 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
       if (!connected.ok) return;
       const { listings } = connected.value;
       if (change === "deleted" && state === "succeeded") listings.forget(target.key);
-      else listings.touch();
+      else listings.invalidate();
       looks.nudge();
     },
   });

@@ -10,33 +10,33 @@ type ListCall = { began: number; answer: Promise<UpstreamResult<Listing>> };
 export class ListingCache {
   private readonly clock: Clock;
   private readonly list: () => Promise<UpstreamResult<Listing>>;
-  private readonly seen: (listing: Listing, began: number) => void;
-  private looking: ListCall | null = null;
+  private readonly onListing: (listing: Listing, began: number) => void;
+  private inFlight: ListCall | null = null;
   private changed = 0;
   private byKey: Map<string, ListedBackup> | null = null;
 
   constructor(
     clock: Clock,
     list: () => Promise<UpstreamResult<Listing>>,
-    seen: (listing: Listing, began: number) => void,
+    onListing: (listing: Listing, began: number) => void,
   ) {
     this.clock = clock;
     this.list = list;
-    this.seen = seen;
+    this.onListing = onListing;
   }
 
   /** To be called when something was, or may have been, changed: lists that began before are not used any more. */
-  touch(): void {
+  invalidate(): void {
     this.changed++;
   }
 
   /** A list that may be shared with others who asked meanwhile. */
   look(): Promise<UpstreamResult<Listing>> {
-    return this.looking?.began === this.changed ? this.looking.answer : this.start();
+    return this.inFlight?.began === this.changed ? this.inFlight.answer : this.start();
   }
 
   /** A list that begins now. */
-  lookAnew(): Promise<UpstreamResult<Listing>> {
+  lookNow(): Promise<UpstreamResult<Listing>> {
     return this.start();
   }
 
@@ -53,19 +53,19 @@ export class ListingCache {
   private start(): Promise<UpstreamResult<Listing>> {
     const began = this.changed;
     const at = this.clock();
-    const looking: ListCall = {
+    const call: ListCall = {
       began,
       answer: this.list().then((answer) => {
-        if (this.looking === looking) this.looking = null;
+        if (this.inFlight === call) this.inFlight = null;
         if (answer.ok && began === this.changed) {
           this.byKey = new Map(answer.value.items.map((item) => [item.key, item]));
         }
-        if (answer.ok) this.seen(answer.value, at);
+        if (answer.ok) this.onListing(answer.value, at);
         return answer;
       }),
     };
-    this.looking = looking;
-    return looking.answer;
+    this.inFlight = call;
+    return call.answer;
   }
 
   /** The newest backup as last seen; null when nothing was seen. */
@@ -78,7 +78,7 @@ export class ListingCache {
 
   /** Forgets one entry that is known to be gone. */
   forget(key: string): void {
-    this.touch();
+    this.invalidate();
     this.byKey?.delete(key);
   }
 }

@@ -20,7 +20,7 @@ export class Server {
   private readonly settings: Settings;
   private readonly fetch: Fetch;
   private readonly clock: Clock;
-  private readonly seen: (listing: Listing, began: number) => void;
+  private readonly onListing: (listing: Listing, began: number) => void;
   private connected: Promise<Result<Connected, Problem>> | null = null;
 
   constructor(
@@ -28,13 +28,13 @@ export class Server {
     settings: Settings,
     fetch: Fetch,
     clock: Clock,
-    seen: (listing: Listing, began: number) => void,
+    onListing: (listing: Listing, began: number) => void,
   ) {
     this.configuration = configuration;
     this.settings = settings;
     this.fetch = fetch;
     this.clock = clock;
-    this.seen = seen;
+    this.onListing = onListing;
   }
 
   connect(): Promise<Result<Connected, Problem>> {
@@ -105,7 +105,7 @@ export class Server {
       clock: this.clock,
       credential: credential.value,
     });
-    const listings = new ListingCache(this.clock, () => session.list(), this.seen);
+    const listings = new ListingCache(this.clock, () => session.list(), this.onListing);
     return ok({ session, listings });
   }
 }

@@ -173,7 +173,7 @@ async function stored(
   const connected = await server.connect();
   if (!connected.ok) return connected;
   const { listings } = connected.value;
-  listings.touch();
+  listings.invalidate();
   if (sent === null) return fail(reported ?? problem("upload_interrupted"));
   const listing = await listings.look();
   const failure = (known: Problem) => fail(last ? known : problem("upload_unsettled"));
