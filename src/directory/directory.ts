@@ -10,7 +10,8 @@ import type { Bindings } from "../bindings.ts";
 import type { Place } from "../instances/server/record.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { readSettings } from "../settings.ts";
-import { migrate } from "../storage/migrate.ts";
+import { ObjectAlarm } from "../storage/alarm.ts";
+import { Opening } from "../storage/opening.ts";
 import { slotOf, turnOf } from "./rounds.ts";
 import { directorySteps } from "./schema.ts";
 
@@ -28,7 +29,12 @@ const ROUND_MS = 60_000;
  * that were interrupted, and is on no request's path once an isolate has read the tag key.
  */
 export class Directory extends DurableObject<Bindings> {
-  private readonly sql: SqlStorage;
+  private readonly objectAlarm = new ObjectAlarm(this.ctx.storage, systemClock);
+  private readonly opening = new Opening<true, SqlStorage>({
+    storage: this.ctx.storage,
+    steps: directorySteps,
+    settings: () => ok(true),
+  });
   /** When instances were last woken; null since this object woke. */
   private lastRound: number | null = null;
   /** Whether the environment's instance was told its place since this object woke. */
@@ -36,10 +42,14 @@ export class Directory extends DurableObject<Bindings> {
 
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env);
-    this.sql = state.storage.sql;
-    const migrated = migrate(state.storage, directorySteps);
-    // Every call of this object is refused, and `problemOfError` reads the reason from the error's text.
-    if (!migrated.ok) throw new Error(`${migrated.error.code}: ${migrated.error.message}`);
+    this.opening.open(() => state.storage.sql);
+  }
+
+  /** Its methods have no place for a refusal in what they answer: the edge reads it from the error's text. */
+  private get sql(): SqlStorage {
+    const { parts, refusal } = this.opening;
+    if (parts) return parts;
+    throw new Error(`${refusal?.code}: ${refusal?.message}`);
   }
 
   /** 32 random bytes (hex), made once: instance and endpoint ids carry a tag under it, so made-up ids open no object. */
@@ -164,7 +174,7 @@ export class Directory extends DurableObject<Bindings> {
   }
 
   override async alarm(): Promise<void> {
-    await this.ctx.storage.setAlarm(systemClock() + ROUND_MS);
+    this.objectAlarm.ring(() => systemClock() + ROUND_MS);
     try {
       await this.reconcileAll();
     } catch {
@@ -172,8 +182,9 @@ export class Directory extends DurableObject<Bindings> {
     }
   }
 
-  private async watch(): Promise<void> {
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(systemClock() + ROUND_MS);
+  /** The next round's alarm, also after the platform dropped it. */
+  private watch(): Promise<void> {
+    return this.objectAlarm.bringForward(systemClock() + ROUND_MS);
   }
 
   private row(name: string): Row | undefined {

@@ -8,8 +8,9 @@ import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
 import { type Bindings, onPlainWorkerd } from "../bindings.ts";
 import type { EventType } from "../ledger/event-kinds.ts";
-import { readSettings } from "../settings.ts";
-import { migrate, storedVersion } from "../storage/migrate.ts";
+import { readSettings, type Settings } from "../settings.ts";
+import { ObjectAlarm } from "../storage/alarm.ts";
+import { Opening } from "../storage/opening.ts";
 import { instanceOf } from "../webhooks/endpoint-id.ts";
 import type { EndpointProgress, FeedEvent, FeedPage, InstanceFeed } from "../webhooks/feed.ts";
 import { missingInAddress } from "../webhooks/formats/render.ts";
@@ -33,14 +34,24 @@ const EDGE_REQUESTS = 40;
  * its instance calls it, and anybody for its public keys. The object itself holds no logic.
  */
 export class Endpoint extends DurableObject<Bindings> {
-  private parts: EndpointParts | null = null;
-  private refusal: Problem = problem("webhook_not_found");
-  private armedFor: number | null = null;
+  private readonly objectAlarm = new ObjectAlarm(this.ctx.storage, systemClock);
+  private readonly opening = new Opening<Settings, EndpointParts>({
+    storage: this.ctx.storage,
+    steps: endpointSteps,
+    settings: () => readSettings(this.env),
+  });
 
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env);
-    // An object that was never set up makes no tables; somebody may only have guessed its name.
-    if (storedVersion(state.storage.sql) !== null) this.open(null);
+    if (this.opening.hasTables) this.open(null);
+  }
+
+  private get parts(): EndpointParts | null {
+    return this.opening.parts;
+  }
+
+  private get refusal(): Problem {
+    return this.opening.refusal ?? problem("webhook_not_found");
   }
 
   /** Makes the tables. Reading begins after `cursor`. Returns the secret as it is shown once; `sealedWith` as `reseal`. */
@@ -146,66 +157,46 @@ export class Endpoint extends DurableObject<Bindings> {
   /** Forgets everything. The live object sends nothing from here on. */
   async wipe(): Promise<void> {
     this.parts?.dispatcher.end();
-    this.parts = null;
+    this.opening.close();
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
   }
 
-  /** Arms first, sends then, and never throws: an alarm that throws seven times is gone. */
+  /** Sets the alarm first and sends then, so that a kill in between delays a retry and does not lose it. */
   override async alarm(): Promise<void> {
-    this.armedFor = null;
-    try {
+    this.objectAlarm.ring(() => {
       const { dispatcher } = this.parts ?? {};
       const due = dispatcher?.due ?? null;
-      if (due !== null) this.arm(Math.max(due, systemClock() + 1_000));
+      if (due !== null) this.objectAlarm.set(Math.max(due, systemClock() + 1_000));
       dispatcher?.wake(this.requests);
-    } catch {
-      console.error("an endpoint's alarm could not do all that was due; it comes again");
-      this.arm(systemClock() + 30_000);
-    }
+      return Number.POSITIVE_INFINITY;
+    });
   }
 
   private get requests(): number {
     return onPlainWorkerd(this.env) ? Number.POSITIVE_INFINITY : EDGE_REQUESTS;
   }
 
-  /** Written with whatever else this turn writes. */
-  private arm(at: number): void {
-    if (this.armedFor !== null && this.armedFor <= at && this.armedFor > systemClock() - 1_000) return;
-    this.armedFor = at;
-    void this.ctx.storage.setAlarm(at);
-  }
-
   /** `given` when it is set up; an object that an alarm woke does not know its own name. */
   private open(given: string | null): EndpointParts | null {
-    if (this.parts) return this.parts;
-    const settings = readSettings(this.env);
-    if (!settings.ok) {
-      this.refusal = settings.error;
-      return null;
-    }
-    const migrated = migrate(this.ctx.storage, endpointSteps);
-    if (!migrated.ok) {
-      this.refusal = migrated.error;
-      return null;
-    }
-    const id = endpointName(this.ctx.storage.sql, given);
-    const instance = this.env.INSTANCE.getByName(instanceOf(id)) as unknown as InstanceFeed;
-    this.parts = buildEndpoint({
-      id,
-      sql: this.ctx.storage.sql,
-      encryptionKeys: settings.value.encryptionKeys,
-      net: netOf(this.env, settings.value, systemClock),
-      pull: (request) => instance.pull(id, request),
-      clock: systemClock,
-      random: secureRandom,
-      sleep: systemSleep,
-      // An object lives as long as its requests do; `waitUntil` would only cost.
-      detach: (work) => void work.catch(() => console.error("an endpoint's work ended with an error")),
-      arm: (at) => this.arm(at),
-      forgotten: () => this.ctx.waitUntil(this.wipe()),
+    return this.opening.open((settings) => {
+      const id = endpointName(this.ctx.storage.sql, given);
+      const instance = this.env.INSTANCE.getByName(instanceOf(id)) as unknown as InstanceFeed;
+      return buildEndpoint({
+        id,
+        sql: this.ctx.storage.sql,
+        encryptionKeys: settings.encryptionKeys,
+        net: netOf(this.env, settings, systemClock),
+        pull: (request) => instance.pull(id, request),
+        clock: systemClock,
+        random: secureRandom,
+        sleep: systemSleep,
+        // An object lives as long as its requests do; `waitUntil` would only cost.
+        detach: (work) => void work.catch(() => console.error("an endpoint's work ended with an error")),
+        arm: (at) => this.objectAlarm.set(at),
+        forgotten: () => this.ctx.waitUntil(this.wipe()),
+      });
     });
-    return this.parts;
   }
 }
 

@@ -3,6 +3,7 @@ import { base64, fromBase64 } from "../base/encoding.ts";
 import type { Random } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Sealer } from "../base/seal.ts";
+import { SealedValues } from "../storage/sealed-values.ts";
 import type { DisableRequest } from "../webhooks/feed.ts";
 import type { Format } from "../webhooks/formats/render.ts";
 import { newSeed, publicKey } from "../webhooks/key-pair.ts";
@@ -25,7 +26,7 @@ export type EndpointTarget = { url: string; headers: Record<string, string> };
 type KeyText = { secret: string; seed: string };
 type Keys = { current: KeyText; previous: (KeyText & { until: number }) | null };
 
-type Sealed = { target: EndpointTarget; keys: Keys };
+type EndpointSecrets = { target: EndpointTarget; keys: Keys };
 
 /** What an endpoint remembers of itself between attempts. */
 export type EndpointMemory = { activation: number; health: EndpointHealth; disabling: DisableRequest | null };
@@ -34,17 +35,17 @@ export type EndpointMemory = { activation: number; health: EndpointHealth; disab
 export class EndpointStore {
   readonly id: string;
   private readonly sql: SqlStorage;
-  private readonly sealer: Sealer;
+  private readonly sealed: SealedValues<"secrets">;
   private readonly clock: Clock;
   private readonly random: Random;
-  private opened: Sealed | null = null;
+  private opened: EndpointSecrets | null = null;
   private wire: { endpoint: WireEndpoint; until: number } | null = null;
   private remembered: EndpointMemory | null = null;
 
   constructor(id: string, sql: SqlStorage, sealer: Sealer, clock: Clock, random: Random) {
     this.id = id;
     this.sql = sql;
-    this.sealer = sealer;
+    this.sealed = new SealedValues(sql, sealer, (name) => `${id}|sealed|${name}`);
     this.clock = clock;
     this.random = random;
   }
@@ -156,44 +157,25 @@ export class EndpointStore {
 
   /** How the stored secrets begin, which names the ENCRYPTION_KEY that sealed them; null when there are none. */
   get sealedWith(): string | null {
-    return this.row?.split(".", 2).join(".") ?? null;
+    return this.sealed.sealedWith("secrets");
   }
 
-  private async open(): Promise<Result<Sealed, "locked">> {
+  private async open(): Promise<Result<EndpointSecrets, "locked">> {
     if (this.opened) return ok(this.opened);
-    const row = this.row;
-    const opened = row === null ? fail("locked" as const) : await this.sealer.open(row, this.context);
-    if (!opened.ok) return fail("locked");
-    const { plain, old } = opened.value;
-    // Sealed by the outgoing ENCRYPTION_KEY: it shall not be needed for ever.
-    const anew = old ? await this.sealer.seal(plain, this.context) : null;
+    const plain = await this.sealed.open("secrets");
+    if (!plain.ok) return plain;
     // Others may have been stored meanwhile.
-    if (this.row !== row) return this.open();
-    if (anew) this.store(anew);
-    this.opened = JSON.parse(plain) as Sealed;
+    this.opened ??= JSON.parse(plain.value) as EndpointSecrets;
     return ok(this.opened);
   }
 
   /** Address, headers and keys are one value: a kill cannot leave the new address with the old secret. */
-  private async seal(sealed: Sealed, settings: EndpointSettings): Promise<void> {
-    const value = await this.sealer.seal(JSON.stringify(sealed), this.context);
-    this.store(value);
+  private async seal(secrets: EndpointSecrets, settings: EndpointSettings): Promise<void> {
+    const value = await this.sealed.seal("secrets", JSON.stringify(secrets));
+    this.sealed.store([value]);
     this.write("settings", settings);
-    this.opened = sealed;
+    this.opened = secrets;
     this.wire = null;
-  }
-
-  private store(value: string): void {
-    this.sql.exec("INSERT OR REPLACE INTO sealed (name, value) VALUES ('secrets', ?)", value);
-  }
-
-  private get row(): string | null {
-    const [row] = this.sql.exec<{ value: string }>("SELECT value FROM sealed WHERE name = 'secrets'").toArray();
-    return row?.value ?? null;
-  }
-
-  private get context(): string {
-    return `${this.id}|sealed|secrets`;
   }
 
   private read<T>(name: string): T | null {

@@ -8,7 +8,8 @@ import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
 import { endpointOf } from "../endpoints/stub.ts";
 import { readSettings, type Settings } from "../settings.ts";
-import { migrate, storedVersion } from "../storage/migrate.ts";
+import { ObjectAlarm } from "../storage/alarm.ts";
+import { Opening } from "../storage/opening.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { PullAnswer, PullRequest } from "../webhooks/feed.ts";
 import type { Caller } from "./caller.ts";
@@ -28,15 +29,20 @@ type Registering = { force: boolean; requestId: string; userAgent: string };
  * the object itself only builds its parts and hands them what they need.
  */
 export class Instance extends DurableObject<Bindings> {
-  private parts: Parts | null = null;
-  private refusal: Problem | null = null;
-  /** The alarm as last known, so that most requests need not ask for it. */
-  private armedFor: number | null = null;
+  private readonly objectAlarm = new ObjectAlarm(this.ctx.storage, systemClock);
+  private readonly opening = new Opening<Settings, Parts>({
+    storage: this.ctx.storage,
+    steps: instanceSteps,
+    settings: () => readSettings(this.env),
+  });
 
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env);
-    // An object that nobody registered makes no tables; somebody may only have guessed its name.
-    if (storedVersion(state.storage.sql) !== null) this.open();
+    if (this.opening.hasTables) this.open();
+  }
+
+  private get parts(): Parts | null {
+    return this.opening.parts;
   }
 
   /** Every command of every caller. Never throws. */
@@ -55,7 +61,7 @@ export class Instance extends DurableObject<Bindings> {
   }
 
   private closed(): Answer {
-    return { result: fail(this.refusal ?? problem("unauthenticated")), limits: [] };
+    return { result: fail(this.opening.refusal ?? problem("unauthenticated")), limits: [] };
   }
 
   /** The Worker tells how a download it opened has ended. No right is asked: what ended, ended. */
@@ -86,7 +92,7 @@ export class Instance extends DurableObject<Bindings> {
     how: Registering,
   ): Promise<Result<{ view: InstanceView; nudgeSecret: string }, Problem>> {
     const parts = this.open();
-    if (!parts) return fail(this.refusal ?? problem("internal"));
+    if (!parts) return fail(this.opening.refusal ?? problem("internal"));
     await parts.configuration.register(place, request, "api");
     const checked = await parts.server.check();
     const reason = checked.ok ? checked.value.refusal : checked.error;
@@ -105,7 +111,7 @@ export class Instance extends DurableObject<Bindings> {
 
   /** Makes the tables of the environment's instance; its credential stays in the environment. */
   async adopt(place: Place): Promise<void> {
-    const { environmentInstance } = this.settings() ?? {};
+    const { environmentInstance } = this.opening.settings() ?? {};
     if (!environmentInstance) return;
     const parts = this.open();
     if (!parts) return;
@@ -139,7 +145,7 @@ export class Instance extends DurableObject<Bindings> {
   /** A webhook endpoint asks what it has to send. Throws while the relay is not set up, which is no answer. */
   async pull(endpoint: string, request: PullRequest): Promise<PullAnswer> {
     if (this.parts) return this.parts.webhooks.endpoints.pull(endpoint, request);
-    if (this.refusal) throw new Error("the instance cannot answer now");
+    if (this.opening.refusal) throw new Error("the instance cannot answer now");
     return { state: "unknown" };
   }
 
@@ -153,11 +159,10 @@ export class Instance extends DurableObject<Bindings> {
   async wipe(): Promise<void> {
     const { endpoints } = this.parts?.webhooks ?? {};
     this.parts?.operations.close();
-    this.parts = null;
-    this.refusal = null;
+    this.opening.close();
     this.ctx.storage.transactionSync(() => {
       endpoints?.markAllDeleting();
-      if (storedVersion(this.ctx.storage.sql) !== null) forgetRights(this.ctx.storage.sql);
+      if (this.opening.hasTables) forgetRights(this.ctx.storage.sql);
     });
     for (const { id } of endpoints?.all() ?? []) await endpointOf(this.env, id).wipe();
     await this.ctx.storage.deleteAlarm();
@@ -167,57 +172,34 @@ export class Instance extends DurableObject<Bindings> {
   override async alarm(): Promise<void> {
     if (!this.parts?.configuration.stored) return;
     const { duties } = this.parts;
-    duties.run(systemClock());
-    const next = duties.due(systemClock());
-    this.armedFor = next;
-    await this.ctx.storage.setAlarm(next);
+    this.objectAlarm.ring(() => {
+      duties.run(systemClock());
+      return duties.due(systemClock());
+    });
   }
 
   /** Brings the alarm forward when something is due earlier. */
   private async arm(): Promise<void> {
-    if (!this.parts?.configuration.stored) return;
-    const due = this.parts.duties.due(systemClock());
-    if (this.armedFor !== null && this.armedFor <= due && this.armedFor > systemClock()) return;
-    const armed = await this.ctx.storage.getAlarm();
-    if (armed === null || armed > due) await this.ctx.storage.setAlarm(due);
-    this.armedFor = armed === null ? due : Math.min(armed, due);
-  }
-
-  /** Within this turn: the alarm is stored with what the turn writes, or not at all. */
-  private wake(at: number): void {
-    if (this.armedFor !== null && this.armedFor <= at && this.armedFor > systemClock()) return;
-    this.armedFor = at;
-    void this.ctx.storage.setAlarm(at);
-  }
-
-  private settings(): Settings | null {
-    const settings = readSettings(this.env);
-    if (!settings.ok) this.refusal = settings.error;
-    return settings.ok ? settings.value : null;
+    if (this.parts?.configuration.stored) await this.objectAlarm.bringForward(this.parts.duties.due(systemClock()));
   }
 
   private open(): Parts | null {
     if (this.parts) return this.parts;
-    const settings = this.settings();
-    if (!settings) return null;
-    const migrated = migrate(this.ctx.storage, instanceSteps);
-    if (!migrated.ok) {
-      this.refusal = migrated.error;
-      return null;
-    }
-    this.parts = buildParts({
-      storage: this.ctx.storage,
-      settings,
-      clock: systemClock,
-      random: secureRandom,
-      fetch: (input, init) => fetch(input, init),
-      sleep: systemSleep,
-      detach: (work) => this.ctx.waitUntil(work),
-      endpoint: (id) => endpointOf(this.env, id) as unknown as EndpointObject,
-      wake: (at) => this.wake(at),
-      settled: () => this.ctx.waitUntil(this.arm()),
-    });
-    this.parts.operations.resume();
-    return this.parts;
+    const parts = this.opening.open((settings) =>
+      buildParts({
+        storage: this.ctx.storage,
+        settings,
+        clock: systemClock,
+        random: secureRandom,
+        fetch: (input, init) => fetch(input, init),
+        sleep: systemSleep,
+        detach: (work) => this.ctx.waitUntil(work),
+        endpoint: (id) => endpointOf(this.env, id) as unknown as EndpointObject,
+        wake: (at) => this.objectAlarm.set(at),
+        settled: () => this.ctx.waitUntil(this.arm()),
+      }),
+    );
+    parts?.operations.resume();
+    return parts;
   }
 }

@@ -1,44 +1,32 @@
-import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Sealer } from "../base/seal.ts";
 
-export type SealedName = "credential" | "previousCredential" | "headers" | "sessionKey" | "nudgeSecret";
-
 /** A value that was sealed but not stored yet: storing it is one synchronous write, together with what it belongs to. */
-export type Sealed = { name: SealedName; plain: string; value: string };
-
-/** What to call each when it cannot be opened. */
-const WORDS: { [N in SealedName]: string } = {
-  credential: "credential of the server",
-  previousCredential: "former credential of the server",
-  headers: "extra headers",
-  sessionKey: "signing key of sessions and tickets",
-  nudgeSecret: "nudge secret",
-};
+export type Sealed<N extends string> = { name: N; plain: string; value: string };
 
 /**
- * The instance's secrets at rest. `context` tells what a value is bound to, so that none can be moved to another row,
- * instance or origin. What was opened stays in memory; what no configured key opens is locked, by name.
+ * The secrets of an object at rest, by name. `context` tells what a value is bound to, so that none can be moved to another
+ * row, object or origin. What was opened stays in memory; what no configured key opens is locked.
  */
-export class SealedValues {
+export class SealedValues<N extends string> {
   private readonly sql: SqlStorage;
   private readonly sealer: Sealer;
-  private readonly context: (name: SealedName) => string;
-  private readonly opened = new Map<SealedName, string>();
-  private readonly lockedNames = new Set<SealedName>();
+  private readonly context: (name: N) => string;
+  private readonly opened = new Map<N, string>();
+  private readonly lockedNames = new Set<N>();
 
-  constructor(sql: SqlStorage, sealer: Sealer, context: (name: SealedName) => string) {
+  constructor(sql: SqlStorage, sealer: Sealer, context: (name: N) => string) {
     this.sql = sql;
     this.sealer = sealer;
     this.context = context;
   }
 
   /** Seals without storing. `context` is given where the value is to be bound to something that is not stored yet. */
-  async seal(name: SealedName, plain: string, context = this.context(name)): Promise<Sealed> {
+  async seal(name: N, plain: string, context = this.context(name)): Promise<Sealed<N>> {
     return { name, plain, value: await this.sealer.seal(plain, context) };
   }
 
-  store(values: readonly Sealed[]): void {
+  store(values: readonly Sealed<N>[]): void {
     for (const { name, plain, value } of values) {
       this.sql.exec("INSERT OR REPLACE INTO sealed (name, value) VALUES (?, ?)", name, value);
       this.opened.set(name, plain);
@@ -46,34 +34,33 @@ export class SealedValues {
     }
   }
 
-  forget(name: SealedName): void {
+  forget(name: N): void {
     this.sql.exec("DELETE FROM sealed WHERE name = ?", name);
     this.opened.delete(name);
     this.lockedNames.delete(name);
   }
 
-  /** `sealed_locked` names what cannot be opened. A value that an older key sealed is sealed anew on the way. */
-  async open(name: SealedName): Promise<Result<string, Problem>> {
+  /** A value that a former key sealed is sealed anew on the way: that key shall not be needed for ever. */
+  async open(name: N): Promise<Result<string, "locked">> {
     const known = this.opened.get(name);
     if (known !== undefined) return ok(known);
     const row = this.row(name);
     const opened = row === null ? fail("locked" as const) : await this.sealer.open(row, this.context(name));
     if (!opened.ok) {
       this.lockedNames.add(name);
-      const message = `The stored ${WORDS[name]} cannot be opened with the configured ENCRYPTION_KEY.`;
-      return fail(problem("sealed_locked", { message }));
+      return fail("locked");
     }
     const { plain, old } = opened.value;
     const anew = old ? await this.seal(name, plain) : null;
-    // Somebody may have stored another value meanwhile.
+    // Another value may have been stored meanwhile.
     if (this.row(name) !== row) return this.open(name);
     if (anew) this.store([anew]);
     this.opened.set(name, plain);
     return ok(plain);
   }
 
-  /** Opens everything, which seals anew what an older key sealed. The names that stay locked. */
-  async sweep(): Promise<SealedName[]> {
+  /** Opens everything, which seals anew what a former key sealed. The names that stay locked. */
+  async openAll(): Promise<N[]> {
     for (const name of this.names()) await this.open(name);
     return [...this.lockedNames];
   }
@@ -84,14 +71,19 @@ export class SealedValues {
     return current.filter((sealed) => !sealed).length;
   }
 
-  private names(): SealedName[] {
+  /** How a stored value begins, which names the ENCRYPTION_KEY that sealed it; null when there is none. */
+  sealedWith(name: N): string | null {
+    return this.row(name)?.split(".", 2).join(".") ?? null;
+  }
+
+  private names(): N[] {
     return this.sql
-      .exec<{ name: SealedName }>("SELECT name FROM sealed ORDER BY name")
+      .exec<{ name: N }>("SELECT name FROM sealed ORDER BY name")
       .toArray()
       .map(({ name }) => name);
   }
 
-  private row(name: SealedName): string | null {
+  private row(name: N): string | null {
     const [row] = this.sql.exec<{ value: string }>("SELECT value FROM sealed WHERE name = ?", name).toArray();
     return row?.value ?? null;
   }

@@ -4,11 +4,12 @@ import { type Problem, problem } from "../../base/problem.ts";
 import type { Random } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import type { Sealer } from "../../base/seal.ts";
-import { type SealedName, SealedValues } from "../../storage/sealed-values.ts";
+import { SealedValues } from "../../storage/sealed-values.ts";
 import type { Check } from "../../upstream/check-result.ts";
 import type { UpstreamCredential } from "../../upstream/session.ts";
 import { tokenExpiry } from "../../upstream/token.ts";
 import type { InstanceChange, InstanceRequest, Stored } from "./record.ts";
+import { type SealedName, sealContext, sealedLocked } from "./sealed-names.ts";
 import { type InstanceView, instanceView } from "./view.ts";
 
 export const DEFAULT_POLL_SECONDS = 120;
@@ -21,14 +22,14 @@ export class Configuration {
   private readonly storage: DurableObjectStorage;
   private readonly clock: Clock;
   private readonly random: Random;
-  private readonly sealed: SealedValues;
+  private readonly sealed: SealedValues<SealedName>;
   private cached: Stored | null = null;
 
   constructor(storage: DurableObjectStorage, sealer: Sealer, clock: Clock, random: Random) {
     this.storage = storage;
     this.clock = clock;
     this.random = random;
-    this.sealed = new SealedValues(storage.sql, sealer, (name) => contextOf(this.own, name));
+    this.sealed = new SealedValues(storage.sql, sealer, (name) => sealContext(this.own, name));
   }
 
   get stored(): Stored | null {
@@ -124,7 +125,7 @@ export class Configuration {
       return environment
         ? ok(environment)
         : fail(problem("misconfigured", { message: "POCKETBASE_URL is not set any more." }));
-    const text = await this.sealed.open("credential");
+    const text = await this.openSealed("credential");
     return text.ok ? ok(JSON.parse(text.value)) : text;
   }
 
@@ -165,17 +166,17 @@ export class Configuration {
 
   async headers(): Promise<Result<Record<string, string>, Problem>> {
     if (this.own.source === "environment") return ok({});
-    const text = await this.sealed.open("headers");
+    const text = await this.openSealed("headers");
     return text.ok ? ok(JSON.parse(text.value)) : text;
   }
 
   async sessionKey(): Promise<Result<Uint8Array<ArrayBuffer>, Problem>> {
-    const text = await this.sealed.open("sessionKey");
+    const text = await this.openSealed("sessionKey");
     return text.ok ? ok(fromBase64url(text.value)!) : text;
   }
 
   nudgeSecret(): Promise<Result<string, Problem>> {
-    return this.sealed.open("nudgeSecret");
+    return this.openSealed("nudgeSecret");
   }
 
   async rotateNudge(): Promise<string> {
@@ -186,7 +187,7 @@ export class Configuration {
 
   /** Seals anew, with the first ENCRYPTION_KEY, whatever another one sealed. */
   async reseal(): Promise<void> {
-    await this.sealed.sweep();
+    await this.sealed.openAll();
   }
 
   checked(check: Check): void {
@@ -210,8 +211,13 @@ export class Configuration {
   }
 
   async view(newestBackup: InstanceView["newestBackup"]): Promise<InstanceView> {
-    const locked = await this.sealed.sweep();
+    const locked = await this.sealed.openAll();
     return instanceView(this.own, { newestBackup, locked, leftToReseal: await this.sealed.leftToReseal() });
+  }
+
+  private async openSealed(name: SealedName): Promise<Result<string, Problem>> {
+    const opened = await this.sealed.open(name);
+    return opened.ok ? opened : fail(sealedLocked(name));
   }
 
   private newSecret(): string {
@@ -222,7 +228,7 @@ export class Configuration {
   private async replace(next: Stored, secrets: { [N in SealedName]?: string }): Promise<void> {
     const named = Object.entries(secrets) as [SealedName, string][];
     const values = await Promise.all(
-      named.map(([name, plain]) => this.sealed.seal(name, plain, contextOf(next, name))),
+      named.map(([name, plain]) => this.sealed.seal(name, plain, sealContext(next, name))),
     );
     this.storage.transactionSync(() => {
       this.write(next);
@@ -234,12 +240,6 @@ export class Configuration {
     this.cached = stored;
     this.storage.sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('instance', ?)", JSON.stringify(stored));
   }
-}
-
-/** Credentials and headers are bound to the origin they are meant for, the other values to the instance alone. */
-function contextOf({ id, url }: Stored, name: SealedName): string {
-  const origin = name === "sessionKey" || name === "nudgeSecret" ? "" : new URL(url).origin;
-  return `${id}|sealed|${name}|${origin}`;
 }
 
 const entries = (credential: UpstreamCredential, headers: Record<string, string>) => ({
