@@ -114,10 +114,14 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
     await recorded(`backup.created ${second}`);
     await recorded(`backup.deleted ${first}`);
     await recorded("backup.deleted dashboard.zip");
-    for (let tries = 0; tries < 80 && (await events("backup.failed")).length === 0; tries++) {
-      if (tries % 16 === 15) await look();
-      await sleep(250);
-    }
+    let tries = 0;
+    await vi.waitUntil(
+      async () => {
+        if (++tries % 16 === 0) await look();
+        return (await events("backup.failed")).length > 0;
+      },
+      { timeout: 20_000, interval: 250 },
+    );
     await look();
     await sleep(1_000);
 

@@ -1,7 +1,6 @@
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { database } from "../../harness/archive/database.ts";
 import { zip } from "../../harness/archive/zip.ts";
@@ -24,6 +23,9 @@ beforeAll(async () => {
   relay = await startRelay();
 });
 afterAll(() => relay?.stop());
+
+/** For an event of a real server that restarts meanwhile. */
+const EVENT = { timeout: 20_000, interval: 200 };
 
 /** What the tests do with one registered server. */
 function through(instance: string) {
@@ -213,10 +215,7 @@ describe.concurrent.each(versions)("a restore on PocketBase %s", (version) => {
         400,
         { message: "Try again later - another backup/restore process has already been started." },
       ]);
-      for (let tries = 0; (await own.told()).every((line) => line !== "restore.completed made.zip"); tries++) {
-        expect(tries).toBeLessThan(100);
-        await sleep(200);
-      }
+      await vi.waitUntil(async () => (await own.told()).includes("restore.completed made.zip"), EVENT);
       expect(await notes.all()).not.toContain("late");
     }));
 });
@@ -286,10 +285,7 @@ describe.concurrent.each(versions)("a restore that goes another way on PocketBas
       expect(first).toMatchObject({ state: "succeeded", result: { evidence: "canary" } });
       const second = await same.ended(await same.started("/v1/backups/stranger.zip/restore"));
       expect(second).toMatchObject({ state: "succeeded", result: { evidence: "dead_token" } });
-      for (let tries = 0; !(await same.told()).includes("instance.unauthorized"); tries++) {
-        expect(tries).toBeLessThan(50);
-        await sleep(200);
-      }
+      await vi.waitUntil(async () => (await same.told()).includes("instance.unauthorized"), EVENT);
       expect((await same.told()).filter((line) => line.startsWith("restore."))).toEqual([
         "restore.accepted other.zip",
         "restore.completed other.zip",

@@ -186,8 +186,10 @@ it("a running download outlives the object that ends while it is asked for the n
 it("an object that ends while it is asked is a 503, and nothing of what it threw is told", async () => {
   const { fake, path, kill } = await ticketed();
   fake.faults.add({ kind: "slow", ms: 1000, on: "fileToken" });
+  const tokens = () => fake.requests.filter(({ call: of }) => of === "fileToken").length;
+  const before = tokens();
   const asked = call(path, { as: null });
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await vi.waitUntil(() => tokens() > before);
   await kill();
   const { status, headers, json, text } = await asked;
   expect([status, json.code, headers.get("retry-after")]).toEqual([503, "relay_restarted", "5"]);
