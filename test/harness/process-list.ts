@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { vi } from "vitest";
+import { SOON } from "./waiting.ts";
 
 export type Listed = { pid: number; group: number; commandLine: string };
 
@@ -37,10 +39,9 @@ export function familiesNaming(text: string): Listed[] {
   return listProcesses().filter(({ group }) => groups.has(group));
 }
 
-/** Waits until `left` finds nothing, ten seconds at most; what is left then. */
+/** Waits a while until `left` finds nothing; what is left then. */
 export async function afterTheyEnd(left: () => Listed[]): Promise<Listed[]> {
-  for (const end = performance.now() + 10_000; left().length > 0 && performance.now() < end; )
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  await vi.waitUntil(() => left().length === 0, SOON).catch(() => undefined);
   return left();
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { readNudge } from "../../src/observing/nudge.ts";
 import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
+import { call } from "../harness/pocketbase-calls.ts";
 import { Receiver } from "../harness/receiver.ts";
 import { SOON } from "../harness/waiting.ts";
 
@@ -24,16 +25,10 @@ describe.each(["0.40.6", "0.39.11"])("the hook file on PocketBase %s", (version)
     await receiver.stop();
   });
 
-  const call = async (method: string, path: string, body?: unknown) =>
-    fetch(`${server.url}${path}`, {
-      method,
-      headers: { authorization: await server.token(), "content-type": "application/json" },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    });
   const nudged = (count: number) => vi.waitUntil(() => receiver.got.length >= count && receiver.got, SOON);
 
   it("nudges with a signature the relay accepts after a backup was made", async () => {
-    expect((await call("POST", "/api/backups", { name: "hooked.zip" })).status).toBe(204);
+    expect((await call(server, "POST", "/api/backups", { name: "hooked.zip" })).status).toBe(204);
     const [nudge] = await nudged(1);
     const { body, headers } = nudge!;
     const signature = String(headers["x-signature"]);
@@ -42,14 +37,14 @@ describe.each(["0.40.6", "0.39.11"])("the hook file on PocketBase %s", (version)
   });
 
   it("nudges after a restore from the new process, and leaves no marker", async () => {
-    expect((await call("POST", "/api/backups/hooked.zip/restore")).status).toBe(204);
+    expect((await call(server, "POST", "/api/backups/hooked.zip/restore")).status).toBe(204);
     expect(await nudged(2)).toHaveLength(2);
     expect(existsSync(join(server.dataDir, "backups", ".backup_relay_restore"))).toBe(false);
   });
 
   it("lets backups be made while nobody takes the nudge", async () => {
     await receiver.stop();
-    expect((await call("POST", "/api/backups", { name: "unheard.zip" })).status).toBe(204);
+    expect((await call(server, "POST", "/api/backups", { name: "unheard.zip" })).status).toBe(204);
     expect(readdirSync(join(server.dataDir, "backups"))).toContain("unheard.zip");
   });
 });
