@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import type { Problem } from "../base/problem.ts";
 import type { Bindings } from "../bindings.ts";
-import type { LimitState } from "../instances/limits.ts";
+import type { LimitState } from "../instances/door/limits.ts";
 import type { Settings } from "../settings.ts";
 import { problemResponse } from "./problem.ts";
 

@@ -6,7 +6,7 @@ import type { Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
 import { discardBody, UNWANTED_BYTES } from "../http/discard.ts";
-import type { LimitState } from "../instances/limits.ts";
+import type { LimitState } from "../instances/door/limits.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { type AppEnv, refuse } from "./context.ts";
 import { problemOfError } from "./problem-of-error.ts";

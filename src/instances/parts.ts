@@ -17,7 +17,7 @@ import { backupHandlers } from "./backups/commands.ts";
 import { modifiedAt } from "./backups/view.ts";
 import { buildClaims } from "./claims.ts";
 import { DelayedWrites } from "./delayed-writes.ts";
-import { Door } from "./door.ts";
+import { Door } from "./door/door.ts";
 import { dutiesOf } from "./duties.ts";
 import { keyHandlers } from "./keys/commands.ts";
 import { KeyMinter } from "./keys/minter.ts";

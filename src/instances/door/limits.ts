@@ -1,8 +1,8 @@
-import type { Counters } from "../access/admission.ts";
-import type { RateState } from "../access/counters.ts";
-import type { Admission, Denial, QuotaState } from "../access/decision.ts";
-import type { Lineage } from "../access/key.ts";
-import { quotasLeft, rateLeft } from "../access/limits-left.ts";
+import type { Counters } from "../../access/admission.ts";
+import type { RateState } from "../../access/counters.ts";
+import type { Admission, Denial, QuotaState } from "../../access/decision.ts";
+import type { Lineage } from "../../access/key.ts";
+import { quotasLeft, rateLeft } from "../../access/limits-left.ts";
 
 /** One limit of a key as the RateLimit headers tell it (draft-ietf-httpapi-ratelimit-headers): `rate`, or a scope. */
 export type LimitState = {

@@ -1,7 +1,7 @@
-import type { Scope } from "../access/scope.ts";
-import type { Policy } from "./caller.ts";
-import { type Command, policies } from "./commands.ts";
-import type { Transfers } from "./transfers/store.ts";
+import type { Scope } from "../../access/scope.ts";
+import type { Policy } from "../caller.ts";
+import { type Command, policies } from "../commands.ts";
+import type { Transfers } from "../transfers/store.ts";
 
 /** What a command asks of its caller: its policy, applied to its input and to the transfer it may belong to. */
 export type Requirements = {

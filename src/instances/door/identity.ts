@@ -1,11 +1,11 @@
-import type { ApiKey, Holder } from "../access/key.ts";
-import { matchHolder, matchSecret, matchSecretVersion, type SecretMatch } from "../access/rotation.ts";
-import { type SessionClaims, verifySession } from "../access/session.ts";
-import { verifyTicket } from "../access/ticket.ts";
-import type { Problem } from "../base/problem.ts";
-import { ok, type Result } from "../base/result.ts";
-import type { Credential } from "./caller.ts";
-import type { SessionKeys } from "./keys/session-keys.ts";
+import type { ApiKey, Holder } from "../../access/key.ts";
+import { matchHolder, matchSecret, matchSecretVersion, type SecretMatch } from "../../access/rotation.ts";
+import { type SessionClaims, verifySession } from "../../access/session.ts";
+import { verifyTicket } from "../../access/ticket.ts";
+import type { Problem } from "../../base/problem.ts";
+import { ok, type Result } from "../../base/result.ts";
+import type { Credential } from "../caller.ts";
+import type { SessionKeys } from "../keys/session-keys.ts";
 
 /** Whom a credential names. A token's signature is verified; whether the key is alive is decided later. */
 export type Identity = { by: "admin" } | KeyIdentity;

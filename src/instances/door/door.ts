@@ -1,21 +1,21 @@
-import { admit, type Counters, deny } from "../access/admission.ts";
-import type { Admission, Decision, Denial } from "../access/decision.ts";
-import type { Lineage } from "../access/key.ts";
-import { afterFirstUse, secretVersionOf } from "../access/rotation.ts";
-import type { Clock } from "../base/clock.ts";
-import { type Problem, problem } from "../base/problem.ts";
-import { fail, ok, type Result } from "../base/result.ts";
-import { actorOfKey, actorText } from "./actor.ts";
-import type { Audit } from "./audit/store.ts";
-import { type Actor, type Admitted, type Caller, DEFAULT_CREDENTIALS, type Handlers, type Policy } from "./caller.ts";
-import type { Answer, Command, Commands } from "./commands.ts";
+import { admit, type Counters, deny } from "../../access/admission.ts";
+import type { Admission, Decision, Denial } from "../../access/decision.ts";
+import type { Lineage } from "../../access/key.ts";
+import { afterFirstUse, secretVersionOf } from "../../access/rotation.ts";
+import type { Clock } from "../../base/clock.ts";
+import { type Problem, problem } from "../../base/problem.ts";
+import { fail, ok, type Result } from "../../base/result.ts";
+import { actorOfKey, actorText } from "../actor.ts";
+import type { Audit } from "../audit/store.ts";
+import { type Actor, type Admitted, type Caller, DEFAULT_CREDENTIALS, type Handlers, type Policy } from "../caller.ts";
+import type { Answer, Command, Commands } from "../commands.ts";
+import type { SessionKeys } from "../keys/session-keys.ts";
+import type { KeyStore } from "../keys/store.ts";
+import type { Configuration } from "../server/configuration.ts";
+import type { Transfers } from "../transfers/store.ts";
 import { type Identity, identify, type KeyIdentity, matchIdentity } from "./identity.ts";
-import type { SessionKeys } from "./keys/session-keys.ts";
-import type { KeyStore } from "./keys/store.ts";
 import { exhaustedLimits, type LimitState, limitsOf } from "./limits.ts";
 import { policyOf, type Requirements, requirementsOf, transferStart } from "./requirements.ts";
-import type { Configuration } from "./server/configuration.ts";
-import type { Transfers } from "./transfers/store.ts";
 
 type Parts = {
   configuration: Configuration;
