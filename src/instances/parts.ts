@@ -1,20 +1,15 @@
 import { MinuteCounter } from "../access/counters.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Problem } from "../base/problem.ts";
 import type { Random } from "../base/random.ts";
-import { ok, type Result } from "../base/result.ts";
 import { sealer } from "../base/seal.ts";
 import type { Sleep } from "../base/sleep.ts";
 import type { Kinds } from "../operations/kind.ts";
 import { kinds as operationKinds } from "../operations/kinds.ts";
-import type { Reach } from "../operations/work.ts";
 import type { Settings } from "../settings.ts";
 import type { Fetch } from "../upstream/exchange.ts";
-import { rangeReader } from "../upstream/range-reader.ts";
 import { auditHandlers } from "./audit/commands.ts";
 import { Audit } from "./audit/store.ts";
 import { backupHandlers } from "./backups/commands.ts";
-import { modifiedAt } from "./backups/view.ts";
 import { buildClaims } from "./claims.ts";
 import { DelayedWrites } from "./delayed-writes.ts";
 import { Door } from "./door/door.ts";
@@ -37,13 +32,14 @@ import { Verifications } from "./observing/verifications.ts";
 import { Verifier } from "./observing/verifier.ts";
 import { CleanUps } from "./operations/clean-ups.ts";
 import { operationHandlers } from "./operations/commands.ts";
-import { Operations, type RunDependencies } from "./operations/engine.ts";
+import { Operations } from "./operations/engine.ts";
 import { IdempotentRequests } from "./operations/idempotent-requests.ts";
+import { runDependenciesOf } from "./operations/run-dependencies.ts";
 import { OperationStore } from "./operations/store.ts";
 import { administrationHandlers } from "./server/commands.ts";
 import { Configuration } from "./server/configuration.ts";
-import { type Connected, Server } from "./server/server.ts";
-import type { InstanceView } from "./server/view.ts";
+import { describer } from "./server/describe.ts";
+import { Server } from "./server/server.ts";
 import { transferHandlers } from "./transfers/commands.ts";
 import { Transfers } from "./transfers/store.ts";
 import type { EndpointObject } from "./webhooks/commands.ts";
@@ -104,25 +100,7 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
     paused: () => operations.pollingPaused,
   });
   const expiries = new Expiries({ storage, keys, configuration, ledger });
-  const reach = ({ session, listings }: Connected): Reach => ({
-    api: session,
-    look: () => listings.lookNow(),
-    reader: (backup) => rangeReader(fetch, (refused) => session.access("download", refused), backup),
-  });
-  /** What a run may use; the credential's facts are as they are when it begins. */
-  const runDependencies = async (): Promise<Result<RunDependencies, Problem>> => {
-    const connected = await server.connect();
-    if (!connected.ok) return connected;
-    return ok({
-      ...reach(connected.value),
-      madeBy: (backup) => origins.madeBy(backup),
-      credential: configuration.credentialFacts(),
-      tryPreviousCredential: async () => {
-        const anew = (await server.tryPrevious()) ? await server.connect() : null;
-        return anew?.ok ? reach(anew.value) : null;
-      },
-    });
-  };
+  const runDependencies = runDependenciesOf({ configuration, server, origins, fetch });
   const rows = new OperationStore({ kinds, storage, ledger, clock, random, sleep });
   const mayUse = buildClaims({ transfers, operations: rows, clock });
   const operations = new Operations(rows, {
@@ -136,28 +114,11 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
     sleep,
     detach,
     ended: async ({ state, target }, change) => {
-      const connected = await server.connect();
-      if (!connected.ok) return;
-      const { listings } = connected.value;
-      if (change === "deleted" && state === "succeeded") listings.forget(target.key);
-      else listings.invalidate();
-      looks.nudge();
+      if (await server.backupChanged(target.key, change === "deleted" && state === "succeeded")) looks.nudge();
     },
   });
   const idempotent = new IdempotentRequests(sql, operations, clock);
   const looks = new Looks({ configuration, server, operations, observer, clock, detach, settled });
-  const newestBackup = async (): Promise<InstanceView["newestBackup"]> => {
-    const connected = await server.connect();
-    const newest = connected.ok ? connected.value.listings.newest() : null;
-    if (!newest) return null;
-    const { key, modified } = newest;
-    return { key, modified, ageSeconds: Math.max(0, Math.round((clock() - modifiedAt(modified)) / 1000)) };
-  };
-  const view = async (): Promise<InstanceView> => {
-    const own = await configuration.view(await newestBackup());
-    const { length } = await webhooks.resealing.left();
-    return { ...own, leftToReseal: own.leftToReseal + length };
-  };
   const webhooks = buildWebhooks({
     ...platform,
     sealer: seals,
@@ -165,6 +126,7 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
     ledger,
     instanceName: () => configuration.own.name,
   });
+  const view = describer({ configuration, server, endpointsToReseal: () => webhooks.resealing.left(), clock });
   const minter = new KeyMinter({ store: keys, ledger, clock, random, place: () => configuration.own });
   const tokenKeys = new SessionKeys(configuration);
   const door = new Door(

@@ -45,6 +45,16 @@ export class Server {
     return this.connected;
   }
 
+  /** What was listed before a backup changed does not count any more. False when the server cannot be asked at all. */
+  async backupChanged(key: string, deleted: boolean): Promise<boolean> {
+    const connected = await this.connect();
+    if (!connected.ok) return false;
+    const { listings } = connected.value;
+    if (deleted) listings.forget(key);
+    else listings.invalidate();
+    return true;
+  }
+
   /** After a change of address, credential or headers. */
   reset(): void {
     this.connected = null;

@@ -1,0 +1,33 @@
+import type { Problem } from "../../base/problem.ts";
+import { ok, type Result } from "../../base/result.ts";
+import type { Reach } from "../../operations/work.ts";
+import type { Fetch } from "../../upstream/exchange.ts";
+import { rangeReader } from "../../upstream/range-reader.ts";
+import type { BackupOrigins } from "../ledger/backup-origins.ts";
+import type { Configuration } from "../server/configuration.ts";
+import type { Connected, Server } from "../server/server.ts";
+import type { RunDependencies } from "./engine.ts";
+
+type Deps = { configuration: Configuration; server: Server; origins: BackupOrigins; fetch: Fetch };
+
+/** Makes what a run may use of the instance; the facts about its credential are as they are when the run begins. */
+export function runDependenciesOf({ configuration, server, origins, fetch }: Deps) {
+  const reach = ({ session, listings }: Connected): Reach => ({
+    api: session,
+    look: () => listings.lookNow(),
+    reader: (backup) => rangeReader(fetch, (refused) => session.access("download", refused), backup),
+  });
+  return async (): Promise<Result<RunDependencies, Problem>> => {
+    const connected = await server.connect();
+    if (!connected.ok) return connected;
+    return ok({
+      ...reach(connected.value),
+      madeBy: (backup) => origins.madeBy(backup),
+      credential: configuration.credentialFacts(),
+      tryPreviousCredential: async () => {
+        const reconnected = (await server.tryPrevious()) ? await server.connect() : null;
+        return reconnected?.ok ? reach(reconnected.value) : null;
+      },
+    });
+  };
+}
