@@ -5,7 +5,7 @@ import { type Work, wasSent } from "./work.ts";
 
 const LOOKS = 5;
 
-/** Deletes one backup. A lost answer is settled by looking: gone is gone, still there after some looks is a failure. */
+/** Deletes one backup. After a lost answer the list decides: it is done when two lists lack it, and failed when the last still shows it. */
 export async function runDelete(work: Work): Promise<Ending> {
   const key = work.operation.target.key;
   let refusal: Problem | null = null;
@@ -25,7 +25,7 @@ export async function runDelete(work: Work): Promise<Ending> {
     // The server says that it could not remove it: a list that still shows it is believed at once.
     if (answer.error.problem.code === "backup_deleted") refusal = answer.error.problem;
   }
-  // One list without it may be an old or a wrong one, two in a row are believed.
+  // One list without it may be old or wrong; two in a row are believed.
   let there: boolean | null = null;
   for (let look = 0; look < LOOKS; look++) {
     if (look > 0) await work.sleep(1_000 * look);

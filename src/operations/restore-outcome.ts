@@ -8,7 +8,7 @@ export type Probe = {
    * the stored password, then the one before). `refused`: it answered otherwise (a proxy's page, an IP list, 5xx).
    */
   server: "down" | "refused" | "guest" | "superuser";
-  /** Health's `canBackup`; null when not told. */
+  /** Health's `canBackup`; null when the answer does not hold it. */
   idle: boolean | null;
   /** Whether the canary record is there; null when not planted or not readable. */
   canary: boolean | null;
@@ -24,7 +24,7 @@ export type Watched = {
   sentAt: number;
   /** On BosBase records and logs live in PostgreSQL, where a restore does not touch them: they prove nothing. */
   bosbase: boolean;
-  /** True when the token used before it would not have expired by itself meanwhile, so that its death means something. */
+  /** True when the token used before it would not have expired by itself meanwhile, so that its refusal is evidence. */
   tokenWouldLive: boolean;
 };
 
@@ -34,24 +34,24 @@ export type RestoreOutcome =
   | { state: "failed"; evidence: "canary" | "log_row" | "failure_row"; reason: RestoreFailureReason | null }
   | { state: "unknown"; because: "not_back" | "still_busy" | "no_access" | "no_evidence" | "bosbase" };
 
-/** The server sleeps this long before it starts: whatever vanished earlier did not vanish by the restore. */
+/** The server waits this long before it starts: what vanished earlier was not removed by the restore. */
 const EARLIEST_MS = 1_000;
-/** A failure is over by then, so what is still there counts from now on. */
+/** A failed restore has ended by then: a canary that is still there counts from then on. */
 export const SETTLED_MS = 5_000;
 /** A sign of failure must be seen twice, this far apart: a server under load starts late. */
 const TWICE_MS = 1_000;
-/** A server that has not come back by then will not by itself: a database it cannot open stops it at every start. */
+/** A server that is not back by then does not come back by itself: a database it cannot open stops it at every start. */
 export const BACK_MS = 10 * 60_000;
 /** The server fetches an archive from S3 for at most 10 minutes, and then has to unpack it. */
 const BUSY_MS = 20 * 60_000;
-/** However it presents itself, looking ends then. */
+/** The watch ends after this long in any case. */
 const LIMIT_MS = 60 * 60_000;
 /** How long to look for evidence on a server that answers but shows none. */
 const EVIDENCE_MS = 60_000;
 
 /**
- * Decides what became of a restore (facts: upstream §1.6.1, seen on PocketBase 0.23 to 0.40). Worth in this order: the
- * canary record, the canary log row, the death of a token that lived, a row about the failure. Outages, `canBackup` and
+ * Decides what became of a restore (facts: upstream §1.6.1, seen on PocketBase 0.23 to 0.40). The evidence counts in this order: the
+ * canary record, the canary log row, a token that was valid and is refused, a row about the failure. Outages, `canBackup` and
  * elapsed time prove nothing; they only say how long to go on. `probes` are in order of time; `now` is the last look.
  */
 export function restoreOutcome(watched: Watched, probes: readonly Probe[], now: number): RestoreOutcome {

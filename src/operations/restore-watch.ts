@@ -7,7 +7,7 @@ import type { Work } from "./work.ts";
 const FIRST_LOOKS_MS = 300;
 const LOOKS_MS = 1_000;
 const QUICK_UNTIL_MS = 6_000;
-/** How long the server's log is asked for the reason of a failure that is already certain. */
+/** How long the server's log is read for the reason of a failure that is certain. */
 const REASON_MS = 10_000;
 /** Probes kept for judging the outcome: it needs the newest, and when the present state began. */
 const KEPT = 2_000;
@@ -40,7 +40,7 @@ export async function watchRestore(work: Work<RestoreData>, data: RestoreData): 
   }
 }
 
-/** Health is asked last: only while it shows a superuser does a missing canary mean anything. */
+/** Health is read last: a missing canary is evidence only while it shows a superuser. */
 async function look(work: Work<RestoreData>, data: RestoreData): Promise<Probe> {
   const { canary, bosbase } = data;
   const { api } = work;
@@ -71,7 +71,7 @@ const loggedSince = ({ sentAt, skewMs }: RestoreData): number => (sentAt ?? 0) +
 
 const AWAY: readonly string[] = ["upstream_unreachable", "upstream_timeout"];
 
-/** A row shows up 3 s after the last logged request, so nothing but the log itself is asked meanwhile. */
+/** A row shows up 3 s after the last logged request, so only the log itself is requested meanwhile. */
 async function reasonOf(work: Work<RestoreData>, data: RestoreData): Promise<RestoreFailureReason | null> {
   const until = work.clock() + REASON_MS;
   while (work.clock() < until) {

@@ -35,13 +35,13 @@ export async function runRestore(work: Work<RestoreData>): Promise<Ending> {
       const next = nextStep(operation.steps, plan);
       if (refusal) {
         await removeCanary(work, operation.data);
-        // A request that never left is no step: `sent` says that it may have.
+        // The step `sent` says that the request may have left, so it is not written for one that was refused before.
         if (next && !(next.name === "sent" && next.how === "do")) work.step(next.name, "failed");
         return { state: "failed", error: refusal };
       }
       if (next === null) return ending(operation.data);
       const refused = await steps[next.name]!(work, operation.data, next.how);
-      // Written before anything else: after a kill nothing is tried a second time.
+      // Written first, so that nothing is tried again after a kill.
       if (refused) work.keep({ refusal: refused });
     }
   } catch (error) {

@@ -23,13 +23,13 @@ export const transitions: Record<OperationState, readonly OperationState[]> = {
   expired: [],
 };
 
-/** Where an operation begins: a destructive one may have to wait for somebody else's yes. */
+/** Where an operation begins: a destructive one may have to be approved first. */
 export const firstState = (needsApproval: boolean): OperationState => (needsApproval ? "awaiting_approval" : "queued");
 
 /**
  * The operation after an event, or why that cannot happen to it: `operation_final`, `operation_not_cancelable`,
- * `approval_not_pending`, or `internal` for what only a mistake of the relay's own could ask. Whether somebody may
- * decide is judged before (`approval.ts`). Canceling what is canceled changes nothing. A running operation can be
+ * `approval_not_pending`, or `internal` for what only a mistake in the relay could cause. Whether somebody may
+ * decide is checked before (`approval.ts`). Canceling what is canceled changes nothing. A running operation can be
  * canceled until its request is sent: the engine writes that step and looks at the state in one turn.
  */
 export function applied(operation: Operation, event: OperationEvent): Result<Operation, Problem> {

@@ -3,7 +3,7 @@ import { fail, ok, type Result } from "../base/result.ts";
 import type { Operation } from "./operation.ts";
 import { isRestore, type Restore, type SafetyCopy } from "./restore-data.ts";
 
-/** A restore can be undone, and its safety copy is kept, this long after it was asked of the server. */
+/** A restore can be undone, and its safety copy is kept, this long after its request was sent. */
 export const UNDO_MS = 24 * 3_600_000;
 
 /**
@@ -32,7 +32,7 @@ export function undoable(
   return same ? ok(restore.data.safety) : refusal("Its safety backup is not the file it was.");
 }
 
-/** Until when the relay keeps a restore's safety backup as the way back, ms since the epoch; null before it began. */
+/** Until when a restore's safety backup is kept, so that it can be undone, ms since the epoch; null before it began. */
 export function keptUntil(restore: Restore): number | null {
   const since = sentAt(restore) ?? restore.started;
   return since === null ? null : since + UNDO_MS;

@@ -50,7 +50,7 @@ export type Reach = Pick<Work, "api" | "look" | "reader">;
 export type CredentialFacts = {
   /** Since when it is what it is, ms since the epoch; null when unknown. */
   since: number | null;
-  /** True when its token would not have expired by itself during a restore, so that its death means something. */
+  /** True when its token would not have expired by itself during a restore, so that its refusal is evidence. */
   lasts: boolean;
 };
 

@@ -17,7 +17,7 @@ export type Occasion =
   | "ended"
   | null;
 
-/** Who, for readers of the ledger: the principal stays inside. */
+/** Who, as the ledger shows it: without the principal. */
 export const factActor = ({ kind, id, name }: OperationActor): Actor => ({
   kind,
   ...(id ? { id } : {}),
@@ -48,7 +48,7 @@ function decision(
   decider: OperationActor | null,
 ): EventDraft[] {
   const { id, kind, actor, approval } = operation;
-  // The catalogue knows approvals of these two alone.
+  // The catalogue has approvals for these two only.
   if (kind !== "restore" && kind !== "delete") return [];
   const data = {
     operation: id,
@@ -69,7 +69,7 @@ const restoreAccepted = (restore: Restore): EventDraft => ({
 function ended(operation: Operation): EventDraft[] {
   if (isRestore(operation)) return restoreEnded(operation);
   const { kind, state, error } = operation;
-  // A name that was refused from the start is the caller's mistake and no failure of backups.
+  // A create that was refused before it was sent is the caller's mistake, not a failed backup.
   if (kind !== "create" || state !== "failed" || !error || !wasSent(operation)) return [];
   const { key } = operation.target;
   const data = { name: key, cause: "request" as const, error: faultOf(error), operation: operation.id };
