@@ -243,7 +243,7 @@ describe("what a key may not", () => {
     expect([await read(own, none.key), await read(nightly, none.key)]).toEqual([200, 404]);
     await call("/api/backups", { as: everything.key });
     const events = (await call("/v1/events?limit=200", { as: some.key })).text;
-    expect(events).toContain("nightly.zip");
+    expect(events).toContain("nightly-1.zip");
     expect(events).not.toContain("secret.zip");
   });
 
