@@ -45,15 +45,22 @@ export class Directory extends DurableObject<Bindings> {
     this.opening.open(() => state.storage.sql);
   }
 
-  /** Its methods have no place for a refusal in what they answer: the edge reads it from the error's text. */
+  /** Why nothing can be answered; null when the tables are there. */
+  private get refused(): { ok: false; error: Problem } | null {
+    return this.opening.parts ? null : fail(this.opening.refusal ?? problem("internal"));
+  }
+
+  /** Only to be used when `refused` is null. */
   private get sql(): SqlStorage {
-    const { parts, refusal } = this.opening;
-    if (parts) return parts;
-    throw new Error(`${refusal?.code}: ${refusal?.message}`);
+    return this.ctx.storage.sql;
   }
 
   /** 32 random bytes (hex), made once: instance and endpoint ids carry a tag under it, so made-up ids open no object. */
-  tagKey(): string {
+  tagKey(): Result<string, Problem> {
+    return this.refused ?? ok(this.storedTagKey());
+  }
+
+  private storedTagKey(): string {
     const stored = this.sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'tagKey'").toArray()[0];
     if (stored) return stored.value;
     const made = hex(secureRandom(32));
@@ -63,6 +70,7 @@ export class Directory extends DurableObject<Bindings> {
 
   /** First step of a registration: takes the name. 409 `name_taken` when it is in use, also by a removal under way. */
   async begin(name: string): Promise<Result<Place, Problem>> {
+    if (this.refused) return this.refused;
     if (this.row(name)) return fail(problem("name_taken"));
     const id = randomBase62(secureRandom, 8);
     this.write({ name, id, state: "pending", since: systemClock() });
@@ -72,28 +80,33 @@ export class Directory extends DurableObject<Bindings> {
 
   /** The registration's last step. */
   activate(name: string): void {
+    if (this.refused) return;
     this.sql.exec("UPDATE instances SET state = 'active', since = ? WHERE name = ?", systemClock(), name);
   }
 
   /** Takes a registration back that was refused. */
   abandon(name: string): void {
+    if (this.refused) return;
     this.sql.exec("DELETE FROM instances WHERE name = ? AND state = 'pending'", name);
   }
 
   /** Null when there is no such living instance. */
-  find(name: string): Place | null {
+  find(name: string): Result<Place | null, Problem> {
+    if (this.refused) return this.refused;
     const row = this.row(name);
-    return row?.state === "active" ? this.place(row) : null;
+    return ok(row?.state === "active" ? this.place(row) : null);
   }
 
   /** The only living instance, so that an administrator need not name it; null when there are none or several. */
-  only(): Place | null {
+  only(): Result<Place | null, Problem> {
+    if (this.refused) return this.refused;
     const rows = this.sql.exec<Row>("SELECT * FROM instances WHERE state = 'active' LIMIT 2").toArray();
-    return rows.length === 1 ? this.place(rows[0]!) : null;
+    return ok(rows.length === 1 ? this.place(rows[0]!) : null);
   }
 
   /** By name; the cursor is the last name given out. */
-  list(limit: number, after: string | null): Page<Place> {
+  list(limit: number, after: string | null): Result<Page<Place>, Problem> {
+    if (this.refused) return this.refused;
     const rows = this.sql
       .exec<Row>(
         "SELECT * FROM instances WHERE state = 'active' AND name > ? ORDER BY name LIMIT ?",
@@ -102,14 +115,15 @@ export class Directory extends DurableObject<Bindings> {
       )
       .toArray();
     const shown = rows.slice(0, limit);
-    return {
+    return ok({
       items: shown.map((row) => this.place(row)),
       nextCursor: rows.length > limit ? shown.at(-1)!.name : null,
-    };
+    });
   }
 
   /** The environment's instance gets its row here; the credential is never written. */
-  async ensureEnvironment(): Promise<Place> {
+  async ensureEnvironment(): Promise<Result<Place, Problem>> {
+    if (this.refused) return this.refused;
     let row = this.row(ENVIRONMENT_NAME);
     if (!row) {
       row = { name: ENVIRONMENT_NAME, id: randomBase62(secureRandom, 8), state: "active", since: systemClock() };
@@ -121,11 +135,12 @@ export class Directory extends DurableObject<Bindings> {
       this.adopted = true;
       await this.watch();
     }
-    return place;
+    return ok(place);
   }
 
-  /** Removal: marks the row, has the object wipe itself, then forgets the name. The watchdog resumes it if it is cut. */
+  /** Removal: marks the row, has the object wipe itself, then forgets the name. After a kill the watchdog finishes it. */
   async remove(name: string): Promise<Result<null, Problem>> {
+    if (this.refused) return this.refused;
     const row = this.row(name);
     if (row?.state !== "active") return fail(problem("instance_not_found"));
     const leaving: Row = { ...row, state: "deleting", since: systemClock() };
@@ -140,6 +155,7 @@ export class Directory extends DurableObject<Bindings> {
    * object woke wakes them all. Called by the cron trigger and by the object's own alarm, whichever a home has.
    */
   async reconcileAll(): Promise<void> {
+    if (this.refused) return;
     const settings = readSettings(this.env);
     if (settings.ok && settings.value.environmentInstance) await this.ensureEnvironment();
     await this.watch();
@@ -169,7 +185,7 @@ export class Directory extends DurableObject<Bindings> {
 
   private async finishRemoval({ id, name }: Row): Promise<void> {
     await instanceOf(this.env, id).wipe();
-    // By id too: the name may have been given away again while this took long.
+    // By id too: the name may belong to another instance by now.
     this.sql.exec("DELETE FROM instances WHERE name = ? AND id = ?", name, id);
   }
 
@@ -202,6 +218,6 @@ export class Directory extends DurableObject<Bindings> {
   }
 
   private place(row: { name: string; id: string }): Place {
-    return { id: row.id, name: row.name, tag: instanceTag(fromHex(this.tagKey())!, row.id) };
+    return { id: row.id, name: row.name, tag: instanceTag(fromHex(this.storedTagKey())!, row.id) };
   }
 }

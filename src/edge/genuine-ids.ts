@@ -4,6 +4,7 @@ import { secureRandom } from "../base/random.ts";
 import type { Bindings } from "../bindings.ts";
 import { directoryOf } from "../directory/stub.ts";
 import { isEndpointId, newEndpointId } from "../webhooks/endpoint-id.ts";
+import { answerOf } from "./answer-of.ts";
 import type { AppContext } from "./context.ts";
 
 /** Per directory binding, so that each isolate asks for its tag key once. */
@@ -13,9 +14,7 @@ const tagKeys = new WeakMap<object, Promise<Uint8Array<ArrayBuffer>>>();
 function tagKey(env: Bindings): Promise<Uint8Array<ArrayBuffer>> {
   let key = tagKeys.get(env.DIRECTORY);
   if (!key) {
-    key = directoryOf(env)
-      .tagKey()
-      .then((text) => fromHex(text)!);
+    key = answerOf<string>(directoryOf(env).tagKey()).then((text) => fromHex(text)!);
     key.catch(() => tagKeys.delete(env.DIRECTORY));
     tagKeys.set(env.DIRECTORY, key);
   }

@@ -1,16 +1,10 @@
 import { HTTPException } from "hono/http-exception";
 import { type Problem, problem } from "../base/problem.ts";
-
-/**
- * The text of an object's constructor that cannot open its storage. A constructor can only throw, and of an error nothing
- * but its text crosses the RPC.
- */
-const STORAGE = /\b(storage_too_new|migration_failed): (.+)$/;
+import { Refused } from "./answer-of.ts";
 
 /** The problem behind an error that was thrown, where the relay's code is not at fault; null where it is. */
 export function problemOfError(error: Error): Problem | null {
-  const storage = STORAGE.exec(error.message);
-  if (storage) return problem(storage[1] as "storage_too_new" | "migration_failed", { message: storage[2]! });
+  if (error instanceof Refused) return error.problem;
   if (error instanceof HTTPException && error.status === 415) return problem("media_type_refused");
   return null;
 }

@@ -5,6 +5,7 @@ import { ENVIRONMENT_NAME } from "../directory/directory.ts";
 import { directoryOf } from "../directory/stub.ts";
 import type { Caller, PresentedCredential } from "../instances/caller.ts";
 import type { Place } from "../instances/server/record.ts";
+import { answerOf } from "./answer-of.ts";
 import { authenticate, credentialInHeader, type Genuine } from "./authenticate.ts";
 import { clientAddress } from "./client-address.ts";
 import type { AppContext } from "./context.ts";
@@ -29,7 +30,7 @@ export async function resolveCaller(
     return place.ok ? ok({ instanceId: place.value.id, caller: callerWith(c, { kind: "admin" }) }) : place;
   }
   if (name !== undefined) {
-    const place = await directoryOf(c.env).find(name);
+    const place = await answerOf<Place | null>(directoryOf(c.env).find(name));
     if (place?.id !== genuine.value.instance) return fail(problem("instance_mismatch"));
   }
   return ok(callerAtHome(c, genuine.value));
@@ -62,10 +63,11 @@ async function placeForAdmin(c: AppContext, name: string | undefined): Promise<R
   const directory = directoryOf(c.env);
   const fromEnvironment = c.get("settings").environmentInstance !== null;
   if (fromEnvironment && (name === undefined || name === ENVIRONMENT_NAME)) {
-    const own = await directory.ensureEnvironment();
+    const own = await answerOf<Place>(directory.ensureEnvironment());
     if (name !== undefined) return ok(own);
   }
-  const place = name === undefined ? await directory.only() : await directory.find(name);
+  const found = name === undefined ? directory.only() : directory.find(name);
+  const place = await answerOf<Place | null>(found);
   if (place) return ok(place);
   return fail(problem(name === undefined ? "instance_required" : "instance_not_found"));
 }

@@ -30,7 +30,7 @@ import type { EndpointSettings, EndpointTarget } from "./store.ts";
 const EDGE_REQUESTS = 40;
 
 /**
- * One webhook endpoint: where it stands in its instance's ledger, what is on its way, and the clock of its retries. Only
+ * One webhook endpoint: its cursor into the ledger, its deliveries and their retries. Only
  * its instance calls it, and anybody for its public keys. The object itself holds no logic.
  */
 export class Endpoint extends DurableObject<Bindings> {
@@ -71,7 +71,7 @@ export class Endpoint extends DurableObject<Bindings> {
     }
     const made = await parts.store.create(settings, target, secret);
     parts.deliveries.moveTo(cursor);
-    // When the instance never learns of it, the alarm finds that out and forgets everything again.
+    // The alarm deletes an endpoint that its instance never recorded.
     await this.ctx.storage.setAlarm(systemClock() + 60_000);
     return ok({ secret: secretText(made), sealedWith: parts.store.sealedWith });
   }
@@ -89,7 +89,7 @@ export class Endpoint extends DurableObject<Bindings> {
     const moved = new URL(url).origin !== new URL(before.value.url).origin;
     const headers = change.headers ?? (moved ? {} : before.value.headers);
     const touched = change.url !== undefined || change.headers !== undefined;
-    // The instance does not know the address, so it could not judge a new format by it.
+    // The instance does not know the address, so it could not check a new format against it.
     const missing = settings.format === store.settings?.format ? null : missingInAddress(settings.format, url);
     if (missing !== null) return refusedAddress(missing, "validation_invalid_value");
     const checkTarget = change.url === undefined ? ok(null) : await this.parts.checkTarget(url);
@@ -106,7 +106,7 @@ export class Endpoint extends DurableObject<Bindings> {
     return made.ok ? ok(secretText(made.value)) : fail(locked);
   }
 
-  /** The ledger grew, or the watchdog makes its round. Answers where this endpoint then stands; null when it is none. */
+  /** The ledger grew, or the watchdog makes its round. Answers the cursor after that; null when there is no such endpoint. */
   async poke(page: FeedPage | null, activation: number): Promise<number | null> {
     if (!this.parts) return null;
     this.parts.dispatcher.poke(page, activation, this.requests);
@@ -154,7 +154,7 @@ export class Endpoint extends DurableObject<Bindings> {
     return store && keys?.ok ? jwks(store.id, keys.value.current, keys.value.previous) : null;
   }
 
-  /** Forgets everything. The live object sends nothing from here on. */
+  /** Deletes everything. Nothing is sent from here on. */
   async wipe(): Promise<void> {
     this.parts?.dispatcher.end();
     this.opening.close();

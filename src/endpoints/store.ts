@@ -12,7 +12,7 @@ import { newSecret } from "../webhooks/secret.ts";
 import { type SignatureKind, type SigningKeys, signer } from "../webhooks/signature.ts";
 import type { WireEndpoint } from "../webhooks/wire.ts";
 
-/** What is no secret. */
+/** The settings that are not secret. */
 export type EndpointSettings = {
   instanceName: string;
   format: Format;

@@ -64,17 +64,17 @@ export class Instance extends DurableObject<Bindings> {
     return { result: fail(this.opening.refusal ?? problem("unauthenticated")), limits: [] };
   }
 
-  /** The Worker tells how a download it opened has ended. No right is asked: what ended, ended. */
+  /** The Worker reports how a download ended. No right is checked: the download was admitted when it was opened. */
   async endDownload(transfer: string, bytes: number, outcome: string): Promise<void> {
     if (this.parts) endDownload(this.parts, transfer, bytes, outcome);
   }
 
-  /** The Worker tells that an upload it reserved a name for is through, or why not; the list decides. */
+  /** The Worker reports that an upload was sent, or why not. Whether the backup is there is decided by the list. */
   async settleUpload(end: SettledUpload): Promise<Result<ListedBackup, Problem>> {
     return this.parts ? settleUpload(this.parts, end) : fail(end.problem ?? problem("upload_interrupted"));
   }
 
-  /** A signed hint to look now. False for anything that is not genuine, timely and new. */
+  /** A signed hint to look now. False when it is not genuine, too old or known already. */
   async nudge(body: string, signature: string): Promise<boolean> {
     const secret = await this.parts?.configuration.nudgeSecret();
     if (!this.parts || !secret?.ok) return false;
@@ -142,7 +142,7 @@ export class Instance extends DurableObject<Bindings> {
     return this.parts?.configuration.stored ? this.parts.view() : null;
   }
 
-  /** A webhook endpoint asks what it has to send. Throws while the relay is not set up, which is no answer. */
+  /** A webhook endpoint asks what it has to send. Throws while the object refuses: the endpoint must ask again later. */
   async pull(endpoint: string, request: PullRequest): Promise<PullAnswer> {
     if (this.parts) return this.parts.webhooks.endpoints.pull(endpoint, request);
     if (this.opening.refusal) throw new Error("the instance cannot answer now");
@@ -155,7 +155,7 @@ export class Instance extends DurableObject<Bindings> {
     await this.arm();
   }
 
-  /** Forgets everything, its endpoints first. The live object refuses from here on, and after a kill in between as well. */
+  /** Deletes everything, the endpoints first. From its beginning on every call is refused, also after a kill in between. */
   async wipe(): Promise<void> {
     const { endpoints } = this.parts?.webhooks ?? {};
     this.parts?.operations.close();

@@ -39,7 +39,7 @@ export const instanceSteps: readonly Step[] = [
   ],
 ];
 
-/** First step of a removal, that no kill takes back: no key, no credential and no configuration are left to act with. */
+/** First step of a removal, so that after a kill in between no key, credential or configuration is left to act with. */
 export function forgetRights(sql: SqlStorage): void {
   for (const table of ["keys", "sealed", "meta"]) sql.exec(`DELETE FROM ${table}`);
 }

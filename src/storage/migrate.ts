@@ -4,11 +4,11 @@ import { fail, ok, type Result } from "../base/result.ts";
 /** One version step of an object's tables: statements that take version n to n + 1. */
 export type Step = readonly string[];
 
-/** A field of a table's JSON `record` that is called otherwise from here on. */
+/** Renames a field of a table's JSON `record`. */
 export const renamed = (table: string, from: string, to: string): string =>
   `UPDATE ${table} SET record = json_remove(json_set(record, '$.${to}', json_extract(record, '$.${from}')), '$.${from}')`;
 
-/** The version the tables are at; null for an object that never made any. */
+/** The version of the tables; null when there are none. */
 export function storedVersion(sql: SqlStorage): number | null {
   const table = sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'").toArray();
   if (table.length === 0) return null;

@@ -1,7 +1,9 @@
 import { z } from "@hono/zod-openapi";
+import type { Page } from "../base/page.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import { directoryOf } from "../directory/stub.ts";
+import { answerOf } from "../edge/answer-of.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
 import { DEFAULT_POLL_SECONDS } from "../instances/server/configuration.ts";
 import type { Place } from "../instances/server/record.ts";
@@ -49,8 +51,8 @@ export const instanceRoutes: Route[] = [
     },
     async (c, { query }) => {
       const directory = directoryOf(c.env);
-      if (c.get("settings").environmentInstance) await directory.ensureEnvironment();
-      const places = await directory.list(query.limit, query.cursor);
+      if (c.get("settings").environmentInstance) await answerOf(directory.ensureEnvironment());
+      const places = await answerOf<Page<Place>>(directory.list(query.limit, query.cursor));
       const views = await Promise.all(places.items.map((place) => instanceOf(c.env, place.id).describe()));
       return c.json({ items: views.filter((view) => view !== null), nextCursor: places.nextCursor }, 200);
     },
@@ -152,7 +154,7 @@ async function register(c: AppContext, body: z.output<typeof CreateInstance>): P
   const headers = extraHeaders(body.headers ?? {});
   if (!headers.ok) return refuse(c, headers.error);
   const directory = directoryOf(c.env);
-  if (settings.environmentInstance) await directory.ensureEnvironment();
+  if (settings.environmentInstance) await answerOf(directory.ensureEnvironment());
   const place = (await directory.begin(body.name)) as Result<Place, Problem>;
   if (!place.ok) return refuse(c, place.error);
   const registered = (await instanceOf(c.env, place.value.id).register(
