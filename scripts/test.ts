@@ -13,7 +13,13 @@ npm test [-- FILTER …]
 
 Gets both PocketBase versions, then checks types, lint and the bundle and runs every test. Filters and flags are
 vitest's (a part of a path, -t NAME, --project worker); with them only the tests that match run, without the other steps.
+
+npm run test:full [-- FILTER …]
+
+The same, and after it what takes minutes of real time (test/slow). With filters only the slow tests that match run.
 `;
+
+const slow = ["--config", join(root, "test", "slow", "vitest.config.ts")];
 
 /** Runs vitest with its output on the terminal and its own report beside it. */
 async function runVitest(args: string[]): Promise<Tally> {
@@ -40,7 +46,9 @@ async function runVitest(args: string[]): Promise<Tally> {
 }
 
 await runScript(async () => {
-  const filters = process.argv.slice(2);
+  const given = process.argv.slice(2);
+  const full = given.includes("--full");
+  const filters = given.filter((argument) => argument !== "--full");
   if (filters.includes("--help") || filters.includes("-h")) {
     console.log(help.trim());
     return 0;
@@ -50,9 +58,16 @@ await runScript(async () => {
     () => endAllProcesses(0),
   );
   const steps = filters.length > 0 ? [] : [servers, types, lint, bundle];
-  const before = await runSteps(steps);
-  console.log("▶ tests …");
-  const tally = addTallies([before, await runVitest(filters)]);
+  const tallies = [await runSteps(steps)];
+  if (!full || filters.length === 0) {
+    console.log("▶ tests …");
+    tallies.push(await runVitest(filters));
+  }
+  if (full) {
+    console.log("▶ slow tests …");
+    tallies.push(await runVitest([...slow, ...filters]));
+  }
+  const tally = addTallies(tallies);
   console.log(closingLine(tally));
   return tally.failed === 0 ? 0 : 1;
 });

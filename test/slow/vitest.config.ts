@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** What takes minutes by nature, side by side: `npm run conformance:slow`. `npm test` does not run it. */
+/** What takes minutes by nature, side by side: `npm run test:full`. `npm test` does not run it. */
 export default defineConfig({
   test: {
     include: ["test/slow/*.slow.ts"],
@@ -8,6 +8,5 @@ export default defineConfig({
     hookTimeout: 120_000,
     maxWorkers: 4,
     maxConcurrency: 40,
-    reporters: ["verbose"],
   },
 });
