@@ -91,13 +91,8 @@ export class LedgerReader {
     detach(
       pull(request).then(
         (answer) => this.answered(request, answer),
-        () => {
-          // The instance is restarting, or the platform moves it.
-          this.pulling = false;
-          this.pokedWhilePulling = false;
-          this.retryAt = clock() + RETRY_PULL_MS;
-          if (!this.stopped) this.deps.failed();
-        },
+        // The instance is restarting, or the platform moves it.
+        () => this.unanswered(),
       ),
     );
   }
@@ -111,10 +106,21 @@ export class LedgerReader {
     return this.deps.deliveries.open.size < MOST_OPEN;
   }
 
+  private unanswered(): void {
+    this.pulling = false;
+    this.pokedWhilePulling = false;
+    this.retryAt = this.deps.clock() + RETRY_PULL_MS;
+    if (!this.stopped) this.deps.failed();
+  }
+
   private answered(request: PullRequest, answer: PullAnswer): void {
     this.pulling = false;
     if (this.stopped) return;
     const { store, deliveries, queue, clock, forgotten, changed } = this.deps;
+    if (answer.state === "unavailable") {
+      this.unanswered();
+      return;
+    }
     if (answer.state === "unknown") {
       forgotten();
       return;

@@ -142,10 +142,10 @@ export class Instance extends DurableObject<Bindings> {
     return this.parts?.configuration.stored ? this.parts.view() : null;
   }
 
-  /** A webhook endpoint asks what it has to send. Throws while the object refuses: the endpoint must ask again later. */
+  /** A webhook endpoint asks what it has to send. */
   async pull(endpoint: string, request: PullRequest): Promise<PullAnswer> {
     if (this.parts) return this.parts.webhooks.endpoints.pull(endpoint, request);
-    if (this.opening.refusal) throw new Error("the instance cannot answer now");
+    if (this.opening.refusal) return { state: "unavailable" };
     return { state: "unknown" };
   }
 

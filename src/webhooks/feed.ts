@@ -37,10 +37,11 @@ export type PullRequest = {
 };
 
 /**
- * `unknown`: there is no such endpoint (any more). `inactive`: nothing may be sent now. `activation` counts how often the
- * endpoint was activated: made or resumed.
+ * `unknown`: there is no such endpoint (any more). `unavailable`: the instance cannot read its own data now; ask again.
+ * `inactive`: nothing may be sent now. `activation` counts how often the endpoint was activated: made or resumed.
  */
 export type PullAnswer =
+  | { state: "unavailable" }
   | { state: "unknown" }
   | { state: "inactive"; activation: number }
   | { state: "active"; activation: number; page: FeedPage; refetched: FeedEvent[] };

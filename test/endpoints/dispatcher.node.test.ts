@@ -52,6 +52,22 @@ it("writes at most 4 rows per delivered event, alarms included, even when events
   expect(one.lost).toEqual([]);
 });
 
+it("asks an instance that cannot answer again, and forgets nothing meanwhile", async () => {
+  const one = await world();
+  one.state = "unavailable";
+  one.append(3);
+  one.poke();
+  await one.pass(60_000);
+  expect(one.requests).toEqual([]);
+  expect(one.forgotten).toBe(false);
+  expect(one.pulls.length).toBeGreaterThan(1);
+  expect(one.pulls.length).toBeLessThan(60);
+  one.state = "active";
+  await one.pass(10_000);
+  expect(one.lost).toEqual([]);
+  expect(one.twice).toBe(0);
+});
+
 it("removes old deliveries and never the cursor with them", async () => {
   const one = await world();
   one.append(3 * KEPT_DELIVERIES);

@@ -58,7 +58,7 @@ export class EndpointWorld {
   alarms = 0;
   reply: Reply = () => answers(200);
   /** What the instance says of the endpoint. */
-  state: "active" | "inactive" | "unknown" = "active";
+  state: "active" | "inactive" | "unknown" | "unavailable" = "active";
   activation = 1;
   hidden = new Set<number>();
   disabled: DisableRequest[] = [];
@@ -280,7 +280,7 @@ export class EndpointWorld {
       this.disabled.push(disabling);
       this.state = "inactive";
     }
-    if (this.state === "unknown") return { state: "unknown" };
+    if (this.state === "unknown" || this.state === "unavailable") return { state: this.state };
     if (this.state === "inactive") return { state: "inactive", activation: this.activation };
     const allowed = this.ledger.filter(({ seq }) => !this.hidden.has(seq));
     const events = allowed.filter(({ seq }) => seq > after).slice(0, limit);
