@@ -11,12 +11,12 @@ export async function rowsPerDelivery(events: number, how: "at once" | "one by o
   const world = new EndpointWorld();
   await world.create();
   world.append(1);
-  world.poke();
+  world.notify();
   await world.pass(REST_MS);
   const before = world.turns.rowsWritten + world.alarms;
   for (let left = events; left > 0; left -= how === "at once" ? events : 1) {
     world.append(how === "at once" ? events : 1);
-    world.poke();
+    world.notify();
     await world.pass(REST_MS);
   }
   if (world.lost.length > 0) throw new Error(`${world.lost.length} of ${events} events were not delivered`);

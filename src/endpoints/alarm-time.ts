@@ -6,7 +6,7 @@ export type AlarmFacts = {
   now: number;
   /** No request is in flight, the instance is not being asked, and there is nothing to tell it. */
   idle: boolean;
-  /** The instance said that nothing may be sent now. It pokes when that changes. */
+  /** The instance said that nothing may be sent now. It notifies when that changes. */
   inactive: boolean;
   /** The secrets cannot be opened. */
   locked: boolean;

@@ -30,7 +30,7 @@ type Deps = {
 };
 
 /**
- * Moves events from the ledger to the receiver. Everything that happens (a poke, an answer, an alarm) ends in `tick`,
+ * Moves events from the ledger to the receiver. Everything that happens (a notification, an answer, an alarm) ends in `tick`,
  * which starts what may start, reads more, and arms the alarm. Rows are always written before what they promise is sent:
  * the platform lets nothing out of the object before it is stored.
  */
@@ -67,9 +67,9 @@ export class Dispatcher {
   }
 
   /** The ledger grew, or something about the endpoint changed; `requests` may be made until the next alarm. */
-  poke(page: FeedPage | null, activation: number, requests: number): void {
+  notify(page: FeedPage | null, activation: number, requests: number): void {
     this.budget.left = requests;
-    this.reader.poke(page, activation);
+    this.reader.notify(page, activation);
     this.tick();
   }
 

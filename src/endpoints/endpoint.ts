@@ -107,9 +107,9 @@ export class Endpoint extends DurableObject<Bindings> {
   }
 
   /** The ledger grew, or the watchdog makes its round. Answers the cursor after that; null when there is no such endpoint. */
-  async poke(page: FeedPage | null, activation: number): Promise<number | null> {
+  async notify(page: FeedPage | null, activation: number): Promise<number | null> {
     if (!this.parts) return null;
-    this.parts.dispatcher.poke(page, activation, this.requests);
+    this.parts.dispatcher.notify(page, activation, this.requests);
     return this.parts.deliveries.cursor;
   }
 

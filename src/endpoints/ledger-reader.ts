@@ -38,15 +38,15 @@ type Deps = {
 export class LedgerReader {
   /** The instance is being asked. */
   pulling = false;
-  /** The instance said that nothing may be sent now. It pokes when that changes. */
+  /** The instance said that nothing may be sent now. It notifies when that changes. */
   inactive = false;
   /** The instance is asked no earlier, ms. */
   retryAt = 0;
   private readonly deps: Deps;
   /** Whether the ledger goes on after the cursor, as far as is known. After waking it may. */
   private ledgerGoesOn = true;
-  /** The answer to the pull under way may be older than the poke that came meanwhile. */
-  private pokedWhilePulling = false;
+  /** The answer to the pull under way may be older than the notification that came meanwhile. */
+  private notifiedWhilePulling = false;
   private stopped = false;
 
   constructor(deps: Deps) {
@@ -59,10 +59,10 @@ export class LedgerReader {
   }
 
   /** The ledger grew. A page that begins at the cursor spares a pull. */
-  poke(page: FeedPage | null, activation: number): void {
+  notify(page: FeedPage | null, activation: number): void {
     const { store, deliveries } = this.deps;
     this.inactive = false;
-    this.pokedWhilePulling = this.pulling;
+    this.notifiedWhilePulling = this.pulling;
     const usable = activation === store.memory.activation && !this.pulling && this.hasRoom;
     if (page && usable && page.after === deliveries.cursor) this.accept(page);
     else this.ledgerGoesOn = true;
@@ -108,7 +108,7 @@ export class LedgerReader {
 
   private unanswered(): void {
     this.pulling = false;
-    this.pokedWhilePulling = false;
+    this.notifiedWhilePulling = false;
     this.retryAt = this.deps.clock() + RETRY_PULL_MS;
     if (!this.stopped) this.deps.failed();
   }
@@ -140,8 +140,8 @@ export class LedgerReader {
         if (lost) deliveries.giveUp(lost, now, null);
       }
     } else queue.refetchAll();
-    if (this.pokedWhilePulling) {
-      this.pokedWhilePulling = false;
+    if (this.notifiedWhilePulling) {
+      this.notifiedWhilePulling = false;
       this.inactive = false;
       this.ledgerGoesOn = true;
     }

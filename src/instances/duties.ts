@@ -6,7 +6,7 @@ import type { Looks } from "./observing/looks.ts";
 import type { Verifier } from "./observing/verifier.ts";
 import type { CleanUps } from "./operations/clean-ups.ts";
 import type { Operations } from "./operations/engine.ts";
-import type { Configuration } from "./server/configuration.ts";
+import type { Configuration } from "./server/store.ts";
 import type { buildWebhooks } from "./webhooks/parts.ts";
 
 type Parts = {

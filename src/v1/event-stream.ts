@@ -2,7 +2,7 @@ import { utf8 } from "../base/encoding.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
-import type { EventPage } from "../instances/ledger/ledger.ts";
+import type { EventPage } from "../instances/ledger/store.ts";
 
 /** The Worker polls, so that an open stream does not keep the instance's object in memory. */
 const POLL_MS = 2_000;

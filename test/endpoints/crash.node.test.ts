@@ -1,10 +1,10 @@
 import { afterAll, expect, it, vi } from "vitest";
 import { secureRandom } from "../../src/base/random.ts";
 import { SLOTS } from "../../src/endpoints/sender.ts";
-import { Ledger } from "../../src/instances/ledger/ledger.ts";
+import { Ledger } from "../../src/instances/ledger/store.ts";
 import { instanceSteps } from "../../src/instances/schema.ts";
 import { ANNOUNCE_MS, Announcer } from "../../src/instances/webhooks/announcer.ts";
-import { Endpoints } from "../../src/instances/webhooks/endpoints.ts";
+import { Endpoints } from "../../src/instances/webhooks/store.ts";
 import type { EventDraft } from "../../src/ledger/event.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { Turns } from "../harness/object-sqlite.ts";
@@ -28,7 +28,7 @@ async function begun(): Promise<EndpointWorld> {
   const world = new EndpointWorld();
   await world.create();
   world.append(5);
-  world.poke();
+  world.notify();
   await world.pass(0);
   return world;
 }
@@ -38,7 +38,7 @@ async function killed(point: KillPoint, time = 1): Promise<EndpointWorld> {
   const world = await begun();
   world.append(40);
   world.killAt(point, time);
-  world.poke();
+  world.notify();
   await world.calm();
   return world;
 }
@@ -61,7 +61,7 @@ it.each([
 ] as const)("killed %s: nothing is lost", async (words, point) => {
   const world = await killed(point, /^(pull|page)/.test(point) ? 1 : 2);
   expect(world.dead).toBe(true);
-  // An alarm is stored before the poke is acknowledged, so the restart needs no poke.
+  // An alarm is stored before the notification is acknowledged, so the restart needs no notification.
   expect(world.alarm).not.toBeNull();
   await recovers(world);
   note(words, "simulated", world.lost.length, world.twice);
@@ -71,7 +71,7 @@ it("killed with six requests under way: at most these six come twice", async () 
   const world = await begun();
   world.reply = () => null;
   world.append(40);
-  world.poke();
+  world.notify();
   await world.calm();
   world.kill();
   world.reply = () => answers(200);
@@ -89,7 +89,7 @@ it.each([
   const world = await begun();
   world.reply = (_, count) => answers(count === 1 ? 500 : 200);
   world.append(20);
-  world.poke();
+  world.notify();
   await world.calm();
   world.killAt(point);
   await world.pass(6_000);
@@ -113,7 +113,7 @@ it("killed during a rotation: the endpoint signs with one set of secrets or the 
   world.restart();
   expect(await world.parts.store.publicKeys()).toEqual(before);
   world.append(10);
-  world.poke();
+  world.notify();
   await world.pass(AGAIN_MS);
   note("during a rotation", "simulated", world.lost.length, world.twice);
 });
@@ -121,7 +121,7 @@ it("killed during a rotation: the endpoint signs with one set of secrets or the 
 it("killed during a replay: it goes on from the moved cursor", async () => {
   const world = await begun();
   world.append(30);
-  world.poke();
+  world.notify();
   await world.pass(0);
   world.received.length = 0;
   world.parts.deliveries.moveTo(0);
@@ -138,7 +138,7 @@ it("killed when the instance disabled the endpoint, before the endpoint knew: it
   world.reply = () => answers(410);
   world.append(10);
   world.killAt("disabling told");
-  world.poke();
+  world.notify();
   await world.calm();
   expect(world.dead).toBe(true);
   world.restart();
@@ -148,7 +148,7 @@ it("killed when the instance disabled the endpoint, before the endpoint knew: it
   world.reply = () => answers(200);
   world.state = "active";
   world.activation++;
-  world.poke();
+  world.notify();
   await world.pass(AGAIN_MS);
   note("while it is being disabled", "simulated", world.lost.length, world.twice);
 });
@@ -157,7 +157,7 @@ it("evicted in the middle: the object comes back with its alarm", async () => {
   const world = await begun();
   world.reply = () => null;
   world.append(40);
-  world.poke();
+  world.notify();
   await world.calm();
   world.reply = () => answers(200);
   await recovers(world);
@@ -168,13 +168,13 @@ it("an alarm that the platform dropped: the watchdog's round arms it again", asy
   const world = await begun();
   world.reply = (_, count) => answers(count === 1 ? 500 : 200);
   world.append(10);
-  world.poke();
+  world.notify();
   await world.calm();
   world.alarm = null;
   world.restart();
   await world.pass(3_600_000);
   expect(world.received).toHaveLength(15);
-  world.poke();
+  world.notify();
   await world.pass(AGAIN_MS);
   expect(world.received).toHaveLength(25);
   note("alarm dropped by the platform", "simulated", world.lost.length, 0);
@@ -186,7 +186,7 @@ const draft: EventDraft = {
 };
 const record = anEndpoint();
 
-/** The instance's side on a database of its own; its pokes reach the world's endpoint unless it is deaf. */
+/** The instance's side on a database of its own; its notifications reach the world's endpoint unless it is deaf. */
 function instanceOn(turns: Turns, world: EndpointWorld, deaf: () => boolean) {
   const clock = () => world.now;
   const ledger = new Ledger(turns.sql, clock, secureRandom, () => "acme");
@@ -197,11 +197,11 @@ function instanceOn(turns: Turns, world: EndpointWorld, deaf: () => boolean) {
     ledger,
     endpoints,
     endpoint: () => ({
-      async poke() {
+      async notify() {
         await turns.gate();
         if (deaf()) return new Promise<never>(() => undefined);
         world.ledger.splice(0, world.ledger.length, ...ledger.feed(0, 100, ["*"], { everything: true }).events);
-        world.poke();
+        world.notify();
         return world.parts.deliveries.cursor;
       },
     }),
@@ -245,7 +245,7 @@ it("killed around the ledger's commit: what was not committed never was, what wa
   await world.pass(0);
   expect(world.ledger).toHaveLength(2);
   expect(third.announcer.due()).toBe(Number.POSITIVE_INFINITY);
-  note("after the ledger's commit, the poke lost", "simulated", world.lost.length, world.twice);
+  note("after the ledger's commit, the notification lost", "simulated", world.lost.length, world.twice);
 });
 
 const twiceOf = (ids: readonly string[]) => ids.length - new Set(ids).size;

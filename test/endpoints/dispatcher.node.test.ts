@@ -15,7 +15,7 @@ async function world(options: Parameters<EndpointWorld["create"]>[0] = {}): Prom
 it("sends every event once, in the ledger's order to a receiver that is fast", async () => {
   const one = await world();
   one.append(500);
-  one.poke();
+  one.notify();
   await one.pass(0);
   expect(one.lost).toEqual([]);
   expect(one.twice).toBe(0);
@@ -27,14 +27,14 @@ it("sends every event once, in the ledger's order to a receiver that is fast", a
 it("writes at most 4 rows per delivered event, alarms included, even when events come one by one", async () => {
   const one = await world();
   one.append(1);
-  one.poke();
+  one.notify();
   await one.pass(6_000);
   const before = one.turns.rowsWritten + one.alarms;
   const events = 2 * KEPT_DELIVERIES + 200;
   for (let sent = 0; sent < events; sent += 50) {
     for (let each = 0; each < 50; each++) {
       one.append(1);
-      one.poke();
+      one.notify();
     }
     await one.pass(6_000);
   }
@@ -44,7 +44,7 @@ it("writes at most 4 rows per delivered event, alarms included, even when events
   const single = one.turns.rowsWritten + one.alarms;
   for (let each = 0; each < 5; each++) {
     one.append(1);
-    one.poke();
+    one.notify();
     await one.pass(6_000);
   }
   // One row for the lease and the cursor, one for the result, one for the alarm; one later, when the row is removed.
@@ -56,7 +56,7 @@ it("asks an instance that cannot answer again, and forgets nothing meanwhile", a
   const one = await world();
   one.state = "unavailable";
   one.append(3);
-  one.poke();
+  one.notify();
   await one.pass(60_000);
   expect(one.requests).toEqual([]);
   expect(one.forgotten).toBe(false);
@@ -71,13 +71,13 @@ it("asks an instance that cannot answer again, and forgets nothing meanwhile", a
 it("removes old deliveries and never the cursor with them", async () => {
   const one = await world();
   one.append(3 * KEPT_DELIVERIES);
-  one.poke();
+  one.notify();
   await one.pass(10_000);
   const kept = one.turns.sql.exec<{ n: number }>("SELECT count(*) AS n FROM deliveries").one().n;
   expect(kept).toBeLessThanOrEqual(2 * KEPT_DELIVERIES);
   one.restart();
   expect(one.parts.deliveries.cursor).toBe(3 * KEPT_DELIVERIES);
-  one.poke();
+  one.notify();
   await one.pass(10_000);
   expect(one.twice).toBe(0);
 });
@@ -86,7 +86,7 @@ it("climbs the whole ladder, the first retry within 5 s, and gives a delivery up
   const one = await world();
   one.reply = () => answers(500);
   one.append(1);
-  one.poke();
+  one.notify();
   await one.pass(4 * 86_400_000);
   expect(one.requests).toHaveLength(LADDER_MS.length);
   const gaps = one.requests.slice(1).map(({ at }, index) => at - one.requests[index]!.at);
@@ -107,7 +107,7 @@ it("waits as long as Retry-After says, and slows the whole endpoint for an overl
   const one = await world();
   one.reply = (_, count) => (count === 1 ? answers(503, { "retry-after": "120" }) : answers(200));
   one.append(40);
-  one.poke();
+  one.notify();
   await one.pass(119_000);
   expect(one.received.length).toBeLessThanOrEqual(SLOTS);
   one.reply = () => answers(200);
@@ -122,7 +122,7 @@ it.each([
   const one = await world();
   one.reply = reply;
   one.append(30);
-  one.poke();
+  one.notify();
   await one.pass(10_000);
   expect(one.disabled.map((each) => each.cause)).toEqual([cause]);
   expect(one.received.length).toBeLessThanOrEqual(SLOTS);
@@ -134,7 +134,7 @@ it.each([
   one.reply = () => answers(200);
   one.state = "active";
   one.activation++;
-  one.poke();
+  one.notify();
   await one.pass(10_000);
   expect(one.lost).toEqual([]);
   expect(one.disabled).toHaveLength(1);
@@ -145,7 +145,7 @@ it("is disabled after five days of nothing but failure", async () => {
   one.reply = () => answers(500);
   for (let day = 0; day < 7 && one.disabled.length === 0; day++) {
     one.append(1);
-    one.poke();
+    one.notify();
     await one.pass(86_400_000);
   }
   expect(one.disabled.map((each) => each.cause)).toEqual(["failing"]);
@@ -156,7 +156,7 @@ it("a disabling told late does not undo a resume", async () => {
   one.reply = () => answers(410);
   one.append(1);
   one.killAt("disabling told");
-  one.poke();
+  one.notify();
   await one.calm();
   expect(one.dead).toBe(true);
   expect(one.disabled).toHaveLength(1);
@@ -164,7 +164,7 @@ it("a disabling told late does not undo a resume", async () => {
   one.activation++;
   one.reply = () => answers(200);
   one.restart();
-  one.poke();
+  one.notify();
   await one.pass(10_000);
   expect(one.disabled).toHaveLength(1);
   expect(one.state).toBe("active");
@@ -175,7 +175,7 @@ it("sends nothing of what its owner may not see any more, not even what it had r
   const one = await world();
   one.reply = () => answers(500);
   one.append(20);
-  one.poke();
+  one.notify();
   await one.pass(0);
   const before = one.received.length;
   one.hidden = new Set(one.ledger.map(({ seq }) => seq));
@@ -186,7 +186,7 @@ it("sends nothing of what its owner may not see any more, not even what it had r
 
   one.append(1);
   one.state = "inactive";
-  one.poke();
+  one.notify();
   await one.pass(MINUTE);
   expect(one.received.length).toBe(before);
 });
@@ -196,7 +196,7 @@ it("asks again whether it may send when a slow receiver kept events waiting", as
   const waiting: (() => void)[] = [];
   one.reply = () => new Promise((resolve) => waiting.push(() => resolve(answers(200))));
   one.append(60);
-  one.poke();
+  one.notify();
   await one.calm();
   expect(one.received).toHaveLength(SLOTS);
   one.state = "inactive";
@@ -209,7 +209,7 @@ it("asks again whether it may send when a slow receiver kept events waiting", as
 it("keeps to its rate", async () => {
   const one = await world({ ratePerMinute: 60 });
   one.append(200);
-  one.poke();
+  one.notify();
   await one.pass(MINUTE);
   expect(one.received.length).toBeGreaterThanOrEqual(50);
   expect(one.received.length).toBeLessThanOrEqual(75);
@@ -221,7 +221,7 @@ it("a receiver that never answers holds its six slots for 15 s and loses nothing
   const one = await world();
   one.reply = (_, count) => (count === 1 ? null : answers(200));
   one.append(8);
-  one.poke();
+  one.notify();
   await one.calm();
   expect(one.received).toHaveLength(SLOTS);
   one.now += 15_001;
@@ -238,7 +238,7 @@ it("forgets itself when its instance does not know it", async () => {
   const one = await world();
   one.append(1);
   one.state = "unknown";
-  one.poke();
+  one.notify();
   await one.pass(0);
   expect(one.forgotten).toBe(true);
   expect(one.received).toEqual([]);
@@ -247,7 +247,7 @@ it("forgets itself when its instance does not know it", async () => {
 it("sends one event again, or all from a seq on, under their old ids", async () => {
   const one = await world();
   one.append(10);
-  one.poke();
+  one.notify();
   await one.pass(0);
   one.parts.deliveries.replayOne(one.ledger[3]!, one.now);
   one.parts.dispatcher.renew();
@@ -278,13 +278,13 @@ it("a wrong ENCRYPTION_KEY sends nothing and loses nothing", async () => {
   const right = Reflect.get(one, "key");
   Reflect.set(one, "key", crypto.getRandomValues(new Uint8Array(32)));
   one.restart();
-  one.poke();
+  one.notify();
   await one.pass(MINUTE);
   expect(one.received).toEqual([]);
   expect(one.parts.dispatcher.progress.locked).toBe(true);
   Reflect.set(one, "key", right);
   one.restart();
-  one.poke();
+  one.notify();
   await one.pass(MINUTE);
   expect(one.lost).toEqual([]);
 });

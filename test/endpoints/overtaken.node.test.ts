@@ -29,7 +29,7 @@ function held(one: EndpointWorld) {
 it("a success that was under way when the receiver said it is overloaded does not end the pause", async () => {
   const one = await world(40);
   const { waiting, answer } = held(one);
-  one.poke();
+  one.notify();
   await one.calm();
   const [first, ...others] = [...waiting.keys()];
   one.now += 10;
@@ -48,7 +48,7 @@ it("a success that was under way when the receiver said it is overloaded does no
 it("an old 410 does not disable an endpoint that was resumed since", async () => {
   const one = await world(12);
   const { waiting, answer } = held(one);
-  one.poke();
+  one.notify();
   await one.calm();
   const [first, ...others] = [...waiting.keys()];
   answer(first!, answers(410));
@@ -58,7 +58,7 @@ it("an old 410 does not disable an endpoint that was resumed since", async () =>
   one.state = "active";
   one.activation++;
   one.reply = () => answers(200);
-  one.poke();
+  one.notify();
   await one.calm();
   for (const id of others) answer(id, answers(410));
   await one.pass(20_000);
@@ -69,12 +69,12 @@ it("an old 410 does not disable an endpoint that was resumed since", async () =>
 it("a retry comes at its time though another request hangs", async () => {
   const one = await world(1);
   one.reply = () => null;
-  one.poke();
+  one.notify();
   await one.calm();
   one.now += 1_000;
   one.reply = (_, count) => answers(count === 1 ? 500 : 200);
   one.append(1);
-  one.poke();
+  one.notify();
   await one.calm();
   const failedAt = one.now;
   await one.pass(LADDER_MS[1]);
@@ -85,7 +85,7 @@ it("a retry comes at its time though another request hangs", async () => {
 it("tests take slots among the six, and wait for one", async () => {
   const one = await world(40);
   const { waiting } = held(one);
-  one.poke();
+  one.notify();
   await one.calm();
   const tests = Promise.all(Array.from({ length: 10 }, () => one.parts.test("backup.created")));
   await one.calm();
@@ -101,7 +101,7 @@ it("tests take slots among the six, and wait for one", async () => {
 it("a replay from a seq brings forward what still waits for its next attempt", async () => {
   const one = await world(4);
   one.reply = (id) => answers(id === one.ledger[0]!.id || id === one.ledger[2]!.id ? 500 : 200);
-  one.poke();
+  one.notify();
   await one.pass(20_000);
   one.reply = () => answers(200);
   const before = one.received.length;
@@ -116,7 +116,7 @@ it("a replay from a seq brings forward what still waits for its next attempt", a
 it("one event asked for while its last attempt is under way is sent again, however that one ends", async () => {
   const one = await world(1);
   one.reply = () => answers(500);
-  one.poke();
+  one.notify();
   await one.calm();
   let end: (response: Response) => void = () => undefined;
   for (let tries = 1; tries < LADDER_MS.length; tries++) {
@@ -138,13 +138,13 @@ it("one event asked for while its last attempt is under way is sent again, howev
 it("news that comes while the instance is asked is not overtaken by the older answer", async () => {
   const one = await world(3);
   one.state = "inactive";
-  one.poke();
+  one.notify();
   // The question is answered `silent`; before that arrives the endpoint is resumed and told so.
   one.onAnswer = () => {
     one.onAnswer = () => undefined;
     one.state = "active";
     one.activation++;
-    one.poke();
+    one.notify();
   };
   await one.pass(0);
   expect(one.lost).toEqual([]);
@@ -152,7 +152,7 @@ it("news that comes while the instance is asked is not overtaken by the older an
 
 it("replays do not make the end of every batch look through all rows", async () => {
   const one = await world(600);
-  one.poke();
+  one.notify();
   await one.pass(0);
   for (let n = 0; n < 5; n++) {
     one.parts.deliveries.replay(0, one.now);
@@ -167,7 +167,7 @@ it("replays do not make the end of every batch look through all rows", async () 
 it("lists every attempt once across pages, though many ended in the same millisecond", async () => {
   const one = await world(50);
   one.reply = (id) => answers(Number(id.slice(-2)) % 3 === 0 ? 500 : 200);
-  one.poke();
+  one.notify();
   await one.pass(0);
   const seen: string[] = [];
   let cursor: string | null = null;

@@ -24,13 +24,13 @@ it.each([
   await under(world, { privateNetwork: "all" });
   await world.create({ url });
   world.append(1);
-  world.poke();
+  world.notify();
   await world.pass(0);
   expect(world.received).toHaveLength(1);
 
   await under(world, { privateNetwork: "none" });
   world.append(2);
-  world.poke();
+  world.notify();
   await world.pass(60_000);
   expect(world.received).toHaveLength(1);
   const failed = world.parts.log.list(50, null).items.filter(({ outcome }) => outcome === "failed");
@@ -46,7 +46,7 @@ it.each([
 
   // Refused is a failure like others: what is allowed again before the ladder ends is delivered.
   await under(world, { privateNetwork: "all" });
-  world.poke();
+  world.notify();
   await world.pass(3_600_000);
   expect(world.lost).toEqual([]);
 });
@@ -81,12 +81,12 @@ it("a name that a resolver is set for later, and that leads inside, gets nothing
   const world = new EndpointWorld();
   await world.create();
   world.append(1);
-  world.poke();
+  world.notify();
   await world.pass(0);
   expect(world.received).toHaveLength(1);
   await under(world, { resolve: resolvesTo("10.0.0.7") });
   world.append(1);
-  world.poke();
+  world.notify();
   await world.pass(0);
   await under(world, { resolve: async () => fail("The resolver did not answer.") });
   await world.pass(60_000);

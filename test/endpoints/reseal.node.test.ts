@@ -6,7 +6,7 @@ import { systemSleep } from "../../src/base/sleep.ts";
 import { endpointSteps } from "../../src/endpoints/schema.ts";
 import { EndpointStore } from "../../src/endpoints/store.ts";
 import { KeyStore } from "../../src/instances/keys/store.ts";
-import { Ledger } from "../../src/instances/ledger/ledger.ts";
+import { Ledger } from "../../src/instances/ledger/store.ts";
 import { instanceSteps } from "../../src/instances/schema.ts";
 import type { EndpointObject } from "../../src/instances/webhooks/commands.ts";
 import { buildWebhooks } from "../../src/instances/webhooks/parts.ts";

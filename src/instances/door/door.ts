@@ -11,7 +11,7 @@ import { type Actor, type Admitted, type Caller, DEFAULT_CREDENTIALS, type Handl
 import type { Answer, Command, Commands } from "../commands.ts";
 import type { SessionKeys } from "../keys/session-keys.ts";
 import type { KeyStore } from "../keys/store.ts";
-import type { Configuration } from "../server/configuration.ts";
+import type { Configuration } from "../server/store.ts";
 import type { Transfers } from "../transfers/store.ts";
 import { type Identity, identify, type KeyIdentity, matchIdentity } from "./identity.ts";
 import { exhaustedLimits, type LimitState, limitsOf } from "./limits.ts";

@@ -8,7 +8,7 @@ import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { type Admitted, type Handlers, type Policies, PRESENTED_CREDENTIALS } from "../caller.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/store.ts";
 import { checkedLimits, type KeyMinter, type KeyRequest, managerOf, refusedField } from "./minter.ts";
 import type { KeyStore } from "./store.ts";
 import { type KeySelf, type KeyView, keyView, type MintedKey, rightsView } from "./view.ts";

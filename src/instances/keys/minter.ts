@@ -11,7 +11,7 @@ import { type Random, randomBase62 } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { actorText } from "../actor.ts";
 import type { Admitted } from "../caller.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/store.ts";
 import type { KeyStore } from "./store.ts";
 
 /** The rights a caller asks for; times are ms since the epoch, `null` means no such limit, undefined the preset's or default. */

@@ -1,7 +1,7 @@
 import { deriveTokenKeys, type TokenKeys } from "../../access/token-keys.ts";
 import type { Problem } from "../../base/problem.ts";
 import { ok, type Result } from "../../base/result.ts";
-import type { Configuration } from "../server/configuration.ts";
+import type { Configuration } from "../server/store.ts";
 
 /** What signs the instance's sessions and tickets, derived once from its sealed secret. */
 export class SessionKeys {

@@ -5,7 +5,7 @@ import { problem } from "../../base/problem.ts";
 import { fail, ok } from "../../base/result.ts";
 import { tokenExpiry } from "../../upstream/token.ts";
 import { type Handlers, type Policies, PRESENTED_CREDENTIALS } from "../caller.ts";
-import type { Configuration } from "../server/configuration.ts";
+import type { Configuration } from "../server/store.ts";
 import type { SessionKeys } from "./session-keys.ts";
 
 export type SessionGrant = { token: string; keyId: string; keyName: string; expires: number; created: number };

@@ -3,7 +3,7 @@ import { ok } from "../../base/result.ts";
 import type { ChainCheck } from "../../ledger/chain.ts";
 import type { EventReader } from "../../ledger/reader.ts";
 import type { Admitted, Handlers, Policies } from "../caller.ts";
-import type { EventPage, Ledger } from "./ledger.ts";
+import type { EventPage, Ledger } from "./store.ts";
 
 export type EventCommands = {
   "events.list": { input: { after: number; limit: number; types: string[] }; output: EventPage };

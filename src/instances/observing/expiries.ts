@@ -2,8 +2,8 @@ import { isoTime } from "../../base/clock.ts";
 import type { EventDraft } from "../../ledger/event.ts";
 import { expiring, type Warned, type WarningDays } from "../../observing/expiring.ts";
 import type { KeyStore } from "../keys/store.ts";
-import type { Ledger } from "../ledger/ledger.ts";
-import type { Configuration } from "../server/configuration.ts";
+import type { Ledger } from "../ledger/store.ts";
+import type { Configuration } from "../server/store.ts";
 
 /** How often expiries are checked. */
 export const EXPIRY_ROUND_MS = 3_600_000;

@@ -1,8 +1,8 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Duty } from "../../storage/duties.ts";
 import type { Operations } from "../operations/engine.ts";
-import type { Configuration } from "../server/configuration.ts";
 import type { Server } from "../server/server.ts";
+import type { Configuration } from "../server/store.ts";
 import type { Observer } from "./observer.ts";
 
 /** How often the server is looked at while an operation works on it, or just after a nudge, ms. */

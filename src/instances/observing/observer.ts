@@ -11,7 +11,7 @@ import { statsOf } from "../../observing/stats.ts";
 import type { Fact, FileVersion, TrackedBackup } from "../../observing/tracked-backup.ts";
 import type { Listing } from "../../upstream/backups-api.ts";
 import type { ExpectedChanges } from "../ledger/expected-changes.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/store.ts";
 import type { Verifications } from "./verifications.ts";
 
 /** A look that left something open is repeated after this. */

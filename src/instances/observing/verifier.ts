@@ -6,7 +6,7 @@ import type { EventDraft } from "../../ledger/event.ts";
 import type { Duty } from "../../storage/duties.ts";
 import type { Fetch } from "../../upstream/exchange.ts";
 import { rangeReader } from "../../upstream/range-reader.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/store.ts";
 import type { Server } from "../server/server.ts";
 import { MAX_TRIES, type Verification, type Verifications } from "./verifications.ts";
 

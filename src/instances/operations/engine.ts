@@ -11,7 +11,7 @@ import { applied, firstState, type OperationEvent } from "../../operations/state
 import { CANCELED, type Work } from "../../operations/work.ts";
 import type { MayUse } from "../claims.ts";
 import type { ExpectedChanges } from "../ledger/expected-changes.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/store.ts";
 import { eventsOf, factActor } from "./events.ts";
 import type { OperationStore } from "./store.ts";
 

@@ -4,8 +4,8 @@ import type { Reach } from "../../operations/work.ts";
 import type { Fetch } from "../../upstream/exchange.ts";
 import { rangeReader } from "../../upstream/range-reader.ts";
 import type { BackupOrigins } from "../ledger/backup-origins.ts";
-import type { Configuration } from "../server/configuration.ts";
 import type { Connected, Server } from "../server/server.ts";
+import type { Configuration } from "../server/store.ts";
 import type { RunDependencies } from "./engine.ts";
 
 type Deps = { configuration: Configuration; server: Server; origins: BackupOrigins; fetch: Fetch };

@@ -4,7 +4,7 @@ import { type Random, randomBase62 } from "../../base/random.ts";
 import { affectsServer, type Kinds, needsServer } from "../../operations/kind.ts";
 import { isFinal, type Operation, type OperationActor } from "../../operations/operation.ts";
 import { placeInQueue } from "../../operations/queue.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/store.ts";
 import { eventsOf, type Occasion } from "./events.ts";
 
 export type OperationFilter = { state: string | null; kind: string | null };

@@ -5,9 +5,9 @@ import type { Check } from "../../upstream/check-result.ts";
 import type { Handlers, Policies } from "../caller.ts";
 import type { SessionKeys } from "../keys/session-keys.ts";
 import type { Observer } from "../observing/observer.ts";
-import type { Configuration } from "./configuration.ts";
 import type { InstanceChange } from "./record.ts";
 import type { Server } from "./server.ts";
+import type { Configuration } from "./store.ts";
 import type { InstanceView } from "./view.ts";
 
 export type InstanceCommands = {

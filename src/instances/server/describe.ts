@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { modifiedAt } from "../backups/view.ts";
-import type { Configuration } from "./configuration.ts";
 import type { Server } from "./server.ts";
+import type { Configuration } from "./store.ts";
 import type { InstanceView } from "./view.ts";
 
 type Deps = {

@@ -20,7 +20,7 @@ export type InstanceRequest = {
 export type InstanceChange = Partial<Omit<InstanceRequest, "name">> & { force?: boolean };
 
 /** The row as it is stored; times are ms since the epoch. */
-export type Stored = {
+export type InstanceRecord = {
   id: string;
   tag: string;
   name: string;

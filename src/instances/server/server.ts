@@ -8,8 +8,8 @@ import type { Check } from "../../upstream/check-result.ts";
 import type { Fetch } from "../../upstream/exchange.ts";
 import { inspect } from "../../upstream/inspect.ts";
 import { type UpstreamSession, upstreamSession } from "../../upstream/session.ts";
-import type { Configuration } from "./configuration.ts";
 import { ListingCache } from "./listing-cache.ts";
+import type { Configuration } from "./store.ts";
 
 /** The instance's server as the object holds it: one logged-in session, and what it listed last. */
 export type Connected = { session: UpstreamSession; listings: ListingCache };

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { isoTime } from "../../base/clock.ts";
 import { ExpectationSchema } from "../../observing/expectation.ts";
 import { CheckSchema } from "../../upstream/check-result.ts";
-import type { Stored } from "./record.ts";
+import type { InstanceRecord } from "./record.ts";
 
 /** An instance as an administrator sees it; never a secret. */
 export const InstanceSchema = z
@@ -34,7 +34,7 @@ export type InstanceView = z.infer<typeof InstanceSchema>;
 
 /** What an administrator is shown of the row, with what is kept in memory and in the sealed values. */
 export function instanceView(
-  stored: Stored,
+  stored: InstanceRecord,
   known: Pick<InstanceView, "newestBackup" | "locked" | "leftToReseal">,
 ): InstanceView {
   const { check, credential } = stored;

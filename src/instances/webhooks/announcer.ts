@@ -2,11 +2,11 @@ import type { Clock } from "../../base/clock.ts";
 import { type Sleep, within } from "../../base/sleep.ts";
 import type { Duty } from "../../storage/duties.ts";
 import type { FeedPage } from "../../webhooks/feed.ts";
-import type { Ledger } from "../ledger/ledger.ts";
-import type { Endpoints } from "./endpoints.ts";
+import type { Ledger } from "../ledger/store.ts";
+import type { Endpoints } from "./store.ts";
 
 /** As much of an endpoint's object as the announcer calls. */
-export type Pokable = { poke(page: FeedPage | null, activation: number): Promise<number | null> };
+export type NotifiedEndpoint = { notify(page: FeedPage | null, activation: number): Promise<number | null> };
 
 /** An alarm is set this far ahead while an endpoint is not notified yet, ms: a kill delays the news by no more. */
 export const ANNOUNCE_MS = 5_000;
@@ -21,7 +21,7 @@ type Deps = {
   sql: SqlStorage;
   ledger: Ledger;
   endpoints: Endpoints;
-  endpoint: (id: string) => Pokable;
+  endpoint: (id: string) => NotifiedEndpoint;
   clock: Clock;
   sleep: Sleep;
   detach: (work: Promise<unknown>) => void;
@@ -68,13 +68,13 @@ export class Announcer implements Duty {
   }
 
   /** Notifies one endpoint that was made, resumed or changed. */
-  tell(id: string): void {
+  notify(id: string): void {
     this.requested.add(id);
     this.setAlarm();
   }
 
   /** Notifies every endpoint that is not paused. */
-  tellAll(now: number): void {
+  notifyAll(now: number): void {
     for (const { id, state } of this.deps.endpoints.all()) if (state !== "paused") this.requested.add(id);
     this.run(now);
   }
@@ -126,7 +126,7 @@ export class Announcer implements Duty {
       .map(({ id }) => id);
     const missed = new Set(waiting);
     const one = async () => {
-      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) if (await this.poke(id)) missed.delete(id);
+      for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) if (await this.notified(id)) missed.delete(id);
     };
     const all = Promise.all(Array.from({ length: Math.min(CONCURRENT, waiting.length) }, one));
     await within(NOTIFY_TIMEOUT_MS, all, this.deps.sleep);
@@ -140,7 +140,7 @@ export class Announcer implements Duty {
     return missed.size === 0;
   }
 
-  private async poke(id: string): Promise<boolean> {
+  private async notified(id: string): Promise<boolean> {
     const { endpoints, endpoint } = this.deps;
     const cursor = this.cursors.get(id);
     const record = endpoints.find(id);
@@ -148,7 +148,7 @@ export class Announcer implements Duty {
     const known = cursor !== undefined && record.state === "active";
     const page = known ? endpoints.pageAfter(id, cursor, PAGE) : null;
     try {
-      const answer = await endpoint(id).poke(page, record.activation);
+      const answer = await endpoint(id).notify(page, record.activation);
       if (answer === null) this.cursors.delete(id);
       else this.cursors.set(id, answer);
       return true;

@@ -9,11 +9,11 @@ import type { EndpointSettings } from "../../endpoints/store.ts";
 import type { EventType } from "../../ledger/event-kinds.ts";
 import type { AddressPolicy } from "../../webhooks/address.ts";
 import { type Admitted, type Handlers, type Policies, PRESENTED_CREDENTIALS } from "../caller.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/store.ts";
 import type { Announcer } from "./announcer.ts";
-import { type EndpointRecord, type Endpoints, endpointFact } from "./endpoints.ts";
 import type { Removals } from "./removals.ts";
 import { checkRequest, checkSecret } from "./request.ts";
+import { type EndpointRecord, type Endpoints, endpointFact } from "./store.ts";
 import { type EndpointRequest, type EndpointView, endpointView, type MadeEndpoint, type ReplayFrom } from "./view.ts";
 
 /** The most endpoints that one instance may have. */
@@ -22,7 +22,7 @@ export const MOST_ENDPOINTS = 1_000;
 /** An endpoint's object as its instance calls it. */
 export type EndpointObject = Pick<
   Endpoint,
-  "create" | "change" | "rotate" | "poke" | "progress" | "reseal" | "test" | "attempts" | "replay" | "wipe"
+  "create" | "change" | "rotate" | "notify" | "progress" | "reseal" | "test" | "attempts" | "replay" | "wipe"
 >;
 
 export type WebhookCommands = {
@@ -137,7 +137,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
       if (!made.ok) return made;
       endpoints.put(record);
       if (made.value.sealedWith !== null) endpoints.setSealedWith(id, made.value.sealedWith);
-      announcer.tell(id);
+      announcer.notify(id);
       endpoints.setProgress(id, { cursor, waiting: 0, lastSuccess: null, lastFailure: null, locked: false });
       return ok({ ...view(record), secret: made.value.secret });
     },
@@ -176,7 +176,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
       if (!now) return fail(problem("webhook_not_found"));
       const { state, reason, activation, sealedWith } = now;
       endpoints.put({ ...after, state, reason, activation, sealedWith });
-      announcer.tell(id);
+      announcer.notify(id);
       const shown = await read(id);
       return shown.ok && secret.value !== null ? ok({ ...shown.value, secret: secret.value }) : shown;
     },
@@ -195,7 +195,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
       if (!found.ok) return found;
       if (found.value.state === "active") {
         endpoints.put({ ...found.value, state: "paused", reason: "Paused on request." });
-        announcer.tell(id);
+        announcer.notify(id);
       }
       return read(id);
     },
@@ -212,7 +212,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
               { type: "webhook.resumed", data: { webhook: endpointFact(found.value), actor: admitted.actor } },
             ]);
         });
-        announcer.tell(id);
+        announcer.notify(id);
       }
       return read(id);
     },
@@ -247,7 +247,7 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
       const after = "seq" in from ? from.seq - 1 : "time" in from ? ledger.before(from.time) : 0;
       const replayed = await endpoint(id).replay(event ? { event } : { after });
       if (!replayed.ok) return replayed;
-      announcer.tell(id);
+      announcer.notify(id);
       return read(id);
     },
   };

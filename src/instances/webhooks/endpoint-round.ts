@@ -22,6 +22,6 @@ export class EndpointRound implements Duty {
 
   run(now: number): void {
     this.requested = false;
-    this.announcer.tellAll(now);
+    this.announcer.notifyAll(now);
   }
 }

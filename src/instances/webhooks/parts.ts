@@ -4,13 +4,13 @@ import type { Sleep } from "../../base/sleep.ts";
 import { addressPolicy } from "../../endpoints/net.ts";
 import type { Settings } from "../../settings.ts";
 import type { KeyStore } from "../keys/store.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/store.ts";
 import { Announcer } from "./announcer.ts";
 import { type EndpointObject, webhookHandlers } from "./commands.ts";
 import { EndpointRound } from "./endpoint-round.ts";
-import { Endpoints } from "./endpoints.ts";
 import { Removals } from "./removals.ts";
 import { EndpointResealing } from "./resealing.ts";
+import { Endpoints } from "./store.ts";
 
 export type WebhookPlatform = {
   storage: DurableObjectStorage;

@@ -1,5 +1,5 @@
 import type { Duty } from "../../storage/duties.ts";
-import type { Endpoints } from "./endpoints.ts";
+import type { Endpoints } from "./store.ts";
 
 /** A removal that failed is tried again after this, ms. */
 const RETRY_MS = 60_000;

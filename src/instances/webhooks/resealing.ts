@@ -1,6 +1,6 @@
 import type { Sealer } from "../../base/seal.ts";
 import type { Duty } from "../../storage/duties.ts";
-import type { Endpoints } from "./endpoints.ts";
+import type { Endpoints } from "./store.ts";
 
 /** Endpoints that could not seal their secrets anew are asked again after this, ms. */
 const RETRY_MS = 300_000;

@@ -3,7 +3,7 @@ import { isoTime } from "../../base/clock.ts";
 import type { EndpointProgress } from "../../webhooks/feed.ts";
 import { type Format, formats } from "../../webhooks/formats/render.ts";
 import { type SignatureKind, signatureKinds } from "../../webhooks/signature.ts";
-import type { EndpointRecord } from "./endpoints.ts";
+import type { EndpointRecord } from "./store.ts";
 
 /** What a user asks for; what is undefined stays as it is, or takes the default. */
 export type EndpointRequest = {

@@ -101,8 +101,8 @@ export class EndpointWorld {
     }
   }
 
-  poke(): void {
-    this.guard(() => this.parts.dispatcher.poke(null, this.activation, Number.POSITIVE_INFINITY));
+  notify(): void {
+    this.guard(() => this.parts.dispatcher.notify(null, this.activation, Number.POSITIVE_INFINITY));
   }
 
   /** The process dies the next time (or the n-th time) it comes to this point. */

@@ -1,4 +1,4 @@
-import type { EndpointRecord } from "../../../src/instances/webhooks/endpoints.ts";
+import type { EndpointRecord } from "../../../src/instances/webhooks/store.ts";
 
 /** An administrator's active endpoint for everything, but for what is said otherwise. */
 export const anEndpoint = (differences: Partial<EndpointRecord> = {}): EndpointRecord => ({

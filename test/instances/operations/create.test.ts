@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { KEPT_EVENTS, Ledger } from "../../../src/instances/ledger/ledger.ts";
+import { KEPT_EVENTS, Ledger } from "../../../src/instances/ledger/store.ts";
 import type { Operation } from "../../../src/operations/operation.ts";
 import { isRestore } from "../../../src/operations/restore-data.ts";
 import type { Fault } from "../../harness/fake/faults.ts";

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { secureRandom } from "../../../src/base/random.ts";
-import { Ledger } from "../../../src/instances/ledger/ledger.ts";
+import { Ledger } from "../../../src/instances/ledger/store.ts";
 import { instanceSteps } from "../../../src/instances/schema.ts";
 import { Announcer } from "../../../src/instances/webhooks/announcer.ts";
-import { Endpoints } from "../../../src/instances/webhooks/endpoints.ts";
+import { Endpoints } from "../../../src/instances/webhooks/store.ts";
 import type { EventDraft } from "../../../src/ledger/event.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import { Turns } from "../../harness/object-sqlite.ts";
@@ -29,7 +29,7 @@ it("an endpoint's object that does not answer keeps no news from the others, and
     ledger,
     endpoints,
     endpoint: (id) => ({
-      async poke() {
+      async notify() {
         told[id]!.push(ledger.head.seq);
         return id === "wh_a" && deaf ? new Promise<never>(() => undefined) : ledger.head.seq;
       },

@@ -3,11 +3,11 @@ import { secureRandom } from "../../../src/base/random.ts";
 import { ok } from "../../../src/base/result.ts";
 import type { Admitted } from "../../../src/instances/caller.ts";
 import { KeyStore } from "../../../src/instances/keys/store.ts";
-import { Ledger } from "../../../src/instances/ledger/ledger.ts";
+import { Ledger } from "../../../src/instances/ledger/store.ts";
 import { instanceSteps } from "../../../src/instances/schema.ts";
 import { type EndpointObject, webhookHandlers } from "../../../src/instances/webhooks/commands.ts";
-import { Endpoints } from "../../../src/instances/webhooks/endpoints.ts";
 import { Removals } from "../../../src/instances/webhooks/removals.ts";
+import { Endpoints } from "../../../src/instances/webhooks/store.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import type { EndpointProgress, PullRequest } from "../../../src/webhooks/feed.ts";
 import { aKey, NOW } from "../../harness/key.ts";
@@ -120,7 +120,7 @@ describe("a command beside a DELETE of the same endpoint", () => {
     const handlers = webhookHandlers({
       storage: turns.storage,
       endpoints,
-      announcer: { tell: () => undefined } as never,
+      announcer: { notify: () => undefined } as never,
       removals: new Removals({ endpoints, endpoint: () => object, detach: (work) => void work }),
       ledger,
       endpoint: () => object as unknown as EndpointObject,

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { instanceSteps } from "../../../src/instances/schema.ts";
-import { Endpoints } from "../../../src/instances/webhooks/endpoints.ts";
 import { Removals } from "../../../src/instances/webhooks/removals.ts";
+import { Endpoints } from "../../../src/instances/webhooks/store.ts";
 import { migrate } from "../../../src/storage/migrate.ts";
 import { Turns } from "../../harness/object-sqlite.ts";
 import { anEndpoint } from "../../harness/webhooks/endpoint-record.ts";

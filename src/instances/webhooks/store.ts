@@ -15,7 +15,7 @@ import type {
 import type { Format } from "../../webhooks/formats/render.ts";
 import type { SignatureKind } from "../../webhooks/signature.ts";
 import type { KeyStore } from "../keys/store.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import type { Ledger } from "../ledger/store.ts";
 
 /** An endpoint as its instance knows it: who owns it and which events are for it. Its secrets are in its own object. */
 export type EndpointRecord = {

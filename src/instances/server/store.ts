@@ -8,7 +8,7 @@ import { SealedValues } from "../../storage/sealed-values.ts";
 import type { Check } from "../../upstream/check-result.ts";
 import type { UpstreamCredential } from "../../upstream/session.ts";
 import { tokenExpiry } from "../../upstream/token.ts";
-import type { InstanceChange, InstanceRequest, Stored } from "./record.ts";
+import type { InstanceChange, InstanceRecord, InstanceRequest } from "./record.ts";
 import { type SealedName, sealContext, sealedLocked } from "./sealed-names.ts";
 import { type InstanceView, instanceView } from "./view.ts";
 
@@ -23,7 +23,7 @@ export class Configuration {
   private readonly clock: Clock;
   private readonly random: Random;
   private readonly sealed: SealedValues<SealedName>;
-  private cached: Stored | null = null;
+  private cached: InstanceRecord | null = null;
 
   constructor(storage: DurableObjectStorage, sealer: Sealer, clock: Clock, random: Random) {
     this.storage = storage;
@@ -32,7 +32,7 @@ export class Configuration {
     this.sealed = new SealedValues(storage.sql, sealer, (name) => sealContext(this.own, name));
   }
 
-  get stored(): Stored | null {
+  get stored(): InstanceRecord | null {
     if (this.cached) return this.cached;
     const { sql } = this.storage;
     const row = sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'instance'").toArray()[0];
@@ -41,7 +41,7 @@ export class Configuration {
   }
 
   /** Only for a registered instance. */
-  get own(): Stored {
+  get own(): InstanceRecord {
     const stored = this.stored;
     if (!stored) throw new Error("this instance is not registered");
     return stored;
@@ -54,7 +54,7 @@ export class Configuration {
     source: "api" | "environment",
   ): Promise<void> {
     const at = this.clock();
-    const stored: Stored = {
+    const stored: InstanceRecord = {
       ...place,
       name: request.name,
       url: request.url,
@@ -85,7 +85,7 @@ export class Configuration {
       return fail(problem("credential_required", { data: { credential: { code: "credential_required", message } } }));
     }
     const at = this.clock();
-    const next: Stored = {
+    const next: InstanceRecord = {
       ...stored,
       url: change.url ?? stored.url,
       pollSeconds: change.pollSeconds ?? stored.pollSeconds,
@@ -225,7 +225,7 @@ export class Configuration {
   }
 
   /** Seals first, then writes row and secrets in one turn: a kill in between leaves the old ones as they were. */
-  private async replace(next: Stored, secrets: { [N in SealedName]?: string }): Promise<void> {
+  private async replace(next: InstanceRecord, secrets: { [N in SealedName]?: string }): Promise<void> {
     const named = Object.entries(secrets) as [SealedName, string][];
     const values = await Promise.all(
       named.map(([name, plain]) => this.sealed.seal(name, plain, sealContext(next, name))),
@@ -236,7 +236,7 @@ export class Configuration {
     });
   }
 
-  private write(stored: Stored): void {
+  private write(stored: InstanceRecord): void {
     this.cached = stored;
     this.storage.sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('instance', ?)", JSON.stringify(stored));
   }
@@ -252,7 +252,7 @@ function headersLost(names: readonly string[]): Problem {
   return problem("invalid_request", { data: { headers: { code: "validation_required", message } } });
 }
 
-function describe(credential: UpstreamCredential): Stored["credential"] {
+function describe(credential: UpstreamCredential): InstanceRecord["credential"] {
   if (credential.kind === "password") return { kind: "password", email: credential.email };
   const expires = tokenExpiry(credential.token);
   return expires === null ? { kind: "token" } : { kind: "token", expires };
