@@ -75,7 +75,10 @@ export class MinuteCounter {
   }
 }
 
-/** Slows whoever guesses credentials: per IPv4 address or IPv6 /64, in memory only. */
+/**
+ * Slows whoever guesses credentials: per IPv4 address or IPv6 /64 and what was guessed at (`subject`, empty for nothing
+ * known), in memory only.
+ */
 export class AnonymousBrake {
   /** Spares parsing addresses while nobody has failed within the window. */
   #lastFailure = Number.NEGATIVE_INFINITY;
@@ -85,18 +88,20 @@ export class AnonymousBrake {
     this.#counter = new MinuteCounter(capacity);
   }
 
-  /** `rate_limited` when the address has failed too often in the last minute. Ask before looking anything up. */
-  refusal(address: string | null, at: number): Problem | null {
+  /** `rate_limited` when the address has failed too often in the last minute. Only a failure may be answered with it. */
+  refusal(address: string | null, at: number, subject = ""): Problem | null {
     if (at - this.#lastFailure > WINDOW_SECONDS * 1000) return null;
-    const { remaining, retryAfterSeconds } = this.#counter.peek(brakeBucket(address), ANONYMOUS_PER_MINUTE, at);
+    const { remaining, retryAfterSeconds } = this.#counter.peek(bucketOf(address, subject), ANONYMOUS_PER_MINUTE, at);
     return remaining > 0 ? null : problem("rate_limited", { retryAfterSeconds });
   }
 
-  failed(address: string | null, at: number): void {
+  failed(address: string | null, at: number, subject = ""): void {
     this.#lastFailure = at;
-    this.#counter.take(brakeBucket(address), at);
+    this.#counter.take(bucketOf(address, subject), at);
   }
 }
+
+export const bucketOf = (address: string | null, subject: string): string => `${brakeBucket(address)} ${subject}`;
 
 /** The UTC day a quota counts in, `YYYY-MM-DD`. */
 export const quotaDay = (at: number): string => new Date(at).toISOString().slice(0, 10);

@@ -1,12 +1,12 @@
 import { decodeJwt } from "jose";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import { digestOf, INSTANCE_ID_LENGTH, parseKeyText, TAG_LENGTH } from "./token.ts";
+import { digestOf, INSTANCE_ID_LENGTH, KEY_ID_LENGTH, parseKeyText, TAG_LENGTH } from "./token.ts";
 
 /** A key's secret stays in the Worker: only its digest travels. */
 export type KeyCredential = { kind: "key"; instance: string; tag: string; keyId: string; digest: string };
-/** Unverified: `instance` and `tag` only say which object can verify it. */
-export type JwtCredential = { kind: "session" | "ticket"; jwt: string; instance: string; tag: string };
+/** Unverified: `instance` and `tag` only say which object can verify it, `keyId` whose it claims to be. */
+export type JwtCredential = { kind: "session" | "ticket"; jwt: string; instance: string; tag: string; keyId: string };
 /** Perhaps ADMIN_TOKEN: compare its digest (SHA-256, hex) with that of the setting. */
 export type OpaqueCredential = { kind: "opaque"; digest: string };
 export type Credential = KeyCredential | JwtCredential | OpaqueCredential;
@@ -19,10 +19,11 @@ const JWT_KINDS: Record<string, "session" | "ticket"> = { auth: "session", file:
 function parseJwt(text: string): JwtCredential | null {
   if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) return null;
   try {
-    const { ins, type } = decodeJwt(text);
+    const { ins, type, id } = decodeJwt(text);
     const kind = typeof type === "string" && Object.hasOwn(JWT_KINDS, type) ? JWT_KINDS[type] : undefined;
     if (typeof ins !== "string" || !INS.test(ins) || !kind) return null;
-    return { kind, jwt: text, instance: ins.slice(0, INSTANCE_ID_LENGTH), tag: ins.slice(INSTANCE_ID_LENGTH) };
+    const [instance, tag] = [ins.slice(0, INSTANCE_ID_LENGTH), ins.slice(INSTANCE_ID_LENGTH)];
+    return { kind, jwt: text, instance, tag, keyId: typeof id === "string" ? id.slice(0, KEY_ID_LENGTH) : "" };
   } catch {
     return null;
   }

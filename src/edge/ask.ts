@@ -3,12 +3,12 @@ import type { ProblemCode } from "../base/problems.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Answer, Command, CommandName, Output } from "../instances/commands.ts";
 import { instanceOf } from "../instances/stub.ts";
-import { brake } from "./brake.ts";
+import { slowed } from "./brake.ts";
 import type { AppContext } from "./context.ts";
 import { problemOfFailedCall } from "./problem-of-error.ts";
 import { type ResolvedCaller, resolveCredential } from "./resolve-caller.ts";
 
-/** How an instance refuses a made-up secret: these answers count against the client's address. */
+/** How an instance refuses a made-up secret: these answers count against the client's address and the key it names. */
 const REFUSED_SECRET: readonly ProblemCode[] = ["unauthenticated", "ticket_refused"];
 
 /** Sends one command of one caller to its instance: the only way in for callers with a credential. */
@@ -25,9 +25,14 @@ export async function perform<N extends CommandName>(
     return { result: fail(problemOfFailedCall(error)), limits: [] };
   });
   c.set("limits", answer.limits);
-  if (!answer.result.ok && REFUSED_SECRET.includes(answer.result.error.code))
-    await brake.failed("secret", resolved.caller.address, c.env.BRAKE);
-  return answer.result;
+  const { result } = answer;
+  if (result.ok || !REFUSED_SECRET.includes(result.error.code)) {
+    c.set("admitted", true);
+    return result;
+  }
+  // A stream or download that ends because its key was revoked has guessed nothing.
+  const refusal = c.get("admitted") ? null : await slowed(c, "secret", resolved.subject);
+  return refusal ? fail(refusal) : result;
 }
 
 /** The refusal of a credential that is revoked or expired, whatever the request asks for; null for a living one. */

@@ -2,8 +2,7 @@ import { type Credential, parseAuthorization } from "../access/credential.ts";
 import { sameDigest } from "../access/token.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import { brake } from "./brake.ts";
-import { clientAddress } from "./client-address.ts";
+import { slowed } from "./brake.ts";
 import type { AppContext } from "./context.ts";
 import { isGenuineInstance } from "./genuine-ids.ts";
 
@@ -28,18 +27,14 @@ export async function authenticate(
   c: AppContext,
   { credential, attempted }: Presented,
 ): Promise<Result<Genuine, Problem>> {
-  const address = clientAddress(c.req.raw, c.get("settings"));
   if (credential?.kind === "opaque" && isAdmin(c, credential.digest)) return ok({ kind: "admin" });
-  if (credential && credential.kind !== "opaque") {
-    if (await isGenuineInstance(c.env, credential.instance, credential.tag)) {
-      const slowed = brake.refusal("secret", address);
-      return slowed ? fail(slowed) : ok(credential);
-    }
-  }
-  const slowed = brake.refusal("stranger", address);
-  if (slowed) return fail(slowed);
-  const refusal = attempted ? await brake.failed("stranger", address, c.env.BRAKE) : null;
-  return fail(refusal ?? problem("unauthenticated"));
+  if (
+    credential &&
+    credential.kind !== "opaque" &&
+    (await isGenuineInstance(c.env, credential.instance, credential.tag))
+  )
+    return ok(credential);
+  return fail((attempted ? await slowed(c, "stranger") : null) ?? problem("unauthenticated"));
 }
 
 const isAdmin = (c: AppContext, digest: string): boolean =>

@@ -13,6 +13,8 @@ export type AppEnv = {
     requestId: string;
     /** What is left of the key's limits, for the RateLimit headers; set when an instance answered. */
     limits: LimitState[] | undefined;
+    /** An instance has accepted the request's credential once. */
+    admitted: boolean | undefined;
   };
 };
 

@@ -10,8 +10,11 @@ import { authenticate, credentialInHeader, type Genuine } from "./authenticate.t
 import { clientAddress } from "./client-address.ts";
 import type { AppContext } from "./context.ts";
 
-/** An instance and who asks it; what is left to do is one RPC. */
-export type ResolvedCaller = { instanceId: string; caller: Caller<PresentedCredential> };
+/**
+ * An instance and who asks it; what is left to do is one RPC. `subject` names the key that the credential claims to be of,
+ * unverified: failures are counted under it.
+ */
+export type ResolvedCaller = { instanceId: string; subject: string; caller: Caller<PresentedCredential> };
 
 /** For calls whose credential is not in the header (`credential`), or whose path names the instance (`instanceName`). */
 type CallerSource = { credential?: Parsed | null; instanceName?: string };
@@ -27,7 +30,7 @@ export async function resolveCaller(
   const name = instanceName ?? c.req.header("relay-instance");
   if (genuine.value.kind === "admin") {
     const place = await placeForAdmin(c, name);
-    return place.ok ? ok({ instanceId: place.value.id, caller: callerWith(c, { kind: "admin" }) }) : place;
+    return place.ok ? ok({ instanceId: place.value.id, subject: "", caller: callerWith(c, { kind: "admin" }) }) : place;
   }
   if (name !== undefined) {
     const place = await answerOf<Place | null>(directoryOf(c.env).find(name));
@@ -48,7 +51,8 @@ function callerAtHome(c: AppContext, genuine: Exclude<Genuine, { kind: "admin" }
     genuine.kind === "key"
       ? { kind: "key", keyId: genuine.keyId, digest: genuine.digest }
       : { kind: genuine.kind, jwt: genuine.jwt };
-  return { instanceId: genuine.instance, caller: callerWith(c, credential) };
+  const subject = `${genuine.instance} ${genuine.keyId}`;
+  return { instanceId: genuine.instance, subject, caller: callerWith(c, credential) };
 }
 
 const callerWith = (c: AppContext, credential: PresentedCredential): Caller<PresentedCredential> => ({

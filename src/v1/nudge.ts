@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { fromUtf8 } from "../base/encoding.ts";
-import { throttled } from "../edge/brake.ts";
+import { problem } from "../base/problem.ts";
+import { slowed } from "../edge/brake.ts";
 import { refuse } from "../edge/context.ts";
 import { instanceIdIn } from "../edge/genuine-ids.ts";
 import { readBody } from "../http/body.ts";
@@ -22,13 +23,12 @@ export const nudgeRoutes: Route[] = [
     },
     // An unknown instance, a wrong signature, an old or repeated nudge: all get the same 401 (SECURITY 25).
     async (c, input) => {
-      const refusal = await throttled(c, async () => {
-        const id = await instanceIdIn(c, input.params.id);
-        const body = id === null ? null : await readBody(c.req.raw, BODY_LIMIT);
-        if (id === null || body === null) return false;
-        return instanceOf(c.env, id).nudge(fromUtf8(body), c.req.header("x-signature") ?? "");
-      });
-      return refusal ? refuse(c, refusal) : c.body(null, 202);
+      const id = await instanceIdIn(c, input.params.id);
+      const body = id === null ? null : await readBody(c.req.raw, BODY_LIMIT);
+      const signature = c.req.header("x-signature") ?? "";
+      const genuine = id !== null && body !== null && (await instanceOf(c.env, id).nudge(fromUtf8(body), signature));
+      if (genuine) return c.body(null, 202);
+      return refuse(c, (await slowed(c, "nudge", id ?? "")) ?? problem("unauthenticated"));
     },
   ),
 ];

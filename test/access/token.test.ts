@@ -128,8 +128,20 @@ describe("credential", () => {
   });
 
   it("reads a session's and a ticket's instance without believing them", () => {
-    const session = { kind: "session", jwt: vectors.session.jwt, instance: "Ab3dEf6h", tag: "bHEJSW" };
-    const ticket = { kind: "ticket", jwt: vectors.ticket.jwt, instance: "Ab3dEf6h", tag: "bHEJSW" };
+    const session = {
+      kind: "session",
+      jwt: vectors.session.jwt,
+      instance: "Ab3dEf6h",
+      tag: "bHEJSW",
+      keyId: "K1y2Z3x4W5",
+    };
+    const ticket = {
+      kind: "ticket",
+      jwt: vectors.ticket.jwt,
+      instance: "Ab3dEf6h",
+      tag: "bHEJSW",
+      keyId: "K1y2Z3x4W5",
+    };
     expect(parseAuthorization(`Bearer ${vectors.session.jwt}`)).toEqual(session);
     expect(parseCredential(vectors.ticket.jwt)).toEqual(ticket);
     expect(parseTicketParameter(vectors.ticket.jwt)).toEqual({ ok: true, value: ticket });

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import { mintKeyText, parseKeyText } from "../../src/access/token.ts";
 import { base64url, utf8 } from "../../src/base/encoding.ts";
@@ -483,17 +484,39 @@ describe("guessing", () => {
     expect((await call("/v1/backups", { as: key, address })).status).toBe(200);
   });
 
-  it("of the secrets of a genuine id is slowed apart, before anything is looked up", async () => {
-    const { mint } = await anInstance();
-    const { key } = await mint();
+  it("of a key's secret slows failures alone: a living credential behind the same address is never refused", async () => {
+    const { mint, admin, registered } = await anInstance();
+    const [living, dead, other] = [await mint(), await mint(), await mint()];
+    await admin(`/v1/keys/${dead.id}`, { method: "PATCH", body: { disabled: true } });
+    const [alive, forged] = [await session(living.key), `${await session(other.key)}x`];
     const address = elsewhere();
-    const wrong = () => call("/v1/backups", { as: mintKeyText(secureRandom, parseKeyText(key)!), address });
-    expect(await guesses(62, wrong)).toEqual([...Array(60).fill(401), 429, 429]);
-    expect((await call("/v1/backups", { as: key, address })).status).toBe(429);
-    expect((await guess(address)).status).toBe(401);
-    expect((await call("/v1/backups", { as: key, address: elsewhere() })).status).toBe(200);
-    clock.forward(62_000);
-    expect((await call("/v1/backups", { as: key, address })).status).toBe(200);
+    const as = (key: string) => () => call("/v1/backups", { as: key, address });
+    expect(await guesses(62, as(dead.key))).toEqual([...Array(60).fill(401), 429, 429]);
+    expect(await guesses(61, as(forged))).toEqual([...Array(60).fill(401), 429]);
+    expect(await guesses(61, as(mintKeyText(secureRandom, parseKeyText(living.key)!)))).toContain(429);
+    for (const genuine of [living.key, alive, bindings.ADMIN_TOKEN!])
+      expect((await call("/v1/backups", { as: genuine, address, instance: registered.name })).status).toBe(200);
+    expect((await login(living.key, { address })).status).toBe(200);
+    const file = `/api/backups/none.zip?token=${await ticket(living.key)}`;
+    expect((await call(file, { as: null, address })).status).toBe(404);
+  });
+
+  it("of a nudge's signature does not refuse a genuine nudge behind the same address", async () => {
+    const { registered } = await anInstance();
+    const address = elsewhere();
+    const { url, secret } = registered.nudge;
+    await guesses(61, () => call(url, { as: null, body: "{}", headers: { "x-signature": "00" }, address }));
+    const body = JSON.stringify({ at: Date.now() / 1000, nonce: "a-nonce-of-its-own" });
+    const signature = createHmac("sha256", secret).update(body).digest("hex");
+    expect((await call(url, { as: null, body, headers: { "x-signature": signature }, address })).status).toBe(202);
+  });
+
+  it("is not what calls of nothing do: those of a robot refuse nobody", async () => {
+    const { mint, admin } = await anInstance();
+    const robot = await mint({ preset: "robot" });
+    const address = elsewhere();
+    await guesses(100, () => call("/v1/operations/op_x/cancel", { method: "POST", as: robot.key, address }));
+    expect((await admin("/v1/keys", { address })).status).toBe(200);
   });
 
   it("counts a whole IPv6 /64 as one, and those without an address together", async () => {
