@@ -1,4 +1,5 @@
 import { backupKeyIn } from "../access/backup-name.ts";
+import { refusalBeforeBody } from "../edge/ask.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
 import type { RequestOptions } from "../instances/caller.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
@@ -22,6 +23,8 @@ export const listBackups: Handle<"backups.list"> = async (c, { ask }) => {
 export const createBackup: Handle<"backups.create"> = async (c, { caller, ask }) => {
   const resolved = await caller();
   if (!resolved.ok) return refuse(c, resolved.error);
+  const refusal = await refusalBeforeBody(c);
+  if (refusal) return refuse(c, refusal);
   const name = await requestedName(c.req.raw);
   const created = await ask("backups.create", {
     name: name.ok ? name.value : null,

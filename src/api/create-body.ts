@@ -3,8 +3,8 @@ import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { parseJson, readBody } from "../http/body.ts";
 
-/** PocketBase's own cap on bodies other than uploads. */
-const BODY_LIMIT = 32 << 20;
+/** A name has 150 characters. PocketBase reads 32 MiB, which takes seconds and gigabytes to parse as JSON. */
+const BODY_LIMIT = 64 << 10;
 
 const unreadable = () =>
   fail(problem("invalid_request", { message: "An error occurred while loading the submitted data.", hint: BODY_HINT }));

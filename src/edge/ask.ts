@@ -35,6 +35,19 @@ export async function perform<N extends CommandName>(
   return refusal ? fail(refusal) : result;
 }
 
+/**
+ * The refusal of a credential that does not live, before the request's body is read (SECURITY 39); null for a living one,
+ * and when there is no body. Counts against no limit: the command that follows does.
+ */
+export async function refusalBeforeBody(c: AppContext): Promise<Problem | null> {
+  if (c.req.raw.body === null || c.req.header("content-length") === "0") return null;
+  const resolved = await resolveCredential(c);
+  if (!resolved.ok) return resolved.error;
+  if (resolved.value === "admin") return null;
+  const asked = await perform(c, resolved.value, { do: "caller.ask" });
+  return asked.ok ? null : asked.error;
+}
+
 /** The refusal of a credential that is revoked or expired, whatever the request asks for; null for a living one. */
 export async function refusalOfCredential(c: AppContext): Promise<Problem | null> {
   const resolved = await resolveCredential(c);

@@ -1,3 +1,4 @@
+import { once } from "../base/once.ts";
 import { version } from "../version.ts";
 import { docsPage, styleHash } from "./docs-page.ts";
 import type { Relay } from "./route.ts";
@@ -28,11 +29,15 @@ export function mountDocs(app: Relay): void {
     description: "An API key, a session, or the administrator's token.",
   });
 
-  const document = () => app.getOpenAPI31Document(about);
-  app.get("/openapi.json", (c) => c.json(document()));
+  // Made once: anybody may ask, and making it takes tens of milliseconds.
+  const document = once(() => app.getOpenAPI31Document(about));
+  const json = once(() => JSON.stringify(document()));
+  const page = once(() => docsPage(document()));
+  const policy = once(csp);
+  app.get("/openapi.json", (c) => c.body(json(), 200, { "content-type": "application/json" }));
   app.get("/docs", (c) =>
-    c.html(docsPage(document()), 200, {
-      "content-security-policy": csp(),
+    c.html(page(), 200, {
+      "content-security-policy": policy(),
       "referrer-policy": "no-referrer",
       "x-frame-options": "DENY",
     }),

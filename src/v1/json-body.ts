@@ -1,7 +1,7 @@
 import type { MiddlewareHandler } from "hono";
 import { fromUtf8 } from "../base/encoding.ts";
 import { type Problem, problem } from "../base/problem.ts";
-import { refusalOfCredential } from "../edge/ask.ts";
+import { refusalBeforeBody, refusalOfCredential } from "../edge/ask.ts";
 import { type AppEnv, refuse } from "../edge/context.ts";
 import { parseJson, readBody } from "../http/body.ts";
 
@@ -15,6 +15,8 @@ const JSON_TYPE = /^application\/([\w.+-]+\+)?json\s*(;|$)/i;
  */
 export const jsonBody = (optional: boolean): MiddlewareHandler<AppEnv> =>
   async function readJson(c, next) {
+    const stranger = await refusalBeforeBody(c);
+    if (stranger) return refuse(c, stranger);
     const bytes = await readBody(c.req.raw, BODY_LIMIT);
     const empty = bytes?.byteLength === 0;
     const refusal = empty && optional ? null : refusalOf(bytes, c.req.header("content-type") ?? "");

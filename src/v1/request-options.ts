@@ -15,8 +15,8 @@ export async function requestOptions(c: AppContext, waitSeconds: number): Promis
   const key = readIdempotencyKey(header);
   if (!key.ok) return key;
   const { pathname, search } = new URL(c.req.url);
-  // The validation of a JSON body has read it already, and Hono keeps its text; without a body the text is empty.
-  const body = await c.req.text().catch(() => "");
+  // The validation of a JSON body has read it already, and Hono keeps its text; a route that takes no body reads none.
+  const body = (await c.req.bodyCache.text) ?? "";
   const fingerprint = createHash("sha256").update(`${c.req.method} ${pathname}${search}\n${body}`).digest("hex");
   return ok({ waitSeconds, surface: "v1", idempotency: { key: key.value, fingerprint } });
 }

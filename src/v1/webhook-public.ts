@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { once } from "../base/once.ts";
 import { problem } from "../base/problem.ts";
 import { refuse } from "../edge/context.ts";
 import { isGenuineEndpoint } from "../edge/genuine-ids.ts";
@@ -9,6 +10,13 @@ import { type Route, route } from "./route.ts";
 import { EventTypeSchema, JwksSchema } from "./webhook-schemas.ts";
 
 const tag = "Webhooks";
+
+/** Made once: anybody may ask. */
+const eventTypesText = once(() =>
+  JSON.stringify({
+    items: eventTypes.map((type) => ({ type, schema: eventSchema(type), example: exampleEvent(type) })),
+  }),
+);
 
 /** What the receiver of a webhook reads without a credential. */
 export const publicWebhookRoutes: Route[] = [
@@ -25,8 +33,7 @@ export const publicWebhookRoutes: Route[] = [
     },
     (c) => {
       c.header("cache-control", "public, max-age=3600");
-      const items = eventTypes.map((type) => ({ type, schema: eventSchema(type), example: exampleEvent(type) }));
-      return c.json({ items }, 200);
+      return c.body(eventTypesText(), 200, { "content-type": "application/json" });
     },
   ),
   route(

@@ -25,7 +25,7 @@ export const requestsProblems = {
   body_too_large: {
     status: 413,
     message: "Request entity too large.",
-    hint: "A body that is no upload may have 32 MiB.",
+    hint: "The body of a create may have 64 KiB.",
   },
   idempotency_key_invalid: {
     status: 400,

@@ -49,6 +49,8 @@ export type KeyCommands = {
   "keys.rotate": { input: { id: string; graceSeconds: number | null }; output: MintedKey };
   "keys.delete": { input: { id: string }; output: null };
   "keys.self": { input: object; output: KeySelf };
+  /** Whether the credential lives, before a body is read for it. */
+  "caller.ask": { input: object; output: null };
 };
 
 export const keyPolicies: Policies<KeyCommands> = {
@@ -59,6 +61,7 @@ export const keyPolicies: Policies<KeyCommands> = {
   "keys.rotate": { scope: "keys:write", audit: true, credentials: PRESENTED_CREDENTIALS },
   "keys.delete": { scope: "keys:write", audit: true },
   "keys.self": { scope: null, audit: false },
+  "caller.ask": { scope: null, audit: false, continuation: true },
 };
 
 /** Minting, changing, rotating and revoking keys, within the caller's own rights. */
@@ -150,6 +153,8 @@ export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): H
           ? { kind: "key", key: view(lineage[0]), rights: rightsView(lineage, counters, at) }
           : { kind: "admin", key: null, rights: null },
       ),
+
+    "caller.ask": () => ok(null),
   };
 }
 
