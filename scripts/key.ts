@@ -48,7 +48,9 @@ await runScript(async () => {
     help,
   );
   const url = readRelayUrl(values.url);
-  const token = process.env.ADMIN_TOKEN?.split(",")[0]?.trim();
+  const token = process.env.ADMIN_TOKEN?.split(",")[0]
+    ?.trim()
+    .replace(/^[a-z][a-z0-9-]{0,31}:(?=\S{32})/, "");
   if (!token) throw new Refusal("ADMIN_TOKEN is not in the environment: set it to the relay's administrator's token.");
   if (!values.name) throw new Refusal("--name is missing: say what the key is for.");
   if (!values.preset === !values.scope) throw new Refusal("Give either --preset or --scope; --help lists the presets.");

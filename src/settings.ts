@@ -11,8 +11,8 @@ export type ClientAddress = { from: "cloudflare" } | { from: "socket" } | { from
 
 /** The bindings after validation: what the rest of the relay works with. */
 export type Settings = {
-  /** SHA-256 (hex) of each accepted administrator's token. */
-  adminDigests: string[];
+  /** SHA-256 (hex) of each accepted administrator's token, and whose it is when that was said. */
+  administrators: { name: string | null; digest: string }[];
   /** 32 bytes each; the first seals, the others only unseal. */
   encryptionKeys: Uint8Array<ArrayBuffer>[];
   environmentInstance: { url: string; credential: UpstreamCredential } | null;
@@ -44,6 +44,9 @@ export type SettingName =
 
 type Texts = { [name in SettingName]?: string | null };
 
+/** `name:token`. What stands before a colon is a name only where enough for a token follows. */
+const NAMED_TOKEN = /^([a-z][a-z0-9-]{0,31}):(\S{32,})$/;
+
 /** Values that documentation and examples show: whoever copies one has no secret. */
 const KNOWN_SAMPLES = /^(change[-_ ]?me|secret|password|example|sample|test|admin|token|your[-_ ].*|x+|0+|a+|(.)\2+)$/i;
 const REPEATED = /^(.{1,16}?)\1+.{0,15}$/;
@@ -63,8 +66,13 @@ export function readSettings(texts: Texts): Result<Settings, Problem> {
 
   const adminTokens = list("ADMIN_TOKEN");
   if (adminTokens.length === 0) return wrong("ADMIN_TOKEN is not set: give it at least 32 random characters.");
-  if (adminTokens.length > 2) return wrong("ADMIN_TOKEN holds more than two tokens.");
-  for (const token of adminTokens) {
+  const administrators: Settings["administrators"] = [];
+  for (const entry of adminTokens) {
+    const named = NAMED_TOKEN.exec(entry);
+    const [name, token] = named ? [named[1]!, named[2]!] : [null, entry];
+    if (administrators.filter((known) => known.name === name).length === 2)
+      return wrong(`ADMIN_TOKEN holds more than two tokens${name === null ? "" : ` of ${name}`}.`);
+    administrators.push({ name, digest: createHash("sha256").update(token).digest("hex") });
     if (token.startsWith("brk_")) return wrong("ADMIN_TOKEN looks like an API key: it must not begin with brk_.");
     if (token.length < 32) return wrong("ADMIN_TOKEN is too short: it needs at least 32 random characters.");
     if (KNOWN_SAMPLES.test(token) || REPEATED.test(token) || new Set(token).size < 8)
@@ -122,7 +130,7 @@ export function readSettings(texts: Texts): Result<Settings, Problem> {
   if (!environmentInstance.ok) return wrong(environmentInstance.error);
 
   return ok({
-    adminDigests: adminTokens.map((token) => createHash("sha256").update(token).digest("hex")),
+    administrators,
     encryptionKeys,
     environmentInstance: environmentInstance.value,
     privateNetwork,

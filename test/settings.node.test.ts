@@ -86,8 +86,22 @@ describe("settings", () => {
       ADMIN_TOKEN: `${secrets.ADMIN_TOKEN}, ${randomBytes(36).toString("hex")}`,
       ENCRYPTION_KEY: `${one},${other}`,
     });
-    expect(read.ok && [read.value.adminDigests.length, read.value.encryptionKeys.length]).toEqual([2, 2]);
+    expect(read.ok && [read.value.administrators.length, read.value.encryptionKeys.length]).toEqual([2, 2]);
     expect(read.ok && Buffer.from(read.value.encryptionKeys[0]!).toString("base64")).toBe(one);
     expect(JSON.stringify(read)).not.toContain(secrets.ADMIN_TOKEN);
+  });
+
+  it("take administrators by name, two tokens each, beside plain tokens", () => {
+    const token = () => randomBytes(24).toString("base64url");
+    const names = (given: string) => {
+      const read = readSettings({ ...secrets, ADMIN_TOKEN: given });
+      return read.ok ? read.value.administrators.map(({ name }) => name) : read.error.message;
+    };
+    expect(names(`anna:${token()},bert:${token()},anna:${token()},${token()}`)).toEqual(["anna", "bert", "anna", null]);
+    expect(names(`anna:${token()},anna:${token()},anna:${token()}`)).toBe(
+      "ADMIN_TOKEN holds more than two tokens of anna.",
+    );
+    expect(names(`anna:${"ab".repeat(20)}`)).toContain("sample or repeats");
+    expect(names(`anna:brk_${token()}`)).toContain("looks like an API key");
   });
 });

@@ -52,7 +52,7 @@ export function mayMint(
 }
 
 /**
- * Whether the manager may rotate, delete or look at the target: the administrator any, a key its own descendants only.
+ * Whether the manager may delete or look at the target: the administrator any, a key its own descendants only.
  * Itself is `own_key` (403), any other is not there (404).
  */
 export function mayManage(manager: Manager, target: Lineage): Result<null, Problem> {
@@ -61,10 +61,21 @@ export function mayManage(manager: Manager, target: Lineage): Result<null, Probl
 }
 
 /**
- * Whether the manager may PATCH the target: as `mayManage`, and what is asked stays within every key above the target,
+ * Whether the manager may PATCH the target: as `mayActFor`, and what is asked stays within every key above the target,
  * for the administrator too, so that what a key shows is what it can do. Fields left out are not looked at.
  */
 export function mayChange(manager: Manager, target: Lineage, asked: AskedRights): Result<null, Problem> {
-  const allowed = mayManage(manager, target);
+  const allowed = mayActFor(manager, target);
   return allowed.ok ? within(target.slice(1), asked) : allowed;
+}
+
+/**
+ * Whether the manager may PATCH or rotate the target at all: as `mayManage`, and for a key only one of its own principal.
+ * Whoever got the secret of another principal's key could agree to their own requests with it (SECURITY 41). Deleting is
+ * `mayManage` alone: it gives nobody anything.
+ */
+export function mayActFor(manager: Manager, target: Lineage): Result<null, Problem> {
+  const allowed = mayManage(manager, target);
+  if (!allowed.ok || manager === "administrator" || manager[0].principal === target[0].principal) return allowed;
+  return fail(problem("other_principal"));
 }

@@ -7,7 +7,7 @@ import type { AppContext } from "./context.ts";
 import { isGenuineInstance } from "./genuine-ids.ts";
 
 /** A credential that the relay made, or the administrator's token. Whether it still lives only its instance knows. */
-export type Genuine = Exclude<Credential, { kind: "opaque" }> | { kind: "admin" };
+export type Genuine = Exclude<Credential, { kind: "opaque" }> | { kind: "admin"; name?: string };
 
 /** What the request holds, and whether it counts as a failed attempt when it is refused. */
 export type Presented = { credential: Credential | null; attempted: boolean };
@@ -27,7 +27,10 @@ export async function authenticate(
   c: AppContext,
   { credential, attempted }: Presented,
 ): Promise<Result<Genuine, Problem>> {
-  if (credential?.kind === "opaque" && isAdmin(c, credential.digest)) return ok({ kind: "admin" });
+  if (credential?.kind === "opaque") {
+    const administrator = c.get("settings").administrators.find(({ digest }) => sameDigest(digest, credential.digest));
+    if (administrator) return ok({ kind: "admin", ...(administrator.name ? { name: administrator.name } : {}) });
+  }
   if (
     credential &&
     credential.kind !== "opaque" &&
@@ -37,11 +40,14 @@ export async function authenticate(
   return fail((attempted ? await slowed(c, "stranger") : null) ?? problem("unauthenticated"));
 }
 
-const isAdmin = (c: AppContext, digest: string): boolean =>
-  c.get("settings").adminDigests.some((known) => sameDigest(known, digest));
-
 /** Refuses a request whose header holds no genuine credential, before anything else of the request is looked at. */
 export async function requireCredential(c: AppContext): Promise<Problem | null> {
   const genuine = await authenticate(c, credentialInHeader(c));
   return genuine.ok ? null : genuine.error;
+}
+
+/** The name of the administrator who asks; null for a token without one, and for anybody else. */
+export async function administratorName(c: AppContext): Promise<string | null> {
+  const genuine = await authenticate(c, credentialInHeader(c));
+  return genuine.ok && genuine.value.kind === "admin" ? (genuine.value.name ?? null) : null;
 }

@@ -30,7 +30,7 @@ export async function resolveCaller(
   const name = instanceName ?? c.req.header("relay-instance");
   if (genuine.value.kind === "admin") {
     const place = await placeForAdmin(c, name);
-    return place.ok ? ok({ instanceId: place.value.id, subject: "", caller: callerWith(c, { kind: "admin" }) }) : place;
+    return place.ok ? ok({ instanceId: place.value.id, subject: "", caller: callerWith(c, genuine.value) }) : place;
   }
   if (name !== undefined) {
     const place = await answerOf<Place | null>(directoryOf(c.env).find(name));

@@ -11,5 +11,11 @@ export const actorOfKey = ({ id, name, holder }: Pick<ApiKey, "id" | "name" | "h
   name,
 });
 
-/** `kind:id`, or the kind alone for the administrator. */
-export const actorText = (actor: Actor): string => (actor.id ? `${actor.kind}:${actor.id}` : actor.kind);
+/** The principal of an administrator: the name beside the token, or one for all who use a token without a name. */
+export const administratorPrincipal = ({ name }: Pick<Actor, "name">): string => name ?? "administrator";
+
+/** `kind:id`, of an administrator `admin:name`, or the kind alone. */
+export const actorText = ({ kind, id, name }: Actor): string => {
+  const who = id ?? (kind === "admin" ? name : undefined);
+  return who ? `${kind}:${who}` : kind;
+};

@@ -6,7 +6,7 @@ import type { Result } from "../base/result.ts";
 
 /** What a request presented, its shape and tag checked by the Worker; only digests and signed tokens cross the RPC. */
 export type PresentedCredential =
-  | { kind: "admin" }
+  | { kind: "admin"; name?: string }
   | { kind: "key"; keyId: string; digest: string }
   | { kind: "session"; jwt: string }
   | { kind: "ticket"; jwt: string };
@@ -50,7 +50,7 @@ export type Admitted = {
   needsApproval: boolean;
 };
 
-/** Who was admitted, as audit and events name it: the administrator, or by id and name the rights that were used. */
+/** Who was admitted, as audit and events name it: an administrator, by name where the token has one, or by id and name the rights that were used. */
 export type Actor = { kind: "key" | "chat" | "schedule" | "admin"; id?: string; name?: string };
 
 /** How a caller asks for an operation. */

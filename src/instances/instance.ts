@@ -22,7 +22,7 @@ import type { InstanceView } from "./server/view.ts";
 import { endDownload, type SettledUpload, settleUpload } from "./transfers/commands.ts";
 import type { EndpointObject } from "./webhooks/commands.ts";
 
-type Registering = { force: boolean; requestId: string; userAgent: string };
+type Registering = { force: boolean; requestId: string; userAgent: string; administrator: string | null };
 
 /**
  * One server and everything the relay keeps for it. Two entrances: `perform` for commands and `alarm` for what is due;
@@ -101,8 +101,9 @@ export class Instance extends DurableObject<Bindings> {
       const { message, hint } = problems[reason.code];
       return fail(problem("check_failed", { message: reason.message ?? message, hint: reason.hint ?? hint }));
     }
-    const caller: Caller = { credential: { kind: "admin" }, address: null, ...how };
-    parts.audit.admit({ kind: "admin" }, "instance.register", request.name, caller);
+    const actor = { kind: "admin" as const, ...(how.administrator ? { name: how.administrator } : {}) };
+    const caller: Caller = { credential: actor, address: null, requestId: how.requestId, userAgent: how.userAgent };
+    parts.audit.admit(actor, "instance.register", request.name, caller);
     const secret = await parts.configuration.nudgeSecret();
     if (!secret.ok) return secret;
     await this.arm();

@@ -133,7 +133,7 @@ export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
     { configuration, tokenKeys, keys, counters, audit, transfers, clock },
     {
       ...backupHandlers({ server, verifications, observer, origins, clock }),
-      ...operationHandlers({ server, operations, idempotent, mayUse, runDependencies, clock }),
+      ...operationHandlers({ server, operations, keys, idempotent, mayUse, runDependencies, clock }),
       ...transferHandlers({ server, transfers, mayUse, expected, audit }),
       ...sessionHandlers({ configuration, tokenKeys }),
       ...keyHandlers({ store: keys, minter, counters, ledger, clock }),

@@ -1,3 +1,5 @@
+import type { Lineage } from "../access/key.ts";
+import { isBelow } from "../access/lineage.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Binding, Operation } from "./operation.ts";
@@ -30,13 +32,31 @@ export const hasExpired = ({ state, approval }: Operation, now: number): boolean
 /**
  * The principal, when it may approve or deny (SECURITY 3): in time, and not one's own request, whatever key or surface it
  * came by. `null` is a caller without a principal, who may request but never decide; a request without a principal can be
- * decided by any named one. Scope and patterns of the decider were checked when the call was admitted.
+ * decided by any named one. `ofOnePerson` is what the keys themselves say. Scope and patterns of the decider were checked
+ * when the call was admitted.
  */
-export function mayDecide(operation: Operation, by: string | null, now: number): Result<string, Problem> {
+export function mayDecide(
+  operation: Operation,
+  by: string | null,
+  now: number,
+  ofOnePerson: boolean,
+): Result<string, Problem> {
   if (operation.state !== "awaiting_approval") return fail(problem("approval_not_pending"));
   if (hasExpired(operation, now)) return fail(problem("approval_expired"));
-  if (by === null || by === operation.actor.principal) return fail(problem("approval_own"));
+  if (by === null || by === operation.actor.principal || ofOnePerson) return fail(problem("approval_own"));
   return ok(by);
+}
+
+/**
+ * Whether a request's key and the decider's are in one hand, whatever principal the request was made under: the same key,
+ * the same principal by now, or one above the other, whose secret it once made. Null is an administrator, or a key that is
+ * gone.
+ */
+export function areOnePerson(requester: Lineage | null, decider: Lineage | null): boolean {
+  if (!requester || !decider) return false;
+  const [asked, decides] = [requester[0], decider[0]];
+  if (asked.id === decides.id || asked.principal === decides.principal) return true;
+  return isBelow(requester, decides.id) || isBelow(decider, asked.id);
 }
 
 /** SECURITY 18: just before the request, what is there must be what was approved, to the byte of its listing. */

@@ -4,6 +4,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import { directoryOf } from "../directory/stub.ts";
 import { answerOf } from "../edge/answer-of.ts";
+import { administratorName } from "../edge/authenticate.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
 import type { Place } from "../instances/server/record.ts";
 import { DEFAULT_POLL_SECONDS } from "../instances/server/store.ts";
@@ -168,7 +169,12 @@ async function register(c: AppContext, body: z.output<typeof CreateInstance>): P
       expect: body.expect ?? null,
       verify: body.verify ?? true,
     },
-    { force: body.force ?? false, requestId: c.get("requestId"), userAgent: c.req.header("user-agent") ?? "" },
+    {
+      force: body.force ?? false,
+      requestId: c.get("requestId"),
+      userAgent: c.req.header("user-agent") ?? "",
+      administrator: await administratorName(c),
+    },
   )) as Result<{ view: InstanceView; nudgeSecret: string }, Problem>;
   if (!registered.ok) {
     await directory.abandon(body.name);

@@ -462,6 +462,25 @@ describe("sessions and tickets", () => {
   });
 });
 
+describe("a key that an administrator named for another principal", () => {
+  it("is neither rotated nor changed by the key above it, which may delete it", async () => {
+    const { mint, admin } = await anInstance();
+    const parent = await mint({ preset: "owner", quotas: {} });
+    const child = await mint({ scopes: ["operations:approve"] }, parent.key);
+    const own = await mint({ scopes: ["backups:list"] }, parent.key);
+    await admin(`/v1/keys/${child.id}`, { method: "PATCH", body: { principal: "second-person" } });
+    for (const [path, method, body] of [
+      [`/v1/keys/${child.id}/rotate`, "POST", { graceSeconds: 0 }],
+      [`/v1/keys/${child.id}`, "PATCH", { note: "mine" }],
+    ] as const) {
+      const refused = await call(path, { as: parent.key, method, body });
+      expect([refused.status, refused.json.code]).toEqual([403, "other_principal"]);
+    }
+    expect((await call(`/v1/keys/${own.id}/rotate`, { as: parent.key, body: {} })).status).toBe(201);
+    expect((await call(`/v1/keys/${child.id}`, { as: parent.key, method: "DELETE" })).status).toBe(204);
+  });
+});
+
 describe("guessing", () => {
   const guess = (address: string | null) => call("/v1/backups", { as: "a-guess", address });
   const guesses = async (times: number, one: () => Promise<Answer>) => {

@@ -297,13 +297,13 @@ describe("an approval", () => {
   });
 
   it("is decided by another principal, never by the requester's own or by nobody in particular", () => {
-    expect(codeOf(mayDecide(waiting(), "bob", NOW))).toBe("ok");
-    expect(codeOf(mayDecide(waiting(), "ada", NOW))).toBe("approval_own");
-    expect(codeOf(mayDecide(waiting(), null, NOW))).toBe("approval_own");
+    expect(codeOf(mayDecide(waiting(), "bob", NOW, false))).toBe("ok");
+    expect(codeOf(mayDecide(waiting(), "ada", NOW, false))).toBe("approval_own");
+    expect(codeOf(mayDecide(waiting(), null, NOW, false))).toBe("approval_own");
     const unnamed = waiting({ actor: { kind: "chat" } });
-    expect(codeOf(mayDecide(unnamed, null, NOW))).toBe("approval_own");
-    expect(codeOf(mayDecide(unnamed, "bob", NOW))).toBe("ok");
-    expect(codeOf(mayDecide(operation(), "bob", NOW))).toBe("approval_not_pending");
+    expect(codeOf(mayDecide(unnamed, null, NOW, false))).toBe("approval_own");
+    expect(codeOf(mayDecide(unnamed, "bob", NOW, false))).toBe("ok");
+    expect(codeOf(mayDecide(operation(), "bob", NOW, false))).toBe("approval_not_pending");
   });
 
   it("ends to the millisecond", () => {
@@ -311,8 +311,8 @@ describe("an approval", () => {
     expect(hasExpired(waiting(), expires - 1)).toBe(false);
     expect(hasExpired(waiting(), expires)).toBe(true);
     expect(hasExpired(operation(), expires)).toBe(false);
-    expect(codeOf(mayDecide(waiting(), "bob", expires - 1))).toBe("ok");
-    expect(codeOf(mayDecide(waiting(), "bob", expires))).toBe("approval_expired");
+    expect(codeOf(mayDecide(waiting(), "bob", expires - 1, false))).toBe("ok");
+    expect(codeOf(mayDecide(waiting(), "bob", expires, false))).toBe("approval_expired");
   });
 
   it("holds only for the very file: key, size, time and table of contents (SECURITY 18)", () => {

@@ -13,6 +13,11 @@ export const keysProblems = {
     message: "A key cannot change, rotate or delete itself.",
     hint: "Use the key above it or the administrator's token.",
   },
+  other_principal: {
+    status: 403,
+    message: "The key belongs to another principal: only an administrator changes or rotates it.",
+    hint: "Ask an administrator. Deleting it is allowed.",
+  },
   lineage_too_deep: {
     status: 400,
     message: "Keys can be minted at most three deep.",

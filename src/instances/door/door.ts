@@ -70,7 +70,7 @@ export class Door {
   private decide(caller: Caller, command: Command, identity: Identity): Result<Passed, Refused> {
     const { keys, transfers, clock } = this.parts;
     const call: Call = { caller, command, requirements: requirementsOf(command, transfers), at: clock() };
-    if (identity.by === "admin") return ok(this.passAdministrator(call));
+    if (identity.by === "admin") return ok(this.passAdministrator(call, identity));
     const lineage = keys.lineage(identity.id);
     const decision = this.admit(call, identity, lineage);
     return decision.ok
@@ -113,8 +113,11 @@ export class Door {
   }
 
   /** Every call of the administrator is written down, but for the further steps of one that was. */
-  private passAdministrator({ caller, command, requirements: { policy }, at }: Call): Passed {
-    const actor: Actor = { kind: "admin" };
+  private passAdministrator(
+    { caller, command, requirements: { policy }, at }: Call,
+    { name }: Pick<Actor, "name">,
+  ): Passed {
+    const actor: Actor = { kind: "admin", ...(name ? { name } : {}) };
     const audited = !policy.continuation && policy.audit !== "handler";
     const auditRow = audited ? this.parts.audit.admit(actor, command.do, targetText(command), caller) : null;
     const rights = { lineage: null, claims: null, secretVersion: 0, needsApproval: false };

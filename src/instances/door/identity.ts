@@ -8,7 +8,7 @@ import type { Credential } from "../caller.ts";
 import type { SessionKeys } from "../keys/session-keys.ts";
 
 /** Whom a credential names. A token's signature is verified; whether the key is alive is decided later. */
-export type Identity = { by: "admin" } | KeyIdentity;
+export type Identity = { by: "admin"; name?: string } | KeyIdentity;
 
 export type KeyIdentity =
   | { by: "key"; id: string; digest: string }
@@ -27,7 +27,7 @@ type Verification = {
 
 /** Everything about a credential that takes time. */
 export async function identify(credential: Credential, expected: Verification): Promise<Result<Identity, Problem>> {
-  if (credential.kind === "admin") return ok({ by: "admin" });
+  if (credential.kind === "admin") return ok({ by: "admin", ...(credential.name ? { name: credential.name } : {}) });
   if (credential.kind === "key") return ok({ by: "key", id: credential.keyId, digest: credential.digest });
   if (credential.kind === "held") return ok({ by: "held", id: credential.keyId, holder: credential.holder });
 

@@ -1,5 +1,5 @@
 import type { Counters } from "../../access/admission.ts";
-import { type AskedRights, mayChange, mayManage } from "../../access/delegation.ts";
+import { type AskedRights, mayActFor, mayChange, mayManage } from "../../access/delegation.ts";
 import type { ApiKey } from "../../access/key.ts";
 import { DEFAULT_GRACE_SECONDS, rotate } from "../../access/rotation.ts";
 import { digestOf } from "../../access/token.ts";
@@ -67,10 +67,10 @@ export const keyPolicies: Policies<KeyCommands> = {
 /** Minting, changing, rotating and revoking keys, within the caller's own rights. */
 export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): Handlers<KeyCommands> {
   const view = (key: ApiKey): KeyView => keyView(key, store.use(key.id), clock());
-  const managed = (id: string, admitted: Admitted): Result<ApiKey, Problem> => {
+  const managed = (id: string, admitted: Admitted, may = mayManage): Result<ApiKey, Problem> => {
     const target = store.lineage(id);
     if (!target) return fail(problem("key_not_found"));
-    const allowed = mayManage(managerOf(admitted), target);
+    const allowed = may(managerOf(admitted), target);
     if (allowed.ok) return ok(target[0]);
     return fail(allowed.error.code === "not_found" ? problem("key_not_found") : allowed.error);
   };
@@ -127,7 +127,7 @@ export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): H
     },
 
     "keys.rotate": ({ id, graceSeconds }, admitted) => {
-      const key = managed(id, admitted);
+      const key = managed(id, admitted, mayActFor);
       if (!key.ok) return key;
       const text = minter.newText(id);
       const rotated = rotate(key.value, digestOf(text), graceSeconds ?? DEFAULT_GRACE_SECONDS, clock());

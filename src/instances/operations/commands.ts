@@ -2,8 +2,9 @@ import { decidingPrincipal } from "../../access/lineage.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { problem } from "../../base/problem.ts";
 import { fail, ok } from "../../base/result.ts";
-import { mayDecide } from "../../operations/approval.ts";
+import { areOnePerson, mayDecide } from "../../operations/approval.ts";
 import type { Operation } from "../../operations/operation.ts";
+import { administratorPrincipal } from "../actor.ts";
 import type { Admitted, Handlers, Policies } from "../caller.ts";
 import { actorOf, isOwn, isVisible } from "./requester.ts";
 import { type RequestCommands, type RequestDeps, requestHandlers, requestPolicies } from "./requests.ts";
@@ -28,7 +29,7 @@ export const operationPolicies: Policies<OperationCommands> = {
 
 /** What becomes an operation (`requests.ts`), and what can be done with one. */
 export function operationHandlers(deps: RequestDeps): Handlers<OperationCommands> {
-  const { operations, clock } = deps;
+  const { operations, keys, clock } = deps;
 
   const withPlace = (operation: Operation): Operation => ({ ...operation, ahead: operations.rows.place(operation) });
 
@@ -36,8 +37,10 @@ export function operationHandlers(deps: RequestDeps): Handlers<OperationCommands
     const operation = operations.rows.read(id);
     if (!operation || !isVisible(operation, admitted, "operations:approve"))
       return fail(problem("operation_not_found"));
-    const principal = admitted.lineage ? decidingPrincipal(admitted.lineage[0]) : "administrator";
-    const by = mayDecide(operation, principal, clock());
+    const { lineage } = admitted;
+    const principal = lineage ? decidingPrincipal(lineage[0]) : administratorPrincipal(admitted.actor);
+    const requester = operation.actor.id ? keys.lineage(operation.actor.id) : null;
+    const by = mayDecide(operation, principal, clock(), areOnePerson(requester, lineage));
     if (!by.ok) return by;
     return operations.apply(id, { type, by: by.value, at: clock() }, actorOf(admitted));
   };

@@ -3,6 +3,7 @@ import type { Problem } from "../../base/problem.ts";
 import { ok, type Result } from "../../base/result.ts";
 import { requestApproval } from "../../operations/approval.ts";
 import type { Binding, Operation, OperationActor } from "../../operations/operation.ts";
+import { administratorPrincipal } from "../actor.ts";
 import { seenBy } from "../backups/commands.ts";
 import type { Admitted } from "../caller.ts";
 import type { Operations, Request } from "./engine.ts";
@@ -26,7 +27,7 @@ export const actorOf = ({ actor, lineage }: Admitted): OperationActor => ({
   kind: actor.kind,
   ...(actor.id ? { id: actor.id } : {}),
   ...(actor.name ? { name: actor.name } : {}),
-  principal: lineage ? lineage[0].principal : "administrator",
+  principal: lineage ? lineage[0].principal : administratorPrincipal(actor),
 });
 
 export const isOwn = ({ actor }: Operation, { lineage }: Admitted): boolean =>

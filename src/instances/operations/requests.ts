@@ -14,6 +14,7 @@ import type { ListedBackup } from "../../upstream/backups-api.ts";
 import { find, seenBy } from "../backups/commands.ts";
 import type { Admitted, Handlers, Policies, RequestOptions } from "../caller.ts";
 import type { MayUse } from "../claims.ts";
+import type { KeyStore } from "../keys/store.ts";
 import type { Server } from "../server/server.ts";
 import { busyFirst } from "./busy.ts";
 import type { Operations, Request, RunDependencies } from "./engine.ts";
@@ -23,6 +24,7 @@ import { actorOf, isVisible, pendingApproval } from "./requester.ts";
 export type RequestDeps = {
   server: Server;
   operations: Operations;
+  keys: KeyStore;
   idempotent: IdempotentRequests;
   mayUse: MayUse;
   runDependencies: () => Promise<Result<RunDependencies, Problem>>;

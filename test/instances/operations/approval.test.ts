@@ -20,6 +20,52 @@ async function asking(
 
 const approvals = (stage: Stage) => stage.told().filter((line) => line.startsWith("approval."));
 
+describe("four eyes", () => {
+  it("are not those of a key whose principal was renamed while its request waits", async () => {
+    await asking(async (stage, { robot }) => {
+      const asked = await stage.ask(remove("a.zip"), robot);
+      await stage.ask({ do: "keys.change", id: robot.id, change: { principal: "somebody-else" } });
+      expect(await stage.refusal(approve(asked.id), stage.parts.keys.find(robot.id)!)).toBe("approval_own");
+      const sameHandsNow = stage.key({ principal: "somebody-else" });
+      expect(await stage.refusal(approve(asked.id), sameHandsNow)).toBe("approval_own");
+    });
+  });
+
+  it("are those of two administrators with names, and not of one and his own key", async () => {
+    await asking(async (stage) => {
+      const key = stage.key({ principal: "anna", approval: ["backups:delete"] });
+      const asked = await stage.ask(remove("a.zip"), key);
+      const as = (name: string) => ({
+        credential: { kind: "admin" as const, name },
+        address: null,
+        userAgent: "",
+        requestId: "r",
+      });
+      const annas = await stage.parts.door.perform(as("anna"), approve(asked.id));
+      expect(annas.result).toMatchObject({ ok: false, error: { code: "approval_own" } });
+      await stage.parts.door.perform(as("bert"), approve(asked.id));
+      expect((await stage.ended(asked)).approval).toMatchObject({ decidedBy: "bert" });
+      const { items } = stage.parts.audit.list({
+        limit: 9,
+        cursor: null,
+        verdict: null,
+        action: null,
+        actor: "admin:bert",
+      })!;
+      expect(items.map(({ action }) => action)).toEqual(["operations.approve"]);
+    });
+  });
+
+  it("are not those of a key and one below it, whatever their principals are", async () => {
+    await asking(async (stage, { robot, boss }) => {
+      const asked = await stage.ask(remove("a.zip"), robot);
+      const below = stage.key({ principal: "second", parent: robot.id });
+      expect(await stage.refusal(approve(asked.id), below)).toBe("approval_own");
+      await stage.ask(approve(asked.id), boss);
+    });
+  });
+});
+
 describe("an approval", () => {
   it("of another principal lets a restore run; the request showed what will be lost and who made the file", async () => {
     await asking(async (stage, { robot, boss }) => {
