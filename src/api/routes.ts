@@ -61,6 +61,7 @@ export const dropInRows = [
     summary: "Download a backup",
     head: "Size, date and ranges of a backup",
     command: "download.open",
+    alsoAsks: ["download.goOn"],
     query: ["token"],
     answers: {
       200: { description: "The whole archive.", content: zip },

@@ -89,6 +89,7 @@ class Transfer {
         const again = await this.open(tokenRefused, false);
         return again.ok ? ok(again.value.access) : again;
       },
+      refusal: () => this.refusal(),
       healing: c.get("settings").healing,
       metered: !onPlainWorkerd(c.env),
       fetch: (input, init) => fetch(input, init),
@@ -117,6 +118,14 @@ class Transfer {
       this.token = opened.value.access.token;
     }
     return opened;
+  }
+
+  private async refusal(): Promise<Problem | null> {
+    if (this.running === null) return null;
+    const { key, running } = this;
+    const asked = await perform(this.c, this.resolved, { do: "download.goOn", key, transfer: running });
+    // An instance that cannot answer just now has not refused.
+    return asked.ok || problems[asked.error.code].status >= 429 ? null : asked.error;
   }
 
   private end(bytes: number, outcome: string): void {

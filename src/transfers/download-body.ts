@@ -55,6 +55,9 @@ function pipedBody(call: DownloadCall, begun: Begun, gone: AbortController): Rea
   return readable;
 }
 
+/** Bytes that the relay passes on itself pass the door again after so long, so that a revoked key gets no more of them. */
+const DOOR_MS = 15_000;
+
 /** Largest chunk: beyond it memory grows, and time does not fall any more. */
 const LARGEST_CHUNK = 2 * 1024 * 1024;
 /** Shared by the chunks of all transfers pumped in this isolate: a single one gets large chunks, many get small ones. */
@@ -85,6 +88,15 @@ function pumpedBody(call: DownloadCall, begun: Begun, gone: AbortController): Re
   if (gone.signal.aborted) clientGone();
   else gone.signal.addEventListener("abort", clientGone);
   let previous: Uint8Array<ArrayBuffer> | null = null;
+  let passed = call.clock();
+  /** The next bytes, when the caller may still have them. */
+  const admitted = async () => {
+    const next = await chunks.next();
+    if (!(next instanceof Uint8Array) || call.clock() - passed < DOOR_MS) return next;
+    const refused = await call.refusal();
+    passed = call.clock();
+    return refused ? chunks.end({ outcome: "failed", reason: refused.code }) : next;
+  };
   return new ReadableStream<Uint8Array>(
     {
       expectedLength: length,
@@ -92,7 +104,7 @@ function pumpedBody(call: DownloadCall, begun: Begun, gone: AbortController): Re
         // The runtime has copied the previous chunk. Its memory is freed here, because a large file's chunks would pile up
         // until V8 collects them.
         previous?.buffer.transfer(0);
-        const next = await chunks.next().catch(() => internalFailure(chunks.given()));
+        const next = await admitted().catch(() => internalFailure(chunks.given()));
         if (gone.signal.aborted) return controller.error(brokenOff());
         if (next instanceof Uint8Array) {
           previous = next;

@@ -32,6 +32,11 @@ export type DownloadCall = {
    * after every break, so that a revoked key ends a running transfer. `tokenRefused`: the server rejected the last token.
    */
   authorize(tokenRefused: boolean): Promise<Result<UpstreamAccess, Problem>>;
+  /**
+   * Passes the door again without asking for a token (SECURITY 9): the refusal that ends the transfer, or null, also when
+   * nobody can tell just now.
+   */
+  refusal(): Promise<Problem | null>;
   healing: Healing;
   /**
    * CPU time is limited, as on Cloudflare: with `segments` the runtime then pipes the pieces, and hardly any code of ours

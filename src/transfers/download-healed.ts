@@ -17,6 +17,8 @@ const AHEAD_BYTES = 4 * 1024 * 1024;
 export type HealedChunks = {
   /** The next bytes, each chunk with memory of its own, or how the transfer ended. */
   next(): Promise<Uint8Array<ArrayBuffer> | TransferEnd>;
+  /** Ends the transfer before its last byte, and the server's answer with it. */
+  end(how: Omit<TransferEnd, "bytes">): TransferEnd;
   /** Bytes given out so far. */
   given(): number;
 };
@@ -84,6 +86,7 @@ export function healedChunks(
 
   return {
     given: () => given,
+    end: ended,
     async next() {
       if (given === length) return ended({ outcome: "complete" });
       for (;;) {

@@ -53,7 +53,7 @@ export const backupRoutes: Route[] = [
       tag,
       summary: "Download the newest backup",
       command: "download.open",
-      alsoAsks: ["download.latest"],
+      alsoAsks: ["download.latest", "download.goOn"],
       query: newest,
       answers: { 200: { description: "The archive." }, 206: { description: "A range of it." } },
     },

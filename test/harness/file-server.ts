@@ -120,6 +120,7 @@ export function callOf(server: { fetch: DownloadCall["fetch"] }, size: number, h
         expires: 0,
       });
     },
+    refusal: async () => null,
     healing,
     metered: true,
     fetch: server.fetch,

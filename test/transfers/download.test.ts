@@ -35,6 +35,47 @@ async function run(healing: "exact" | "segments" | "off", faults: Fault[], doing
 const same = async (bytes: Uint8Array | string | null, wanted: Uint8Array) =>
   expect(bytes instanceof Uint8Array && (await digest(bytes))).toBe(await digest(wanted));
 
+describe("a running transfer", () => {
+  for (const [healing, metered] of [
+    ["exact", true],
+    ["segments", false],
+  ] as const)
+    it(`passes the door at least every 15 s (${healing}), and ends when it is refused`, async () => {
+      let now = 0;
+      let last = 0;
+      const asked: number[] = [];
+      const clock = () => {
+        now += 2_000;
+        return now;
+      };
+      const refusal = async () => {
+        asked.push(now - last);
+        last = now;
+        return asked.length < 3 ? null : problem("unauthenticated");
+      };
+      const { bytes, ends } = await run(healing, [], { metered, clock, refusal });
+      expect(bytes).toBe("broken");
+      expect(ends).toMatchObject([{ outcome: "failed", reason: "unauthenticated" }]);
+      expect(ends[0]!.bytes).toBeLessThan(file.length);
+      expect(asked).toHaveLength(3);
+      expect(Math.max(...asked)).toBeLessThan(30_000);
+    });
+
+  it("does not end because nobody can tell just now, nor asks before 15 s are over", async () => {
+    let asked = 0;
+    const refusal = async () => {
+      asked++;
+      return null;
+    };
+    let now = 0;
+    await same((await run("exact", [], { clock: () => (now += 5_000), refusal })).bytes, file);
+    expect(asked).toBeGreaterThan(0);
+    asked = 0;
+    await same((await run("exact", [], { refusal })).bytes, file);
+    expect(asked).toBe(0);
+  });
+});
+
 describe("exact healing", () => {
   const mid = MIB + 77_777;
   for (const how of ["error", "end"] as const) {

@@ -34,6 +34,8 @@ export type TransferCommands = {
     /** `transfer` is null for HEAD, which takes nothing out. */
     output: { backup: ListedBackup; access: UpstreamAccess; transfer: string | null };
   };
+  /** Whether a download under way may still go on. */
+  "download.goOn": { input: { key: string; transfer: string }; output: null };
   /** Whether the caller may upload at all, before its body is looked at. */
   "upload.ask": { input: object; output: null };
   "upload.reserve": {
@@ -52,6 +54,13 @@ export const transferPolicies: Policies<TransferCommands> = {
     scope: "backups:download",
     target: "key",
     audit: "handler",
+    credentials: [...DEFAULT_CREDENTIALS, "ticket"],
+  },
+  "download.goOn": {
+    scope: "backups:download",
+    target: "key",
+    audit: false,
+    continuation: true,
     credentials: [...DEFAULT_CREDENTIALS, "ticket"],
   },
   "upload.ask": { scope: "backups:upload", audit: false, continuation: true },
@@ -103,6 +112,8 @@ export function transferHandlers({ server, transfers, mayUse, expected, audit }:
       const id = running ?? (head ? null : transfers.begin(key, range, started(admitted, key, range)));
       return ok({ backup: found.value, access: given.value, transfer: id });
     },
+
+    "download.goOn": () => ok(null),
 
     "upload.ask": () => ok(null),
 
