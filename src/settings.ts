@@ -3,11 +3,12 @@ import { checkNetworks } from "./access/network.ts";
 import { fromBase64 } from "./base/encoding.ts";
 import { type Problem, problem } from "./base/problem.ts";
 import { fail, ok, type Result } from "./base/result.ts";
+import type { Healing } from "./transfers/download-call.ts";
 import { baseUrl, type PrivateNetwork } from "./upstream/address.ts";
 import type { UpstreamCredential } from "./upstream/session.ts";
 
-export type Healing = "exact" | "segments" | "off";
-export type ClientAddress = { from: "cloudflare" } | { from: "socket" } | { from: "header"; name: string };
+/** Where a caller's address is read from (setting `CLIENT_ADDRESS`). */
+type ClientAddress = { from: "cloudflare" } | { from: "socket" } | { from: "header"; name: string };
 
 /** The bindings after validation: what the rest of the relay works with. */
 export type Settings = {

@@ -1,7 +1,7 @@
 import { decodeJwt } from "jose";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import { digestOf, INSTANCE_ID_LENGTH, parseKeyText, TAG_LENGTH } from "./token.ts";
+import { INSTANCE_ID_LENGTH, parseKeyText, secretDigest, TAG_LENGTH } from "./token.ts";
 
 /** A key's secret stays in the Worker: only its digest travels. */
 export type KeyCredential = { kind: "key"; instance: string; tag: string; keyId: string; digest: string };
@@ -37,9 +37,9 @@ export function parseCredential(text: string): Credential | null {
   if (text.startsWith("brk_")) {
     const parts = parseKeyText(text);
     if (!parts) return null;
-    return { kind: "key", instance: parts.instance, tag: parts.tag, keyId: parts.keyId, digest: digestOf(text) };
+    return { kind: "key", instance: parts.instance, tag: parts.tag, keyId: parts.keyId, digest: secretDigest(text) };
   }
-  return parseJwt(text) ?? { kind: "opaque", digest: digestOf(text) };
+  return parseJwt(text) ?? { kind: "opaque", digest: secretDigest(text) };
 }
 
 /**

@@ -41,7 +41,7 @@ export function parseKeyText(text: string): KeyParts | null {
 }
 
 /** SHA-256 (hex) of the whole text: the only form of a key that is stored or crosses an RPC. Synchronous: no turn is lost. */
-export const digestOf = (text: string): string => hash("sha256", text, "hex");
+export const secretDigest = (text: string): string => hash("sha256", text, "hex");
 
 /** Equality that takes the same time wherever two texts of one length differ. For digests and tags, never for secrets. */
 export const sameDigest = (a: string, b: string): boolean => {

@@ -12,7 +12,7 @@ import { instanceOf } from "../instances/stub.ts";
 import { readSettings } from "../settings.ts";
 import { ObjectAlarm } from "../storage/alarm.ts";
 import { Opening } from "../storage/opening.ts";
-import { slotOf, turnOf } from "./rounds.ts";
+import { groupOf, turnOf } from "./rounds.ts";
 import { directorySteps } from "./schema.ts";
 
 type Row = { name: string; id: string; state: "pending" | "active" | "deleting"; since: number };
@@ -163,7 +163,7 @@ export class Directory extends DurableObject<Bindings> {
     const wakes = turnOf(at, this.lastRound);
     if (wakes.length > 0) this.lastRound = at;
     for (const row of this.sql.exec<Row>("SELECT * FROM instances").toArray()) {
-      if (row.state === "active" && !wakes.includes(slotOf(row.id))) continue;
+      if (row.state === "active" && !wakes.includes(groupOf(row.id))) continue;
       try {
         await this.reconcile(row);
       } catch {

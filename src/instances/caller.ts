@@ -38,7 +38,7 @@ export type Admitted = {
   caller: Caller;
   /** Null for the administrator, who has every right. */
   lineage: Lineage | null;
-  actor: Actor;
+  actor: CallerActor;
   at: number;
   /** The audit row of this command's intent, null when its policy writes none. */
   auditRow: number | null;
@@ -51,7 +51,7 @@ export type Admitted = {
 };
 
 /** Who was admitted, as audit and events name it: the administrator, or by id and name the rights that were used. */
-export type Actor = { kind: "key" | "chat" | "schedule" | "admin"; id?: string; name?: string };
+export type CallerActor = { kind: "key" | "chat" | "schedule" | "admin"; id?: string; name?: string };
 
 /** How a caller asks for an operation. */
 export type RequestOptions = {

@@ -13,7 +13,7 @@ import { Opening } from "../storage/opening.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { PullAnswer, PullRequest } from "../webhooks/feed.ts";
 import type { Caller } from "./caller.ts";
-import type { Answer, Command } from "./commands.ts";
+import type { Command, CommandAnswer } from "./commands.ts";
 import { buildParts, type Parts } from "./parts.ts";
 import { forgetRights, instanceSteps } from "./schema.ts";
 import type { InstanceRequest, Place } from "./server/record.ts";
@@ -46,7 +46,7 @@ export class Instance extends DurableObject<Bindings> {
   }
 
   /** Every command of every caller. Never throws. */
-  async perform(caller: Caller, command: Command): Promise<Answer> {
+  async perform(caller: Caller, command: Command): Promise<CommandAnswer> {
     if (!this.parts) return this.closed();
     try {
       const answer = await this.parts.door.perform(caller, command);
@@ -60,7 +60,7 @@ export class Instance extends DurableObject<Bindings> {
     }
   }
 
-  private closed(): Answer {
+  private closed(): CommandAnswer {
     return { result: fail(this.opening.refusal ?? problem("unauthenticated")), limits: [] };
   }
 

@@ -1,7 +1,7 @@
-import { renamed, type Step } from "../storage/migrate.ts";
+import { type Migration, renamed } from "../storage/migrate.ts";
 
 /** Tables keyed by text are WITHOUT ROWID: a write then costs one row instead of two. */
-export const instanceSteps: readonly Step[] = [
+export const instanceSteps: readonly Migration[] = [
   [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE sealed (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",

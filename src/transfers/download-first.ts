@@ -5,7 +5,7 @@ import type { Conditions } from "../http/forward.ts";
 import { lengthOf, rangeHeader, requestedWindow, type Window } from "../http/range.ts";
 import { type DownloadCall, isPumped } from "./download-call.ts";
 import { checkFirst, type FirstAnswer } from "./download-check.ts";
-import { openOnce, type Piece, persist, refuse } from "./download-open.ts";
+import { closeAndFail, openOnce, type Piece, persist } from "./download-open.ts";
 import { retries } from "./retries.ts";
 
 /** Retries of the first request, for which the caller waits: one for a dead token or a restart, one a moment later. */
@@ -99,6 +99,6 @@ function openChecked(call: DownloadCall, asked: Conditions, gone: AbortSignal): 
     }
     const piece = opened.value;
     const checked = checkFirst(asked, call.backup.size, piece.response, call.request.method === "HEAD");
-    return checked.ok ? ok({ ...checked.value, piece }) : refuse(piece, checked.error);
+    return checked.ok ? ok({ ...checked.value, piece }) : closeAndFail(piece, checked.error);
   });
 }

@@ -101,7 +101,7 @@ export async function openDownload(
   return fail(fault);
 }
 
-export type UploadRequest = {
+export type FramedUpload = {
   /** `multipart/form-data; boundary=…`: the relay's own framing, never the caller's. */
   contentType: string;
   body: BodyInit;
@@ -114,7 +114,7 @@ export type UploadRequest = {
 export async function sendUpload(
   fetch: Fetch,
   access: UpstreamAccess,
-  request: UploadRequest,
+  request: FramedUpload,
 ): Promise<UpstreamResult<null>> {
   const headers = outgoingHeaders(access.headers, {
     Accept: "application/json",

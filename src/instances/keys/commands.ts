@@ -2,7 +2,7 @@ import type { Counters } from "../../access/admission.ts";
 import { type AskedRights, mayChange, mayManage } from "../../access/delegation.ts";
 import type { ApiKey } from "../../access/key.ts";
 import { DEFAULT_GRACE_SECONDS, rotate } from "../../access/rotation.ts";
-import { digestOf } from "../../access/token.ts";
+import { secretDigest } from "../../access/token.ts";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
@@ -127,7 +127,7 @@ export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): H
       const key = managed(id, admitted);
       if (!key.ok) return key;
       const text = minter.newText(id);
-      const rotated = rotate(key.value, digestOf(text), graceSeconds ?? DEFAULT_GRACE_SECONDS, clock());
+      const rotated = rotate(key.value, secretDigest(text), graceSeconds ?? DEFAULT_GRACE_SECONDS, clock());
       if (!rotated.ok) return rotated;
       store.update(rotated.value);
       const { previous } = rotated.value;

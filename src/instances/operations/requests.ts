@@ -16,7 +16,7 @@ import type { Admitted, Handlers, Policies, RequestOptions } from "../caller.ts"
 import type { MayUse } from "../claims.ts";
 import type { Server } from "../server/server.ts";
 import { busyFirst } from "./busy.ts";
-import type { Operations, Request, RunDependencies } from "./engine.ts";
+import type { OperationRequest, Operations, RunDependencies } from "./engine.ts";
 import type { IdempotentRequests } from "./idempotent-requests.ts";
 import { actorOf, isVisible, pendingApproval } from "./requester.ts";
 
@@ -64,7 +64,7 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
 
   /** Writes the row, and waits for the end, or until `enough`, as long as the caller wants to. */
   const submit = async (
-    request: Request,
+    request: OperationRequest,
     { waitSeconds }: RequestOptions,
     onCreated: OnCreated,
     enough?: (operation: Operation) => boolean,
@@ -89,7 +89,7 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
     admitted: Admitted,
     onCreated: OnCreated,
   ): Promise<Result<Operation, Problem>> => {
-    let approval: Request["approval"] = null;
+    let approval: OperationRequest["approval"] = null;
     let preview: Preview | null = null;
     if (admitted.needsApproval) {
       if (options.surface === "api") return fail(problem("approval_required"));
