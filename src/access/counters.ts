@@ -4,7 +4,7 @@ import { brakeBucket } from "./network.ts";
 /** Denied requests of one key in a minute that are answered with their reason; the others get 429 (SECURITY 5). */
 export const DENIED_PER_MINUTE = 60;
 /** Failures without a valid credential from one address before 429 (SECURITY 5). */
-export const ANONYMOUS_PER_MINUTE = 60;
+const ANONYMOUS_PER_MINUTE = 60;
 
 /** As `RateLimit` headers want it (draft-ietf-httpapi-ratelimit-headers): r, t and the policy's q. */
 export type RateState = {

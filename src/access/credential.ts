@@ -4,11 +4,11 @@ import { fail, ok, type Result } from "../base/result.ts";
 import { INSTANCE_ID_LENGTH, parseKeyText, secretDigest, TAG_LENGTH } from "./token.ts";
 
 /** A key's secret stays in the Worker: only its digest travels. */
-export type KeyCredential = { kind: "key"; instance: string; tag: string; keyId: string; digest: string };
+type KeyCredential = { kind: "key"; instance: string; tag: string; keyId: string; digest: string };
 /** Unverified: `instance` and `tag` only say which object can verify it. */
-export type JwtCredential = { kind: "session" | "ticket"; jwt: string; instance: string; tag: string };
+type JwtCredential = { kind: "session" | "ticket"; jwt: string; instance: string; tag: string };
 /** Perhaps ADMIN_TOKEN: compare its digest (SHA-256, hex) with that of the setting. */
-export type OpaqueCredential = { kind: "opaque"; digest: string };
+type OpaqueCredential = { kind: "opaque"; digest: string };
 export type Credential = KeyCredential | JwtCredential | OpaqueCredential;
 
 /** Longer than any credential of the relay; bounds what a made-up header costs to parse. */

@@ -35,7 +35,7 @@ export type Counts = {
 };
 
 export type QuotaState = { scope: Scope; limit: number; remaining: number; resetSeconds: number };
-export type QuotaUse = { key: string; scope: Scope; day: string };
+type QuotaUse = { key: string; scope: Scope; day: string };
 
 /** An admitted request, and what it is to be counted against. */
 export type Admission = {

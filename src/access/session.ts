@@ -6,7 +6,7 @@ import { effectiveExpiry } from "./lineage.ts";
 
 /** PocketBase's own id of `_superusers`, by which SDKs know a superuser's token. */
 export const SUPERUSERS_ID = "pbc_3142635823";
-export const SESSION_SECONDS = 86_400;
+const SESSION_SECONDS = 86_400;
 /** From the login on, whatever is renewed (SECURITY 8). */
 export const RENEWAL_SECONDS = 30 * 86_400;
 const AUDIENCE = "backup-relay session";

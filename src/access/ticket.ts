@@ -6,11 +6,11 @@ import { effectiveExpiry } from "./lineage.ts";
 import { SUPERUSERS_ID } from "./session.ts";
 
 /** As long as PocketBase's own file token. */
-export const TICKET_SECONDS = 180;
+const TICKET_SECONDS = 180;
 const AUDIENCE = "backup-relay ticket";
 
 /** What `?token=` carries: PocketBase's file token in shape, but it opens only what its key may download. */
-export type TicketClaims = {
+type TicketClaims = {
   type: "file";
   collectionId: typeof SUPERUSERS_ID;
   /** The key's id. */

@@ -4,7 +4,7 @@ import { utf8 } from "../base/encoding.ts";
 import { BASE62, type Random, randomBase62 } from "../base/random.ts";
 
 /** The text of an API key. The format is frozen and explained, with its test vectors, in `docs/keys.md`. */
-export type KeyParts = { instance: string; tag: string; keyId: string; secret: string };
+type KeyParts = { instance: string; tag: string; keyId: string; secret: string };
 
 export const INSTANCE_ID_LENGTH = 8;
 export const TAG_LENGTH = 6;

@@ -9,8 +9,8 @@ import { type EndFields, FULL16, withZip64 } from "./zip64.ts";
 export type DirectoryLocation = { start: number; size: number; entries: number };
 
 /** More entries, or a larger table of contents, are refused unread (SECURITY 17). */
-export const MAX_ENTRIES = 200_000;
-export const MAX_DIRECTORY = 32 * 1024 * 1024;
+const MAX_ENTRIES = 200_000;
+const MAX_DIRECTORY = 32 * 1024 * 1024;
 
 const END = 0x06054b50;
 const END_SIZE = 22;

@@ -67,7 +67,7 @@ export function preflight(evidence: PreflightEvidence): Preflight {
 }
 
 /** The checks `archive`, `names` and `database`: one each when nothing is wrong, else one per finding. */
-export function archiveChecks(inspection: Result<ArchiveInspection, Problem>): PreflightCheck[] {
+function archiveChecks(inspection: Result<ArchiveInspection, Problem>): PreflightCheck[] {
   if (!inspection.ok) {
     const known = problems[inspection.error.code];
     const message = `The backup could not be read, so nothing is known about it. ${inspection.error.hint ?? known.hint}`;

@@ -13,7 +13,7 @@ export const systemSleep: Sleep = (ms, signal) =>
     signal?.addEventListener("abort", wake);
   });
 
-export type WithinResult<T> = { met: true; value: T } | { met: false };
+type WithinResult<T> = { met: true; value: T } | { met: false };
 
 /** The promise's value if it settles within `ms`; its rejection passes through. The promise itself is not ended. */
 export async function within<T>(ms: number, promise: Promise<T>, sleep: Sleep): Promise<WithinResult<T>> {

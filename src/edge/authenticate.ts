@@ -11,7 +11,7 @@ import { isGenuineInstance } from "./genuine-ids.ts";
 export type Genuine = Exclude<Credential, { kind: "opaque" }> | { kind: "admin" };
 
 /** What the request holds, and whether it counts as a failed attempt when it is refused. */
-export type Presented = { credential: Credential | null; attempted: boolean };
+type Presented = { credential: Credential | null; attempted: boolean };
 
 /** The credential in the `Authorization` header. */
 export function credentialInHeader(c: AppContext): Presented {

@@ -2,7 +2,7 @@
 export const WATCH_MS = 5_000;
 
 /** What the time of an endpoint's next alarm depends on; times in ms. */
-export type AlarmFacts = {
+type AlarmFacts = {
   now: number;
   /** No request is in flight, the instance is not being asked, and there is nothing to tell it. */
   idle: boolean;

@@ -15,7 +15,7 @@ export type PresentedCredential =
  * Rights that something of the relay holds. Only the relay's own code makes one, after it has found out by the holder's
  * own rules (a platform's signature, a timetable) that the holder acts; no request is ever read as one.
  */
-export type HeldCredential = { kind: "held"; keyId: string; holder: Holder };
+type HeldCredential = { kind: "held"; keyId: string; holder: Holder };
 
 export type Credential = PresentedCredential | HeldCredential;
 
@@ -64,7 +64,7 @@ export type RequestOptions = {
 };
 
 /** Commands of one domain word: by name, what goes in and what comes out. */
-export type CommandMap = { [name: string]: { input: object; output: unknown } };
+type CommandMap = { [name: string]: { input: object; output: unknown } };
 
 /** What runs a command once its caller was admitted. */
 export type Handlers<C extends CommandMap> = {

@@ -38,7 +38,7 @@ export function chainEvent(
 }
 
 /** A check under way; plain data, so that a long ledger can be read page by page. */
-export type ChainProgress = {
+type ChainProgress = {
   from: number | null;
   /** What the next event must name. */
   head: Head;

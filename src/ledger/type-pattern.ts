@@ -2,7 +2,7 @@ import { fail, ok, type Result } from "../base/result.ts";
 import { eventTypes, isEventType } from "./event-kinds.ts";
 
 /** At most this many in one filter or endpoint. */
-export const TYPE_PATTERN_LIMIT = 50;
+const TYPE_PATTERN_LIMIT = 50;
 
 /** Whether a type matches `*`, `group.*` or its own name. */
 export const matchesType = (patterns: readonly string[], type: string): boolean =>

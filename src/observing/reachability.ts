@@ -16,8 +16,8 @@ export type Reachability = {
 export const REACHABLE: Reachability = { announced: "reachable", failingSince: null, failedLooks: 0 };
 
 /** So many failed looks in a row, over at least so long, before a server is called unreachable. */
-export const FAILED_LOOKS = 3;
-export const FAILED_MS = 60_000;
+const FAILED_LOOKS = 3;
+const FAILED_MS = 60_000;
 
 export const eventFault = ({ code, message, hint }: Problem): Fault => ({
   code,

@@ -14,9 +14,9 @@ const ABSENT_LOOKS = 3;
 /** How long the server's log is asked for the reason of a failure; a row shows up 3 s after the last logged request. */
 const REASON_MS = 6_000;
 
-export type Made = { key: string; size: number; modified: string };
+type Made = { key: string; size: number; modified: string };
 /** `settled: false`: it could not be found out whether there is a backup. */
-export type NotMade = { problem: Problem; settled: boolean };
+type NotMade = { problem: Problem; settled: boolean };
 
 type Tools = Pick<Work, "api" | "look" | "may" | "clock" | "sleep" | "pausePolling">;
 

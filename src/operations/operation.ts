@@ -26,7 +26,7 @@ export type OperationActor = {
 /** What an approval is for, exactly. A delete has no digest. */
 export type Binding = { key: string; size: number; modified: string; directorySha256: string | null };
 
-export type OperationStep = { name: string; state: "running" | "done" | "failed"; at: number; detail?: string };
+type OperationStep = { name: string; state: "running" | "done" | "failed"; at: number; detail?: string };
 
 /** Long-running work as its instance stores it. Times are ms since the epoch; `null` means not yet. */
 export type Operation<Data extends object | null = object | null> = {

@@ -47,7 +47,7 @@ export type Work<Data extends object | null = null> = {
 /** How a run reaches the server. */
 export type Reach = Pick<Work, "api" | "look" | "reader">;
 
-export type CredentialFacts = {
+type CredentialFacts = {
   /** Since when it is what it is, ms since the epoch; null when unknown. */
   since: number | null;
   /** True when its token would not have expired by itself during a restore, so that its refusal is evidence. */

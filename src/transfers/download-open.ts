@@ -30,7 +30,7 @@ const temporary: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   "upstream_unreachable",
 ]);
 
-export type Failure = { problem: Problem; retry: boolean; tokenRefused: boolean };
+type Failure = { problem: Problem; retry: boolean; tokenRefused: boolean };
 
 export const laterRetries = (call: DownloadCall, gone: AbortSignal): Retries =>
   retries(LATER_RETRIES, call.sleep, call.random, gone);

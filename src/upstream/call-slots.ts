@@ -19,7 +19,7 @@ export const queue = { waitMs: 5_000, capacity: 100 } as const;
 type CallKind = "call" | "token";
 type Waiting = { kind: CallKind; start: () => void };
 
-export type CallSlots = {
+type CallSlots = {
   /**
    * Runs the call in a free slot, in the order of asking. `upstream_saturated` when none becomes free within `waitMs`, or
    * when the queue is full.

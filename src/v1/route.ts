@@ -18,7 +18,7 @@ export type Relay = OpenAPIHono<AppEnv>;
 type Answers<Output = unknown> = { [status: number]: { description: string; schema?: z.ZodType<Output> } };
 
 /** What a `/v1` route says about itself: it is validated by this row, and the OpenAPI document shows the same row. */
-export type RouteRow<
+type RouteRow<
   P extends z.ZodObject = z.ZodObject,
   Q extends z.ZodObject = z.ZodObject,
   B extends z.ZodType = z.ZodType,

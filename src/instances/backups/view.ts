@@ -25,7 +25,7 @@ export const BackupSchema = z
 export type BackupView = z.infer<typeof BackupSchema>;
 
 /** What the relay knows of a backup besides the server's list. */
-export type RecordedFacts = Pick<BackupView, "actor" | "operation"> & {
+type RecordedFacts = Pick<BackupView, "actor" | "operation"> & {
   firstSeen: number | null;
   verified: BackupView["verified"];
   reason: string | null;

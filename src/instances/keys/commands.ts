@@ -14,7 +14,7 @@ import type { KeyStore } from "./store.ts";
 import { type KeySelf, type KeyView, keyView, type MintedKey, rightsView } from "./view.ts";
 
 /** Undefined leaves a field as it is. */
-export type KeyChange = Partial<
+type KeyChange = Partial<
   Pick<
     ApiKey,
     | "name"

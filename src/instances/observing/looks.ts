@@ -6,7 +6,7 @@ import type { Configuration } from "../server/store.ts";
 import type { Observer } from "./observer.ts";
 
 /** How often the server is looked at while an operation works on it, or just after a nudge, ms. */
-export const BUSY_LOOK_MS = 2_000;
+const BUSY_LOOK_MS = 2_000;
 
 type Deps = {
   configuration: Configuration;

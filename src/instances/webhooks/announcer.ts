@@ -6,7 +6,7 @@ import type { Ledger } from "../ledger/store.ts";
 import type { Endpoints } from "./store.ts";
 
 /** As much of an endpoint's object as the announcer calls. */
-export type NotifiedEndpoint = { notify(page: FeedPage | null, activation: number): Promise<number | null> };
+type NotifiedEndpoint = { notify(page: FeedPage | null, activation: number): Promise<number | null> };
 
 /** An alarm is set this far ahead while an endpoint is not notified yet, ms: a kill delays the news by no more. */
 export const ANNOUNCE_MS = 5_000;

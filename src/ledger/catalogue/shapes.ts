@@ -54,7 +54,7 @@ export const endpoint = z
   .describe("The webhook endpoint; of its address only the host is told.");
 
 /** In every event's `data`. */
-export const common = {
+const common = {
   actor,
   test: z.literal(true).optional().describe("Only in events somebody asked for with the test call."),
 };
