@@ -151,7 +151,10 @@ export class Instance extends DurableObject<Bindings> {
 
   /** The watchdog's call: sets the alarm again if the platform dropped it, and has the endpoints' alarms looked after. */
   async poke(): Promise<void> {
-    this.parts?.webhooks.round.request();
+    if (!this.parts?.configuration.stored) return;
+    this.parts.webhooks.round.request();
+    // What is due runs here: an alarm for it would cost two rows at every call, and most calls find nothing to do.
+    this.parts.duties.run(systemClock());
     await this.arm();
   }
 
