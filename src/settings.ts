@@ -50,7 +50,7 @@ const KNOWN_SAMPLES = /^(change[-_ ]?me|secret|password|example|sample|test|admi
 const REPEATED = /^(.{1,16}?)\1+.{0,15}$/;
 
 /**
- * Reads every setting once. The first one that is missing or malformed is told in one sentence with its name
+ * Reads every setting once. The first one that is missing or malformed is reported in one sentence with its name
  * (never its value), as `misconfigured`.
  */
 export function readSettings(texts: Texts): Result<Settings, Problem> {

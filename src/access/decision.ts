@@ -52,7 +52,7 @@ export type Admission = {
   charge: { rate: string[]; quotas: QuotaUse[] };
 };
 
-/** For the audit. The caller is answered `problem`, which may tell less. */
+/** For the audit. The caller gets `problem`, which may say less. */
 export type DenialReason = "unknown" | "disabled" | "time" | "network" | "scope" | "pattern" | "rate" | "quota";
 
 export type Denial = {

@@ -8,7 +8,7 @@ type Expected = { type: string; aud: string; ins: string; at: number; required: 
 
 /**
  * The claims of a genuine token of this type, audience and instance that is unexpired at `at` (ms since the epoch) and
- * has the required claims; else null, without a reason: the caller is not told why.
+ * has the required claims; else null, without a reason, because callers get none either.
  */
 export async function verifyToken<Claims extends JWTPayload>(
   key: CryptoKey,

@@ -40,7 +40,7 @@ export type PreflightEvidence = {
   backup: { key: string; size: number; modified: string } | null;
   /** When it was made, from its name or `modified`; null when unknown. */
   made: number | null;
-  /** Health's `canBackup`; null when the server did not tell. */
+  /** Health's `canBackup`; null when it is not known. */
   idle: boolean | null;
   /** Null when there was nothing to inspect. */
   inspection: Result<ArchiveInspection, Problem> | null;

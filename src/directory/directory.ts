@@ -37,7 +37,7 @@ export class Directory extends DurableObject<Bindings> {
   });
   /** When instances were last woken; null since this object woke. */
   private lastRound: number | null = null;
-  /** Whether the environment's instance was told its place since this object woke. */
+  /** Whether the environment's instance was given its place since this object woke. */
   private adopted = false;
 
   constructor(state: DurableObjectState, env: Bindings) {

@@ -20,7 +20,7 @@ export function credentialInHeader(c: AppContext): Presented {
 }
 
 /**
- * Tells a credential from something made up without opening an object: by its shape, checksum and tag, or as the
+ * Distinguishes a credential from something made up without opening an object: by its shape, checksum and tag, or as the
  * administrator's token. A missing credential gets the same answer as a wrong one, but only a wrong one counts against the
  * client's address.
  */

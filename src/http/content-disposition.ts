@@ -113,7 +113,7 @@ export function formPart(disposition: string): FormPart | null {
 
 /**
  * `attachment` for a file of any name (RFC 6266 §4.3): plain ASCII in `filename`, everything else replaced by `_` there
- * and exact in `filename*` (RFC 8187). Only the part after the last `/` is told.
+ * and exact in `filename*` (RFC 8187). Only the part after the last `/` is named.
  */
 export function attachment(name: string): string {
   const base = baseName(name).toWellFormed();

@@ -27,7 +27,7 @@ export const DEFAULT_CREDENTIALS = [...PRESENTED_CREDENTIALS, "held"] as const;
 
 export type Caller<C extends Credential = Credential> = {
   credential: C;
-  /** Null when the platform does not tell it. */
+  /** Null when the platform does not give it. */
   address: string | null;
   userAgent: string;
   requestId: string;

@@ -12,7 +12,7 @@ const inGroup = (pattern: string, type: string) => pattern.endsWith(".*") && typ
 
 /**
  * Accepts a list of type patterns as somebody wrote it. One that can match nothing is refused with a sentence: a
- * mistyped name would silently be an endpoint that never hears anything. Duplicates are dropped.
+ * mistyped name would be an endpoint that never gets an event, without an error. Duplicates are dropped.
  */
 export function parseTypePatterns(patterns: readonly string[]): Result<string[], string> {
   if (patterns.length === 0) return fail('Name at least one event type, or "*" for every one.');

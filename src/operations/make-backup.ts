@@ -99,7 +99,7 @@ async function settle(work: Tools, key: string, answered: boolean): Promise<Resu
   return notMade(problem("create_unsettled"), false);
 }
 
-/** `validation_backup_name_exists` also comes when the server cannot reach its S3 store: only the list tells which. */
+/** `validation_backup_name_exists` also comes when the server cannot reach its S3 store: only the list shows which. */
 async function refusal(work: Tools, key: string, refused: Problem): Promise<Problem> {
   if (refused.data?.name?.code !== nameExists.create.name.code) return refused;
   const listing = await work.look();

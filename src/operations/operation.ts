@@ -65,7 +65,7 @@ export type Ending =
 
 /**
  * What an operation means for a caller who knows only done or refused (SDKs take every 2xx as done): what ended otherwise
- * than well is its error, and what has not ended is `operation_unfinished`, with the place that will tell.
+ * than well is its error, and what has not ended is `operation_unfinished`, with the address of the operation.
  */
 export function outcome(operation: Operation): Result<Operation, Problem> {
   if (operation.state === "succeeded") return ok(operation);

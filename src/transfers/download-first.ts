@@ -31,7 +31,7 @@ export type Begun = { piece: Piece; held: number; window: Window; date: string; 
 
 /**
  * The first answer, to a request that is right for this caller and this server. `status` is the one to answer with.
- * `pieces`: the window that is fetched in pieces, of which the server's headers tell only the first. `begun` is null when
+ * `pieces`: the window that is fetched in pieces, of which the server's headers describe only the first. `begun` is null when
  * the runtime passes the body on by itself, or there is none.
  */
 type First = { piece: Piece; status: number; pieces: Window | null; begun: Begun | null };

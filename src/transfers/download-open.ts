@@ -36,7 +36,7 @@ export const laterRetries = (call: DownloadCall, gone: AbortSignal): Retries =>
   retries(LATER_RETRIES, call.sleep, call.random, gone);
 
 /**
- * Opens one stretch of the file as it was at `date` (its `Last-Modified`, the only version PocketBase tells). A file that
+ * Opens one stretch of the file as it was at `date` (its `Last-Modified`, the only version PocketBase gives). A file that
  * has changed since is a refusal.
  */
 export function openRange(

@@ -145,7 +145,7 @@ export function startRequest(
       if (!passed.met) timedOut();
       const taken = await piped;
       writer = body.writable.getWriter();
-      // The runtime does not tell which side broke, so an answer is waited for.
+      // The runtime does not report which side broke, so an answer is waited for.
       closed = !taken;
       return taken;
     },

@@ -122,7 +122,7 @@ function mount(app: Relay, row: RouteRow, handle: Handle): void {
     tags: [row.tag],
     summary: row.summary,
     ...documentedAccess(row),
-    // The credential is checked before the input: what is wrong with a request is not told to strangers.
+    // The credential is checked before the input: whoever has none does not learn what is wrong with the request.
     middleware: [...(scope === "public" ? [] : [credential]), ...(body ? [jsonBody(row.bodyOptional === true)] : [])],
     request: {
       ...(params ? { params } : {}),

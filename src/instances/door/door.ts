@@ -153,7 +153,7 @@ export class Door {
   }
 }
 
-/** A backup outside the patterns does not exist for the key; of a name that it would like to make, the reason is told. */
+/** A backup outside the patterns does not exist for the key; for a name that it wants to make, the answer gives the reason. */
 const refusalOf = (denial: Denial, target: Policy["target"]): Problem =>
   denial.reason === "pattern" ? problem(target === "key" ? "backup_not_found" : "pattern_refused") : denial.problem;
 

@@ -192,7 +192,7 @@ const targetOf = ({ key, size, modified }: Pick<ListedBackup, "key" | "size" | "
   modified,
 });
 
-/** The application's name, which generated names of backups begin with; null when the server does not tell it. */
+/** The application's name, which generated names of backups begin with; null when it is not known. */
 async function appName(server: Server): Promise<string | null> {
   const connected = await server.connect();
   if (!connected.ok) return null;
