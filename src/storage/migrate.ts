@@ -4,9 +4,12 @@ import { fail, ok, type Result } from "../base/result.ts";
 /** One version step of an object's tables: statements that take version n to n + 1. */
 export type Migration = readonly string[];
 
-/** Renames a field of a table's JSON `record`. */
-export const renamed = (table: string, from: string, to: string): string =>
-  `UPDATE ${table} SET record = json_remove(json_set(record, '$.${to}', json_extract(record, '$.${from}')), '$.${from}')`;
+/** Renames fields of a table's JSON `record`, old name to new, in one statement: each row is written once. */
+export function renamed(table: string, names: { [from: string]: string }): string {
+  const copied = Object.entries(names).map(([from, to]) => `'$.${to}', json_extract(record, '$.${from}')`);
+  const removed = Object.keys(names).map((from) => `'$.${from}'`);
+  return `UPDATE ${table} SET record = json_remove(json_set(record, ${copied.join(", ")}), ${removed.join(", ")})`;
+}
 
 /** The version of the tables; null when there are none. */
 export function storedVersion(sql: SqlStorage): number | null {
