@@ -9,7 +9,7 @@ type KeyCredential = { kind: "key"; instance: string; tag: string; keyId: string
 type JwtCredential = { kind: "session" | "ticket"; jwt: string; instance: string; tag: string };
 /** Perhaps ADMIN_TOKEN: compare its digest (SHA-256, hex) with that of the setting. */
 type OpaqueCredential = { kind: "opaque"; digest: string };
-export type Credential = KeyCredential | JwtCredential | OpaqueCredential;
+export type ParsedCredential = KeyCredential | JwtCredential | OpaqueCredential;
 
 /** Longer than any credential of the relay; bounds what a made-up header costs to parse. */
 const MAX_LENGTH = 2048;
@@ -32,7 +32,7 @@ function parseJwt(text: string): JwtCredential | null {
  * What a text claims to be. No I/O; nothing is verified. Null: nothing, too long, or a key with a typing error.
  * Serves the password of `auth-with-password` as well.
  */
-export function parseCredential(text: string): Credential | null {
+export function parseCredential(text: string): ParsedCredential | null {
   if (text === "" || text.length > MAX_LENGTH) return null;
   if (text.startsWith("brk_")) {
     const parts = parseKeyText(text);
@@ -46,9 +46,9 @@ export function parseCredential(text: string): Credential | null {
  * The value of an `Authorization` header: the raw token as PocketBase's SDKs send it, or `Bearer` in any case before it.
  * A ticket counts as no credential at all there (SECURITY 8).
  */
-export function parseAuthorization(value: string | null): Exclude<Credential, { kind: "ticket" }> | null {
+export function parseAuthorization(value: string | null): Exclude<ParsedCredential, { kind: "ticket" }> | null {
   const credential = parseCredential((value ?? "").trim().replace(/^bearer +/i, ""));
-  return credential?.kind === "ticket" ? null : (credential as Exclude<Credential, { kind: "ticket" }> | null);
+  return credential?.kind === "ticket" ? null : (credential as Exclude<ParsedCredential, { kind: "ticket" }> | null);
 }
 
 /** The value of `?token=` on a download: a ticket and nothing else; everything else is refused with PocketBase's 403. */

@@ -1,4 +1,4 @@
-import { type Credential, parseAuthorization } from "../access/credential.ts";
+import { type ParsedCredential, parseAuthorization } from "../access/credential.ts";
 import { sameDigest } from "../access/token.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
@@ -8,10 +8,10 @@ import type { AppContext } from "./context.ts";
 import { isGenuineInstance } from "./genuine-ids.ts";
 
 /** A credential that the relay made, or the administrator's token. Whether it still lives only its instance knows. */
-export type Genuine = Exclude<Credential, { kind: "opaque" }> | { kind: "admin" };
+export type Genuine = Exclude<ParsedCredential, { kind: "opaque" }> | { kind: "admin" };
 
 /** What the request holds, and whether it counts as a failed attempt when it is refused. */
-type Presented = { credential: Credential | null; attempted: boolean };
+type Presented = { credential: ParsedCredential | null; attempted: boolean };
 
 /** The credential in the `Authorization` header. */
 export function credentialInHeader(c: AppContext): Presented {
