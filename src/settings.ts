@@ -3,11 +3,12 @@ import { checkNetworks } from "./access/network.ts";
 import { fromBase64 } from "./base/encoding.ts";
 import { type Problem, problem } from "./base/problem.ts";
 import { fail, ok, type Result } from "./base/result.ts";
+import type { Healing } from "./transfers/download-call.ts";
 import { baseUrl, type PrivateNetwork } from "./upstream/address.ts";
 import type { UpstreamCredential } from "./upstream/session.ts";
 
-export type Healing = "exact" | "segments" | "off";
-export type ClientAddress = { from: "cloudflare" } | { from: "socket" } | { from: "header"; name: string };
+/** Where a caller's address is read from (setting `CLIENT_ADDRESS`). */
+type ClientAddress = { from: "cloudflare" } | { from: "socket" } | { from: "header"; name: string };
 
 /** The bindings after validation: what the rest of the relay works with. */
 export type Settings = {
@@ -52,7 +53,7 @@ const KNOWN_SAMPLES = /^(change[-_ ]?me|secret|password|example|sample|test|admi
 const REPEATED = /^(.{1,16}?)\1+.{0,15}$/;
 
 /**
- * Reads every setting once. The first one that is missing or malformed is told in one sentence with its name
+ * Reads every setting once. The first one that is missing or malformed is reported in one sentence with its name
  * (never its value), as `misconfigured`.
  */
 export function readSettings(texts: Texts): Result<Settings, Problem> {

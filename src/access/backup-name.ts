@@ -3,7 +3,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 
 /** Longest key of a backup, in bytes: S3's own limit. */
-export const MAX_KEY_BYTES = 1024;
+const MAX_KEY_BYTES = 1024;
 
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 

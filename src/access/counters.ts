@@ -4,7 +4,7 @@ import { brakeBucket } from "./network.ts";
 /** Denied requests of one key in a minute that are answered with their reason; the others get 429 (SECURITY 5). */
 export const DENIED_PER_MINUTE = 60;
 /** Failures without a valid credential from one address before 429 (SECURITY 5). */
-export const ANONYMOUS_PER_MINUTE = 60;
+const ANONYMOUS_PER_MINUTE = 60;
 
 /** As `RateLimit` headers want it (draft-ietf-httpapi-ratelimit-headers): r, t and the policy's q. */
 export type RateState = {
@@ -19,14 +19,14 @@ export type RateState = {
 /** 60 whole seconds and the one under way, so that no 60 s hold more than the limit; a count leaves after these seconds. */
 export const WINDOW_SECONDS = 61;
 
-type Window = { second: number; slots: Uint32Array };
+type MinuteWindow = { second: number; slots: Uint32Array };
 
 /**
  * Counts per id over a sliding minute, in one-second slots. Memory is bounded: of more than `capacity` ids the one
  * counted longest ago is forgotten (and with it at most a minute of its counts). A clock that goes back counts as standing still.
  */
 export class MinuteCounter {
-  readonly #windows = new Map<string, Window>();
+  readonly #windows = new Map<string, MinuteWindow>();
   readonly #capacity: number;
 
   constructor(capacity = 10_000) {

@@ -35,7 +35,7 @@ export type Counts = {
 };
 
 export type QuotaState = { scope: Scope; limit: number; remaining: number; resetSeconds: number };
-export type QuotaUse = { key: string; scope: Scope; day: string };
+type QuotaUse = { key: string; scope: Scope; day: string };
 
 /** An admitted request, and what it is to be counted against. */
 export type Admission = {
@@ -52,7 +52,7 @@ export type Admission = {
   charge: { rate: string[]; quotas: QuotaUse[] };
 };
 
-/** For the audit. The caller is answered `problem`, which may tell less. */
+/** For the audit. The caller gets `problem`, which may say less. */
 export type DenialReason = "unknown" | "disabled" | "time" | "network" | "scope" | "pattern" | "rate" | "quota";
 
 export type Denial = {

@@ -58,7 +58,7 @@ export const decidingPrincipal = ({ id, principal, holder }: ApiKey): string | n
   holder?.kind === "grant" && principal === id ? null : principal;
 
 /** What a key may really do; `GET /v1/keys/self`. */
-export type EffectiveRights = {
+type EffectiveRights = {
   scopes: Scope[];
   notBefore: number | null;
   expires: number | null;

@@ -5,11 +5,11 @@ import { fail, ok, type Result } from "../base/result.ts";
  * Globs over backup keys: `*` is any run of characters, also none; `?` is exactly one character; all else is itself,
  * case and bytes included. Matching reads every character of the name once, whatever the pattern (SECURITY 11).
  */
-export const MAX_PATTERNS = 20;
+const MAX_PATTERNS = 20;
 /** In characters (code points). */
 export const MAX_PATTERN_LENGTH = 160;
 
-export type Matcher = (name: string) => boolean;
+type Matcher = (name: string) => boolean;
 
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 

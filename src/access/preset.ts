@@ -2,7 +2,7 @@ import type { ApiKey } from "./key.ts";
 import { type Scope, scopes } from "./scope.ts";
 
 /** A ready-made set of rights (SECURITY 4). Quotas are per UTC day; a caller may set others. */
-export type Preset = { scopes: readonly Scope[]; quotas: ApiKey["quotas"] };
+type Preset = { scopes: readonly Scope[]; quotas: ApiKey["quotas"] };
 
 const DAILY: ApiKey["quotas"] = {
   "backups:create": 24,

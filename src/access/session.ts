@@ -1,12 +1,12 @@
-import { jwtVerify, SignJWT } from "jose";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Lineage } from "./key.ts";
 import { effectiveExpiry } from "./lineage.ts";
+import { signToken, verifyToken } from "./signed-token.ts";
 
 /** PocketBase's own id of `_superusers`, by which SDKs know a superuser's token. */
 export const SUPERUSERS_ID = "pbc_3142635823";
-export const SESSION_SECONDS = 86_400;
+const SESSION_SECONDS = 86_400;
 /** From the login on, whatever is renewed (SECURITY 8). */
 export const RENEWAL_SECONDS = 30 * 86_400;
 const AUDIENCE = "backup-relay session";
@@ -64,7 +64,7 @@ export async function mintSession(key: CryptoKey, session: NewSession): Promise<
     exp,
     aud: AUDIENCE,
   };
-  return ok(await new SignJWT(claims).setProtectedHeader({ alg: "HS256", typ: "JWT" }).sign(key));
+  return ok(await signToken(key, claims));
 }
 
 /** `auth-refresh`: a longer session of the same login and secret; the same one again when it is not refreshable. */
@@ -86,16 +86,7 @@ export async function verifySession(
   jwt: string,
   expected: { ins: string; at: number },
 ): Promise<Result<SessionClaims, Problem>> {
-  try {
-    const { payload } = await jwtVerify<SessionClaims>(jwt, key, {
-      algorithms: ["HS256"],
-      audience: AUDIENCE,
-      currentDate: new Date(expected.at),
-      requiredClaims: ["exp", "iat", "gen", "login", "id"],
-    });
-    if (payload.type === "auth" && payload.ins === expected.ins) return ok(payload);
-  } catch {
-    // The caller is not told why.
-  }
-  return fail(problem("unauthenticated"));
+  const required = ["exp", "iat", "gen", "login", "id"];
+  const claims = await verifyToken<SessionClaims>(key, jwt, { ...expected, type: "auth", aud: AUDIENCE, required });
+  return claims ? ok(claims) : fail(problem("unauthenticated"));
 }

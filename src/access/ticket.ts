@@ -1,16 +1,16 @@
-import { jwtVerify, SignJWT } from "jose";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Lineage } from "./key.ts";
 import { effectiveExpiry } from "./lineage.ts";
 import { SUPERUSERS_ID } from "./session.ts";
+import { signToken, verifyToken } from "./signed-token.ts";
 
 /** As long as PocketBase's own file token. */
-export const TICKET_SECONDS = 180;
+const TICKET_SECONDS = 180;
 const AUDIENCE = "backup-relay ticket";
 
 /** What `?token=` carries: PocketBase's file token in shape, but it opens only what its key may download. */
-export type TicketClaims = {
+type TicketClaims = {
   type: "file";
   collectionId: typeof SUPERUSERS_ID;
   /** The key's id. */
@@ -44,7 +44,7 @@ export async function mintTicket(
     exp,
     aud: AUDIENCE,
   };
-  return ok(await new SignJWT(claims).setProtectedHeader({ alg: "HS256", typ: "JWT" }).sign(key));
+  return ok(await signToken(key, claims));
 }
 
 /**
@@ -56,16 +56,7 @@ export async function verifyTicket(
   jwt: string,
   expected: { ins: string; at: number },
 ): Promise<Result<TicketClaims, Problem>> {
-  try {
-    const { payload } = await jwtVerify<TicketClaims>(jwt, key, {
-      algorithms: ["HS256"],
-      audience: AUDIENCE,
-      currentDate: new Date(expected.at),
-      requiredClaims: ["exp", "iat", "gen", "id"],
-    });
-    if (payload.type === "file" && payload.ins === expected.ins) return ok(payload);
-  } catch {
-    // The caller is not told why.
-  }
-  return fail(problem("ticket_refused"));
+  const required = ["exp", "iat", "gen", "id"];
+  const claims = await verifyToken<TicketClaims>(key, jwt, { ...expected, type: "file", aud: AUDIENCE, required });
+  return claims ? ok(claims) : fail(problem("ticket_refused"));
 }

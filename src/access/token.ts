@@ -4,7 +4,7 @@ import { utf8 } from "../base/encoding.ts";
 import { BASE62, type Random, randomBase62 } from "../base/random.ts";
 
 /** The text of an API key. The format is frozen and explained, with its test vectors, in `docs/keys.md`. */
-export type KeyParts = { instance: string; tag: string; keyId: string; secret: string };
+type KeyParts = { instance: string; tag: string; keyId: string; secret: string };
 
 export const INSTANCE_ID_LENGTH = 8;
 export const TAG_LENGTH = 6;
@@ -41,7 +41,7 @@ export function parseKeyText(text: string): KeyParts | null {
 }
 
 /** SHA-256 (hex) of the whole text: the only form of a key that is stored or crosses an RPC. Synchronous: no turn is lost. */
-export const digestOf = (text: string): string => hash("sha256", text, "hex");
+export const secretDigest = (text: string): string => hash("sha256", text, "hex");
 
 /** Equality that takes the same time wherever two texts of one length differ. For digests and tags, never for secrets. */
 export const sameDigest = (a: string, b: string): boolean => {

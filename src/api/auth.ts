@@ -37,7 +37,7 @@ export const logIn: Handle<"session.create"> = async (c, client) => {
   return refuse(c, session.error.code === "unauthenticated" ? problem("login_failed") : session.error);
 };
 
-export const renewSession: Handle<"session.refresh"> = async (c, { ask }) => {
+export const refreshSession: Handle<"session.refresh"> = async (c, { ask }) => {
   const session = await ask("session.refresh", {});
   return session.ok ? c.json(authAnswer(session.value, "")) : refuse(c, session.error);
 };

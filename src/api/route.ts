@@ -12,7 +12,7 @@ export type Handle<N extends CommandName = never> = (
 ) => Response | Promise<Response>;
 
 /** A drop-in call: how it is mounted, how the OpenAPI document shows it, and what answers it. */
-export type DropInRow<N extends CommandName = CommandName> = RouteAccess<N> & {
+type DropInRow<N extends CommandName = CommandName> = RouteAccess<N> & {
   method: "get" | "post" | "delete";
   path: string;
   summary: string;

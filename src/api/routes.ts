@@ -2,7 +2,7 @@ import { type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { AppEnv } from "../edge/context.ts";
 import { downloadBackup } from "../edge/download.ts";
 import { uploadBackup } from "../edge/upload.ts";
-import { logIn, renewSession } from "./auth.ts";
+import { logIn, refreshSession } from "./auth.ts";
 import { createBackup, deleteBackup, listBackups, restoreBackup } from "./backups.ts";
 import { createFileToken } from "./file-token.ts";
 import { readHealth } from "./health.ts";
@@ -120,7 +120,7 @@ export const dropInRows = [
     summary: "Renew a session",
     command: "session.refresh",
     answers: { 200: { description: "A session that lasts longer.", content: json(SessionSchema) } },
-    handle: renewSession,
+    handle: refreshSession,
   }),
 ];
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { fail, ok, type Result } from "../base/result.ts";
-import type { Directory } from "./end-record.ts";
+import type { DirectoryLocation } from "./end-record.ts";
 import { type Finding, finding, type Halt, refused } from "./finding.ts";
 import { u16, u32 } from "./little-endian.ts";
 import { type Ranges, WINDOW } from "./ranges.ts";
@@ -30,7 +30,7 @@ const ENTRY_SIZE = 46;
  */
 export async function readDirectory(
   ranges: Ranges,
-  directory: Directory,
+  directory: DirectoryLocation,
   visit: (entry: Entry) => Finding | null,
 ): Promise<Result<string, Halt>> {
   const hash = createHash("sha256");

@@ -8,8 +8,8 @@ import type { Ranges } from "./ranges.ts";
 import { readSchema, readSqliteHeader, SQLITE_HEADER_SIZE } from "./sqlite-header.ts";
 
 export const DatabaseFactsSchema = z.object({ bytes: z.number(), pageSize: z.number(), pages: z.number() });
-export type DatabaseFacts = z.infer<typeof DatabaseFactsSchema>;
-export type DatabaseInspection = { facts: DatabaseFacts | null; finding: Finding | null };
+type DatabaseFacts = z.infer<typeof DatabaseFactsSchema>;
+type DatabaseInspection = { facts: DatabaseFacts | null; finding: Finding | null };
 
 /**
  * How much of the packed data is fetched: unpacked it is at least a page in practice and at most 16 MiB by deflate's

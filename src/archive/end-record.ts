@@ -6,11 +6,11 @@ import type { Ranges } from "./ranges.ts";
 import { type EndFields, FULL16, withZip64 } from "./zip64.ts";
 
 /** Where the table of contents lies and how many entries it lists, as the archive's end says. */
-export type Directory = { start: number; size: number; entries: number };
+export type DirectoryLocation = { start: number; size: number; entries: number };
 
 /** More entries, or a larger table of contents, are refused unread (SECURITY 17). */
-export const MAX_ENTRIES = 200_000;
-export const MAX_DIRECTORY = 32 * 1024 * 1024;
+const MAX_ENTRIES = 200_000;
+const MAX_DIRECTORY = 32 * 1024 * 1024;
 
 const END = 0x06054b50;
 const END_SIZE = 22;
@@ -24,7 +24,7 @@ const TAIL = 128 * 1024;
  * what is wrong, a second of 4 bytes. The archive must end with its one end record and comment, and the directory must
  * end where that record (or its ZIP64 record) begins: then no reader can find another directory.
  */
-export async function findDirectory(ranges: Ranges): Promise<Result<Directory, Halt>> {
+export async function findDirectory(ranges: Ranges): Promise<Result<DirectoryLocation, Halt>> {
   if (ranges.size === 0) return refuse("file_empty");
   const tailStart = Math.max(0, ranges.size - TAIL);
   const tail = await ranges.read(tailStart, ranges.size);
@@ -59,7 +59,11 @@ function endsIn(tail: Uint8Array): number[] {
 /**
  * There is no end record that ends with the file: says whether it is cut off, has bytes after its end, or is no ZIP.
  */
-async function endMissing(ranges: Ranges, tail: Uint8Array, tailStart: number): Promise<Result<Directory, Halt>> {
+async function endMissing(
+  ranges: Ranges,
+  tail: Uint8Array,
+  tailStart: number,
+): Promise<Result<DirectoryLocation, Halt>> {
   for (let at = tail.length - END_SIZE; at >= 0; at--) {
     if (tail[at] !== 0x50 || u32(tail, at) !== END) continue;
     const { start, size } = endFields(tail, at, tailStart);
@@ -72,7 +76,10 @@ async function endMissing(ranges: Ranges, tail: Uint8Array, tailStart: number): 
   return refuse(u32(head.value, 0) === LOCAL ? "truncated" : "not_zip");
 }
 
-async function bounded(ranges: Ranges, { at, entries, size, start }: EndFields): Promise<Result<Directory, Halt>> {
+async function bounded(
+  ranges: Ranges,
+  { at, entries, size, start }: EndFields,
+): Promise<Result<DirectoryLocation, Halt>> {
   if (start + size > at) return refuse("directory_damaged");
   if (start + size < at) {
     // Where the directory is found when offsets are counted from a later byte, something was put in front of the archive.

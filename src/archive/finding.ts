@@ -4,7 +4,7 @@ import type { Problem } from "../base/problem.ts";
 export const archiveCheckNames = ["archive", "names", "database"] as const;
 export type ArchiveCheckName = (typeof archiveCheckNames)[number];
 export const severities = ["refuse", "warn"] as const;
-export type Severity = (typeof severities)[number];
+type Severity = (typeof severities)[number];
 
 /** One thing found in an archive, in words for the person who has to restore it. */
 export type Finding = { check: ArchiveCheckName; severity: Severity; code: FindingCode; message: string };

@@ -13,7 +13,7 @@ const CheckSchema = z.object({
   message: z.string(),
 });
 /** One thing that was checked before a restore. `ok: false` with `warn` is something to know, not a refusal. */
-export type Check = z.infer<typeof CheckSchema>;
+export type PreflightCheck = z.infer<typeof CheckSchema>;
 
 const MadeBySchema = z.union([
   z.object({ kind: z.enum(["server", "unknown"]) }),
@@ -40,7 +40,7 @@ export type PreflightEvidence = {
   backup: { key: string; size: number; modified: string } | null;
   /** When it was made, from its name or `modified`; null when unknown. */
   made: number | null;
-  /** Health's `canBackup`; null when the server did not tell. */
+  /** Health's `canBackup`; null when it is not known. */
   idle: boolean | null;
   /** Null when there was nothing to inspect. */
   inspection: Result<ArchiveInspection, Problem> | null;
@@ -67,16 +67,16 @@ export function preflight(evidence: PreflightEvidence): Preflight {
 }
 
 /** The checks `archive`, `names` and `database`: one each when nothing is wrong, else one per finding. */
-export function archiveChecks(inspection: Result<ArchiveInspection, Problem>): Check[] {
+function archiveChecks(inspection: Result<ArchiveInspection, Problem>): PreflightCheck[] {
   if (!inspection.ok) {
     const known = problems[inspection.error.code];
     const message = `The backup could not be read, so nothing is known about it. ${inspection.error.hint ?? known.hint}`;
     return [{ name: "archive", ok: false, severity: "refuse", message }];
   }
   const { findings, archive } = inspection.value;
-  return archiveCheckNames.flatMap((name): Check[] => {
+  return archiveCheckNames.flatMap((name): PreflightCheck[] => {
     const found = findings.filter((finding) => finding.check === name);
-    const failed = found.map(({ severity, message }): Check => ({ name, ok: false, severity, message }));
+    const failed = found.map(({ severity, message }): PreflightCheck => ({ name, ok: false, severity, message }));
     if (found.some((finding) => finding.severity === "refuse")) return failed;
     const passed = archive && passedMessage(name, archive);
     return passed ? [{ name, ok: true, severity: "refuse", message: passed }, ...failed] : failed;
@@ -99,14 +99,14 @@ function passedMessage(name: ArchiveCheckName, { entries, uncompressed, database
 
 const count = (number: number, word: string) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 
-const exists = (found: boolean): Check => ({
+const exists = (found: boolean): PreflightCheck => ({
   name: "exists",
   ok: found,
   severity: "refuse",
   message: found ? "The server lists the backup." : "The server does not list a backup of that name.",
 });
 
-const idle = (found: boolean | null): Check => ({
+const idle = (found: boolean | null): PreflightCheck => ({
   name: "idle",
   ok: found === true,
   severity: "refuse",
@@ -118,7 +118,7 @@ const idle = (found: boolean | null): Check => ({
         : "The server did not say whether it is idle: it does not accept the relay's credential, or does not answer.",
 });
 
-function credential({ made, credentialSince }: PreflightEvidence): Check {
+function credential({ made, credentialSince }: PreflightEvidence): PreflightCheck {
   const known = made !== null && credentialSince !== null;
   const ok = known && credentialSince < made;
   const why = known
@@ -134,7 +134,7 @@ function credential({ made, credentialSince }: PreflightEvidence): Check {
   };
 }
 
-const revivedTokens: Check = {
+const revivedTokens: PreflightCheck = {
   name: "tokens",
   ok: false,
   severity: "warn",

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 
 /** The part of a database file that says how large it is (SQLite file format §1.3). */
-export type SqliteHeader = { pageSize: number; pages: number };
+type SqliteHeader = { pageSize: number; pages: number };
 
 /** The header is 100 bytes at the file's start. */
 export const SQLITE_HEADER_SIZE = 100;
@@ -26,7 +26,7 @@ export function readSqliteHeader(bytes: Uint8Array): SqliteHeader | null {
 }
 
 /** What the first page shows of the tables. */
-export type Schema = "pocketbase" | "foreign" | "damaged" | "unknown";
+type Schema = "pocketbase" | "foreign" | "damaged" | "unknown";
 
 /**
  * Page 1 is the root of the table of tables. Where that is a single leaf (§1.6: type 13) every table is named on it, so

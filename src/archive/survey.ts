@@ -6,10 +6,10 @@ import { Names, type ServerFile, serverFile } from "./names.ts";
 import { Tiling } from "./tiling.ts";
 
 /** Unpacked, no archive may take more: 1 TiB. */
-export const MAX_UNPACKED = 1024 ** 4;
+const MAX_UNPACKED = 1024 ** 4;
 /** Nor more than this many times its packed size, once that is over a gibibyte. Databases pack 2 to 20 times. */
 const MAX_RATIO = 200;
-/** Deflate cannot do better than 1032 : 1, so a listing that says so lies. */
+/** Deflate cannot do better than 1032 : 1, so a listing that says so is wrong. */
 const DEFLATE_LIMIT = 1032;
 const GIB = 1024 ** 3;
 

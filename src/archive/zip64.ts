@@ -46,7 +46,7 @@ export function withZip64(tail: Uint8Array, tailStart: number, plain: EndFields)
 }
 
 /** Sizes and offset of one entry as its record writes them, `FULL32` where the ZIP64 block has to be asked. */
-export type Extents = { unpacked: number; packed: number; offset: number };
+type Extents = { unpacked: number; packed: number; offset: number };
 
 /**
  * The entry's true sizes and offset and the length of its extra data without the ZIP64 block (APPNOTE §4.5.3), or null

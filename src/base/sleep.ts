@@ -13,15 +13,15 @@ export const systemSleep: Sleep = (ms, signal) =>
     signal?.addEventListener("abort", wake);
   });
 
-export type Deadline<T> = { met: true; value: T } | { met: false };
+type WithinResult<T> = { met: true; value: T } | { met: false };
 
 /** The promise's value if it settles within `ms`; its rejection passes through. The promise itself is not ended. */
-export async function within<T>(ms: number, promise: Promise<T>, sleep: Sleep): Promise<Deadline<T>> {
+export async function within<T>(ms: number, promise: Promise<T>, sleep: Sleep): Promise<WithinResult<T>> {
   const settled = new AbortController();
   try {
     return await Promise.race([
-      promise.then((value): Deadline<T> => ({ met: true, value })),
-      sleep(ms, settled.signal).then((): Deadline<T> => ({ met: false })),
+      promise.then((value): WithinResult<T> => ({ met: true, value })),
+      sleep(ms, settled.signal).then((): WithinResult<T> => ({ met: false })),
     ]);
   } finally {
     settled.abort();

@@ -12,7 +12,7 @@ import { instanceOf } from "../instances/stub.ts";
 import { readSettings } from "../settings.ts";
 import { ObjectAlarm } from "../storage/alarm.ts";
 import { Opening } from "../storage/opening.ts";
-import { slotOf, turnOf } from "./rounds.ts";
+import { groupOf, turnOf } from "./rounds.ts";
 import { directorySteps } from "./schema.ts";
 
 type Row = { name: string; id: string; state: "pending" | "active" | "deleting"; since: number };
@@ -37,7 +37,7 @@ export class Directory extends DurableObject<Bindings> {
   });
   /** When instances were last woken; null since this object woke. */
   private lastRound: number | null = null;
-  /** Whether the environment's instance was told its place since this object woke. */
+  /** Whether the environment's instance was given its place since this object woke. */
   private adopted = false;
 
   constructor(state: DurableObjectState, env: Bindings) {
@@ -163,7 +163,7 @@ export class Directory extends DurableObject<Bindings> {
     const wakes = turnOf(at, this.lastRound);
     if (wakes.length > 0) this.lastRound = at;
     for (const row of this.sql.exec<Row>("SELECT * FROM instances").toArray()) {
-      if (row.state === "active" && !wakes.includes(slotOf(row.id))) continue;
+      if (row.state === "active" && !wakes.includes(groupOf(row.id))) continue;
       try {
         await this.reconcile(row);
       } catch {

@@ -1,7 +1,7 @@
 import { type Problem, problem } from "../base/problem.ts";
 import type { ProblemCode } from "../base/problems.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import type { Answer, Command, CommandName, Output } from "../instances/commands.ts";
+import type { Command, CommandAnswer, CommandName, Output } from "../instances/commands.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { slowed } from "./brake.ts";
 import type { AppContext } from "./context.ts";
@@ -19,8 +19,8 @@ export async function perform<N extends CommandName>(
 ): Promise<Result<Output<N>, Problem>> {
   const instance = instanceOf(c.env, resolved.instanceId);
   // The RPC's types cannot carry that the output follows from the command; `Handlers` proves it on the other side.
-  const answered = instance.perform(resolved.caller, command as Command) as unknown as Promise<Answer<N>>;
-  const answer = await answered.catch((error): Answer<N> => {
+  const answered = instance.perform(resolved.caller, command as Command) as unknown as Promise<CommandAnswer<N>>;
+  const answer = await answered.catch((error): CommandAnswer<N> => {
     console.error(`${command.do}: no answer, ${error instanceof Error ? error.name : "unknown error"}`);
     return { result: fail(problemOfFailedCall(error)), limits: [] };
   });

@@ -1,4 +1,4 @@
-import { type Credential, parseAuthorization } from "../access/credential.ts";
+import { type ParsedCredential, parseAuthorization } from "../access/credential.ts";
 import { sameDigest } from "../access/token.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
@@ -7,10 +7,10 @@ import type { AppContext } from "./context.ts";
 import { isGenuineInstance } from "./genuine-ids.ts";
 
 /** A credential that the relay made, or the administrator's token. Whether it still lives only its instance knows. */
-export type Genuine = Exclude<Credential, { kind: "opaque" }> | { kind: "admin"; name?: string };
+export type Genuine = Exclude<ParsedCredential, { kind: "opaque" }> | { kind: "admin"; name?: string };
 
 /** What the request holds, and whether it counts as a failed attempt when it is refused. */
-export type Presented = { credential: Credential | null; attempted: boolean };
+type Presented = { credential: ParsedCredential | null; attempted: boolean };
 
 /** The credential in the `Authorization` header. */
 export function credentialInHeader(c: AppContext): Presented {
@@ -19,7 +19,7 @@ export function credentialInHeader(c: AppContext): Presented {
 }
 
 /**
- * Tells a credential from something made up without opening an object: by its shape, checksum and tag, or as the
+ * Distinguishes a credential from something made up without opening an object: by its shape, checksum and tag, or as the
  * administrator's token. A missing credential gets the same answer as a wrong one, but only a wrong one counts against the
  * client's address.
  */

@@ -5,7 +5,7 @@ import { clientAddress } from "./client-address.ts";
 import type { AppContext } from "./context.ts";
 
 /** What failed: a credential that is not ours, one whose id is genuine but not its secret, a signed call without credential. */
-export type FailureKind = "stranger" | "secret" | "nudge";
+type FailureKind = "stranger" | "secret" | "nudge";
 
 const brakes: { [K in FailureKind]: AnonymousBrake } = {
   stranger: new AnonymousBrake(),

@@ -19,13 +19,13 @@ export async function downloadBackup(c: AppContext): Promise<Response> {
   const resolved = await callerOf(c);
   if (!resolved.ok) return refuse(c, resolved.error);
   const key = backupKeyIn(c.req.url);
-  return key.ok ? new Transfer(c, resolved.value, key.value).answer() : refuse(c, key.error);
+  return key.ok ? new Download(c, resolved.value, key.value).answer() : refuse(c, key.error);
 }
 
 /** The same for a key the relay itself found, as for `/v1/backups/latest/content`. */
 export async function downloadKey(c: AppContext, key: string): Promise<Response> {
   const resolved = await resolveCaller(c);
-  return resolved.ok ? new Transfer(c, resolved.value, key).answer() : refuse(c, resolved.error);
+  return resolved.ok ? new Download(c, resolved.value, key).answer() : refuse(c, resolved.error);
 }
 
 /** As in PocketBase a `?token=` counts before the header, and whoever is unknown gets PocketBase's 403. */
@@ -50,7 +50,7 @@ const asDownloadError = (refused: Problem): Problem =>
 const outdated: readonly ProblemCode[] = ["backup_changed", "backup_not_found", "upstream_storage_failed"];
 
 /** One download. The instance checks the caller's rights before the first byte and again for every later request. */
-class Transfer {
+class Download {
   private readonly c: AppContext;
   private readonly resolved: ResolvedCaller;
   private readonly key: string;

@@ -1,4 +1,4 @@
-import type { Credential } from "../access/credential.ts";
+import type { ParsedCredential } from "../access/credential.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 import type { Command, CommandName, Commands, Output } from "../instances/commands.ts";
@@ -13,7 +13,7 @@ export type InstanceClient<N extends CommandName> = {
   /** Resolves the caller and sends the command. Every call is checked anew by the instance. */
   ask: <M extends N>(command: M, input: Commands[M]["input"]) => Promise<Result<Output<M>, Problem>>;
   /** The same for a credential that is not in the request's header; null is refused like a wrong one. */
-  withCredential: (credential: Credential | null) => InstanceClient<N>;
+  withCredential: (credential: ParsedCredential | null) => InstanceClient<N>;
 };
 
 export function instanceClient<N extends CommandName>(

@@ -1,4 +1,4 @@
-import type { Credential as Parsed } from "../access/credential.ts";
+import type { ParsedCredential } from "../access/credential.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { ENVIRONMENT_NAME } from "../directory/directory.ts";
@@ -17,7 +17,7 @@ import type { AppContext } from "./context.ts";
 export type ResolvedCaller = { instanceId: string; subject: string; caller: Caller<PresentedCredential> };
 
 /** For calls whose credential is not in the header (`credential`), or whose path names the instance (`instanceName`). */
-type CallerSource = { credential?: Parsed | null; instanceName?: string };
+type CallerSource = { credential?: ParsedCredential | null; instanceName?: string };
 
 /** Finds out who asks which instance. Whether they may is decided by the instance. */
 export async function resolveCaller(

@@ -2,9 +2,9 @@
 export const WATCH_MS = 5_000;
 
 /** What the time of an endpoint's next alarm depends on; times in ms. */
-export type AlarmFacts = {
+type AlarmFacts = {
   now: number;
-  /** No request is in flight, the instance is not being asked, and there is nothing to tell it. */
+  /** No request is in flight, the instance is not being asked, and there is nothing to report to it. */
   idle: boolean;
   /** The instance said that nothing may be sent now. It notifies when that changes. */
   inactive: boolean;

@@ -29,4 +29,3 @@ export type AttemptView = z.infer<typeof AttemptSchema>;
 
 /** What came of a test that somebody asked for. */
 export const TestedSchema = z.object(ended).meta({ id: "WebhookTest" });
-export type TestedView = z.infer<typeof TestedSchema>;

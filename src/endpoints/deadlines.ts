@@ -5,7 +5,7 @@ import type { Sleep } from "../base/sleep.ts";
 const TICK_MS = 250;
 
 /** Shared by all requests that end in the same quarter of a second. `signal` aborts when the time has come. */
-export type Deadline = { readonly signal: AbortSignal };
+type Deadline = { readonly signal: AbortSignal };
 
 type SharedDeadline = Deadline & { at: number; controller: AbortController; users: number };
 

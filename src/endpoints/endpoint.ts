@@ -11,7 +11,7 @@ import type { EventType } from "../ledger/event-kinds.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { ObjectAlarm } from "../storage/alarm.ts";
 import { Opening } from "../storage/opening.ts";
-import { instanceOf } from "../webhooks/endpoint-id.ts";
+import { instanceIdOf } from "../webhooks/endpoint-id.ts";
 import type { EndpointProgress, FeedEvent, FeedPage, InstanceFeed } from "../webhooks/feed.ts";
 import { missingInAddress } from "../webhooks/formats/render.ts";
 import { jwks, type PublicJwk } from "../webhooks/key-pair.ts";
@@ -181,7 +181,7 @@ export class Endpoint extends DurableObject<Bindings> {
   private open(given: string | null): EndpointParts | null {
     return this.opening.open((settings) => {
       const id = endpointName(this.ctx.storage.sql, given);
-      const instance = this.env.INSTANCE.getByName(instanceOf(id)) as unknown as InstanceFeed;
+      const instance = this.env.INSTANCE.getByName(instanceIdOf(id)) as unknown as InstanceFeed;
       return buildEndpoint({
         id,
         sql: this.ctx.storage.sql,

@@ -6,7 +6,7 @@ export const GIVEN_UP = 3;
 export const KEPT_DELIVERIES = 1_000;
 
 /** A delivery that succeeded; times in ms, null when they were not measured. */
-export type DeliveredRow = {
+type DeliveredRow = {
   seq: number;
   event: string;
   type: string;

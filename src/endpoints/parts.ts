@@ -17,7 +17,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import { EndpointStore } from "./store.ts";
 
 /** What the platform and the tests give an endpoint: every effect its parts have goes through here. */
-export type EndpointPlatform = {
+type EndpointPlatform = {
   id: string;
   sql: SqlStorage;
   encryptionKeys: readonly Uint8Array<ArrayBuffer>[];

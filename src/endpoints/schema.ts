@@ -1,11 +1,11 @@
-import type { Step } from "../storage/migrate.ts";
+import type { Migration } from "../storage/migrate.ts";
 
 /**
  * The tables of one endpoint. A delivery is keyed by its event's `seq`: an integer primary key costs one row per write, a
  * text key would cost two. `turn` and `upto` are the cursor: the row of the highest turn says up to where the ledger is
  * read, so that cursor and deliveries cannot part.
  */
-export const endpointSteps: readonly Step[] = [
+export const endpointSteps: readonly Migration[] = [
   [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE sealed (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",

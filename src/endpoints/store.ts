@@ -29,7 +29,7 @@ type Keys = { current: KeyText; previous: (KeyText & { until: number }) | null }
 type EndpointSecrets = { target: EndpointTarget; keys: Keys };
 
 /** What an endpoint remembers of itself between attempts. */
-export type EndpointMemory = { activation: number; health: EndpointHealth; disabling: DisableRequest | null };
+type EndpointMemory = { activation: number; health: EndpointHealth; disabling: DisableRequest | null };
 
 /** The settings, secrets and memory of one endpoint. Opened secrets are kept while the object lives. */
 export class EndpointStore {

@@ -72,3 +72,6 @@ export function parseJson(bytes: Uint8Array): unknown {
     return undefined;
   }
 }
+
+/** Whether a body has no content coding such as gzip (RFC 9110 §8.4). */
+export const isUnencoded = (headers: Headers): boolean => /^(identity)?$/i.test(headers.get("Content-Encoding") ?? "");

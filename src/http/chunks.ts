@@ -11,7 +11,7 @@ const SHARED_LEAST = 512 * 1024;
 /** Least memory of a chunk that has its own, in bytes. */
 const SMALL = 64 * 1024;
 
-export type Chunks = {
+type Chunks = {
   /** The next bytes, never none; `end` after the last, `broken` when the source errors or stalls. */
   next(): Promise<Uint8Array<ArrayBuffer> | "end" | "broken">;
   /** The bytes that the next read waits for; another source from the same server may start with it (`first`). */

@@ -5,7 +5,7 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+/;
 const tspecials = '()<>@,;:\\"/[]?=';
 
-export type MediaType = { type: string; params: Map<string, string> };
+type MediaType = { type: string; params: Map<string, string> };
 
 /** A token or quoted string; a backslash that escapes nothing special stays, as old browsers sent whole Windows paths. */
 function parameterValue(text: string): { value: string; rest: string } | null {
@@ -97,7 +97,7 @@ function textOf(bytes: string): string | null {
 }
 
 /** A part of a form; `filename` is null when its bytes are no UTF-8. */
-export type FormPart = { kind: "field"; name: string } | { kind: "file"; name: string; filename: string | null };
+type FormPart = { kind: "field"; name: string } | { kind: "file"; name: string; filename: string | null };
 
 /**
  * What a form part is, from its raw `Content-Disposition` (Go `mime/multipart` `FormName`, `FileName`): a file when it
@@ -113,7 +113,7 @@ export function formPart(disposition: string): FormPart | null {
 
 /**
  * `attachment` for a file of any name (RFC 6266 §4.3): plain ASCII in `filename`, everything else replaced by `_` there
- * and exact in `filename*` (RFC 8187). Only the part after the last `/` is told.
+ * and exact in `filename*` (RFC 8187). Only the part after the last `/` is named.
  */
 export function attachment(name: string): string {
   const base = baseName(name).toWellFormed();

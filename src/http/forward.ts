@@ -48,7 +48,7 @@ function ownType(headers: Headers): string {
 export type FileHeaders = Record<string, string>;
 
 /**
- * Headers of an answer that carries a file or tells about one: what a client needs to resume, each value checked, and
+ * Headers of an answer that carries a file or describes one: what a client needs to resume, each value checked, and
  * what keeps a browser from running or storing it (SECURITY 14). Nothing of the server's passes that is not named here.
  * The length is left to the body, but for HEAD, which has none.
  */

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 
 /** Headers of one part: names in lower case, values with one character per byte. */
-export type PartHeaders = Map<string, string>;
+type PartHeaders = Map<string, string>;
 
 /** `content` belongs to the last `part`; its bytes are a view of what was pushed and hold until the next push. */
 export type FormEvent =
@@ -9,7 +9,7 @@ export type FormEvent =
   | { kind: "content"; bytes: Uint8Array }
   | { kind: "partEnd" };
 
-export type FormParser = {
+type FormParser = {
   /** Events of the next piece of the body, in order; null once the framing is broken. */
   push(chunk: Uint8Array): FormEvent[] | null;
   /** Whether the last boundary has been seen; what follows it is passed over. */

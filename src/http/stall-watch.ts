@@ -1,10 +1,10 @@
 import type { Sleep } from "../base/sleep.ts";
 
 /** A read or write that takes this long, in ms, counts as stalled; it is noticed at the latest after twice that. */
-export const STALL_MS = 60_000;
+const STALL_MS = 60_000;
 
 /** `begin` and `end` are called around every read or write of one stream, one after another. */
-export type StallWatch = { begin(): void; end(): void };
+type StallWatch = { begin(): void; end(): void };
 
 /**
  * Calls `stalled` when one read or write takes too long, until `over`. One timer serves many of them, because a timer for

@@ -15,7 +15,7 @@ export type PresentedCredential =
  * Rights that something of the relay holds. Only the relay's own code makes one, after it has found out by the holder's
  * own rules (a platform's signature, a timetable) that the holder acts; no request is ever read as one.
  */
-export type HeldCredential = { kind: "held"; keyId: string; holder: Holder };
+type HeldCredential = { kind: "held"; keyId: string; holder: Holder };
 
 export type Credential = PresentedCredential | HeldCredential;
 
@@ -27,7 +27,7 @@ export const DEFAULT_CREDENTIALS = [...PRESENTED_CREDENTIALS, "held"] as const;
 
 export type Caller<C extends Credential = Credential> = {
   credential: C;
-  /** Null when the platform does not tell it. */
+  /** Null when the platform does not give it. */
   address: string | null;
   userAgent: string;
   requestId: string;
@@ -38,7 +38,7 @@ export type Admitted = {
   caller: Caller;
   /** Null for the administrator, who has every right. */
   lineage: Lineage | null;
-  actor: Actor;
+  actor: CallerActor;
   at: number;
   /** The audit row of this command's intent, null when its policy writes none. */
   auditRow: number | null;
@@ -51,7 +51,7 @@ export type Admitted = {
 };
 
 /** Who was admitted, as audit and events name it: an administrator, by name where the token has one, or by id and name the rights that were used. */
-export type Actor = { kind: "key" | "chat" | "schedule" | "admin"; id?: string; name?: string };
+export type CallerActor = { kind: "key" | "chat" | "schedule" | "admin"; id?: string; name?: string };
 
 /** How a caller asks for an operation. */
 export type RequestOptions = {
@@ -64,7 +64,7 @@ export type RequestOptions = {
 };
 
 /** Commands of one domain word: by name, what goes in and what comes out. */
-export type CommandMap = { [name: string]: { input: object; output: unknown } };
+type CommandMap = { [name: string]: { input: object; output: unknown } };
 
 /** What runs a command once its caller was admitted. */
 export type Handlers<C extends CommandMap> = {

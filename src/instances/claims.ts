@@ -10,10 +10,10 @@ import type { Transfers } from "./transfers/store.ts";
  */
 export type MayUse = (verb: string, key: string, self?: string) => Problem | null;
 
-type Parts = { transfers: Transfers; operations: OperationStore; clock: Clock };
+type Deps = { transfers: Transfers; operations: OperationStore; clock: Clock };
 
 /** Answers who holds the name of a backup, for what and until when. Whatever else is to hold one is a source more. */
-export function buildClaims({ transfers, operations, clock }: Parts): MayUse {
+export function buildClaims({ transfers, operations, clock }: Deps): MayUse {
   const sources: readonly ((key: string) => readonly Claim[])[] = [
     (key) => transfers.claims(key),
     (key) => operationClaims(operations.active(), key),

@@ -28,7 +28,7 @@ export type Command<N extends CommandName = CommandName> = { [K in N]: { do: K }
 export type Output<N extends CommandName> = Commands[N]["output"];
 
 /** `limits` holds what the request was counted against, or ran into. */
-export type Answer<N extends CommandName = CommandName> = {
+export type CommandAnswer<N extends CommandName = CommandName> = {
   result: Result<Output<N>, Problem>;
   limits: LimitState[];
 };

@@ -1,7 +1,7 @@
 import type { Duty } from "../storage/duties.ts";
 
 /** How long counts wait in memory before they are written, ms: most requests write no row of their own. */
-export const FLUSH_MS = 60_000;
+const FLUSH_MS = 60_000;
 
 type Delayed = { readonly unwritten: boolean; flush(): void };
 

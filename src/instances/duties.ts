@@ -9,7 +9,7 @@ import type { Operations } from "./operations/engine.ts";
 import type { Configuration } from "./server/store.ts";
 import type { buildWebhooks } from "./webhooks/parts.ts";
 
-type Parts = {
+type Deps = {
   operations: Operations;
   delayedWrites: DelayedWrites;
   expiries: Expiries;
@@ -32,7 +32,7 @@ const RESEAL_ROUND_MS = EXPIRY_ROUND_MS;
  * here. Its `due` should follow from what is stored: fields are at their first values again after ten idle seconds, and
  * a duty whose field says "now" at first runs whenever the object wakes. `periodic` makes one that may.
  */
-export const dutiesOf = (parts: Parts): Duties =>
+export const dutiesOf = (parts: Deps): Duties =>
   new Duties([
     { name: "operations", due: () => parts.operations.due(), run: () => parts.operations.resume() },
     parts.delayedWrites,

@@ -13,7 +13,7 @@ import { Opening } from "../storage/opening.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { PullAnswer, PullRequest } from "../webhooks/feed.ts";
 import type { Caller } from "./caller.ts";
-import type { Answer, Command } from "./commands.ts";
+import type { Command, CommandAnswer } from "./commands.ts";
 import { buildParts, type Parts } from "./parts.ts";
 import { forgetRights, instanceSteps } from "./schema.ts";
 import type { InstanceRequest, Place } from "./server/record.ts";
@@ -46,7 +46,7 @@ export class Instance extends DurableObject<Bindings> {
   }
 
   /** Every command of every caller. Never throws. */
-  async perform(caller: Caller, command: Command): Promise<Answer> {
+  async perform(caller: Caller, command: Command): Promise<CommandAnswer> {
     if (!this.parts) return this.closed();
     try {
       const answer = await this.parts.door.perform(caller, command);
@@ -60,7 +60,7 @@ export class Instance extends DurableObject<Bindings> {
     }
   }
 
-  private closed(): Answer {
+  private closed(): CommandAnswer {
     return { result: fail(this.opening.refusal ?? problem("unauthenticated")), limits: [] };
   }
 
@@ -152,7 +152,10 @@ export class Instance extends DurableObject<Bindings> {
 
   /** The watchdog's call: sets the alarm again if the platform dropped it, and has the endpoints' alarms looked after. */
   async poke(): Promise<void> {
-    this.parts?.webhooks.round.request();
+    if (!this.parts?.configuration.stored) return;
+    this.parts.webhooks.round.request();
+    // What is due runs here: an alarm for it would cost two rows at every call, and most calls find nothing to do.
+    this.parts.duties.run(systemClock());
     await this.arm();
   }
 

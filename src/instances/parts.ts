@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { sealer } from "../base/seal.ts";
 import type { Sleep } from "../base/sleep.ts";
-import type { Kinds } from "../operations/kind.ts";
+import type { OperationKinds } from "../operations/kind.ts";
 import { kinds as operationKinds } from "../operations/kinds.ts";
 import type { Settings } from "../settings.ts";
 import type { Fetch } from "../upstream/exchange.ts";
@@ -66,7 +66,7 @@ export type Platform = {
 export type Parts = ReturnType<typeof buildParts>;
 
 /** Puts an instance together: each part owns its tables and is handed the others it needs. */
-export function buildParts(platform: Platform, kinds: Kinds = operationKinds) {
+export function buildParts(platform: Platform, kinds: OperationKinds = operationKinds) {
   const { storage, settings, clock, random, fetch, sleep, detach, settled } = platform;
   const { sql } = storage;
   const seals = sealer(settings.encryptionKeys, random);

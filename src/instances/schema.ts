@@ -1,7 +1,7 @@
-import { renamed, type Step } from "../storage/migrate.ts";
+import { type Migration, renamed } from "../storage/migrate.ts";
 
 /** Tables keyed by text are WITHOUT ROWID: a write then costs one row instead of two. */
-export const instanceSteps: readonly Step[] = [
+export const instanceSteps: readonly Migration[] = [
   [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE sealed (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -24,15 +24,13 @@ export const instanceSteps: readonly Step[] = [
     "ALTER TABLE expected_changes RENAME COLUMN deed TO change",
     "ALTER TABLE verdicts RENAME TO verifications",
     "UPDATE meta SET name = 'observer' WHERE name = 'watch'",
-    renamed("tracked_backups", "said", "announced"),
-    renamed("tracked_backups", "seen", "candidate"),
-    renamed("tracked_backups", "gone", "recentlyGone"),
+    renamed("tracked_backups", { said: "announced", seen: "candidate", gone: "recentlyGone" }),
     "UPDATE meta SET value = json_remove(json_set(value, '$.reach.announced', json_extract(value, '$.reach.said')), '$.reach.said') WHERE name = 'observer'",
     "UPDATE meta SET value = json_remove(json_set(value, '$.overdue.announcedAt', json_extract(value, '$.overdue.saidAt')), '$.overdue.saidAt') WHERE name = 'observer' AND json_type(value, '$.overdue') = 'object'",
-    renamed("keys", "generation", "secretVersion"),
+    renamed("keys", { generation: "secretVersion" }),
     "UPDATE keys SET record = json_set(record, '$.holder', NULL)",
-    renamed("endpoints", "generation", "activation"),
-    renamed("operations", "restore", "data"),
+    renamed("endpoints", { generation: "activation" }),
+    renamed("operations", { restore: "data" }),
     "UPDATE operations SET record = json_set(record, '$.data.end', json(CASE WHEN json_type(record, '$.data.outcome') = 'object' THEN json_object('outcome', json_extract(record, '$.data.outcome.verdict'), 'downtimeMs', json_extract(record, '$.data.outcome.downtimeMs')) END)) WHERE json_type(record, '$.data') = 'object'",
     "UPDATE operations SET record = json_set(record, '$.data.cleanedUp', json('true')) WHERE record ->> '$.data.tidied'",
     "UPDATE operations SET record = json_remove(record, '$.data.outcome', '$.data.tidied') WHERE json_type(record, '$.data') = 'object'",

@@ -10,7 +10,7 @@ export type Head = { seq: number; digest: string };
 export const EMPTY_LEDGER: Head = { seq: 0, digest: NO_PREVIOUS };
 
 /** SHA-256 (hex) of the text's UTF-8 bytes: what the next event names as `prev`. */
-export const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+export const eventDigest = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** An event as it is stored, served, signed and delivered: its JSON is written once and never again. */
 export type StoredEvent = { seq: number; id: string; type: string; text: string };
@@ -34,11 +34,11 @@ export function chainEvent(
     prev: head.digest,
     data: draft.data,
   });
-  return { event: { seq, id: facts.id, type: draft.type, text }, head: { seq, digest: digestOf(text) } };
+  return { event: { seq, id: facts.id, type: draft.type, text }, head: { seq, digest: eventDigest(text) } };
 }
 
 /** A check under way; plain data, so that a long ledger can be read page by page. */
-export type ChainProgress = {
+type ChainProgress = {
   from: number | null;
   /** What the next event must name. */
   head: Head;
@@ -72,7 +72,7 @@ export const startCheck = (): ChainProgress => ({
 export function checkNext(check: ChainProgress, text: string): ChainProgress | number {
   const event = parsed(text);
   const expectedSeq = check.head.seq + 1;
-  const digest = digestOf(text);
+  const digest = eventDigest(text);
   if (check.from === null && event !== null && event.seq > 1) {
     const removed = { seq: event.seq - 1, digest: event.prev };
     return {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Kind } from "./catalogue/shapes.ts";
+import type { EventKind } from "./catalogue/shapes.ts";
 import { type EventOf, EventSchema, NO_PREVIOUS } from "./event.ts";
 import { type EventData, type EventType, eventKinds } from "./event-kinds.ts";
 
@@ -8,7 +8,7 @@ import { type EventData, type EventType, eventKinds } from "./event-kinds.ts";
  * ones.
  */
 export function eventSchema(type: EventType): Record<string, unknown> {
-  const found: Kind = eventKinds[type] as unknown as Kind;
+  const found: EventKind = eventKinds[type] as unknown as EventKind;
   const event = EventSchema.extend({ type: z.literal(type), data: found.data });
   const schema = z.toJSONSchema(event, { target: "draft-2020-12", io: "input" });
   return { title: type, description: found.summary, ...schema };

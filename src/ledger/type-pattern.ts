@@ -2,7 +2,7 @@ import { fail, ok, type Result } from "../base/result.ts";
 import { eventTypes, isEventType } from "./event-kinds.ts";
 
 /** At most this many in one filter or endpoint. */
-export const TYPE_PATTERN_LIMIT = 50;
+const TYPE_PATTERN_LIMIT = 50;
 
 /** Whether a type matches `*`, `group.*` or its own name. */
 export const matchesType = (patterns: readonly string[], type: string): boolean =>
@@ -12,7 +12,7 @@ const inGroup = (pattern: string, type: string) => pattern.endsWith(".*") && typ
 
 /**
  * Accepts a list of type patterns as somebody wrote it. One that can match nothing is refused with a sentence: a
- * mistyped name would silently be an endpoint that never hears anything. Duplicates are dropped.
+ * mistyped name would be an endpoint that never gets an event, without an error. Duplicates are dropped.
  */
 export function parseTypePatterns(patterns: readonly string[]): Result<string[], string> {
   if (patterns.length === 0) return fail('Name at least one event type, or "*" for every one.');

@@ -11,7 +11,7 @@ import {
 } from "./tracked-backup.ts";
 
 /** A file whose time is further back than this, by the server's clock, is announced at the first look. */
-export const SETTLED_MS = 5_000;
+const SETTLED_MS = 5_000;
 /**
  * A key that is missing, or a content older than the one before, must be seen by at least two looks this far apart: one
  * list of a store that lags is no evidence.
@@ -20,7 +20,7 @@ export const CONFIRM_MS = 5_000;
 /** For this long after a deletion or a change, a list that shows the old content again counts as an old list. */
 export const STALE_LIST_MS = 600_000;
 /** At least this many, and more than half, gone at once: it is another store, not that many deletions. */
-export const STORE_MINIMUM = 3;
+const STORE_MINIMUM = 3;
 
 const nothing = (): Diff => ({ facts: [], upserts: [], removed: [], lookAgain: false });
 

@@ -1,5 +1,5 @@
 /** How many days before it expires something is announced. */
-export const WARNING_DAYS = [14, 3, 1] as const;
+const WARNING_DAYS = [14, 3, 1] as const;
 export type WarningDays = (typeof WARNING_DAYS)[number];
 
 const DAY_MS = 86_400_000;

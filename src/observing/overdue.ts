@@ -6,7 +6,7 @@ import type { Expectation } from "./expectation.ts";
 /** What was announced about a backup that did not come; null while none is overdue. */
 export type Overdue = { due: number; announcedAt: number; reminded: number } | null;
 
-export const REMINDER_DAYS = [1, 3, 7] as const;
+const REMINDER_DAYS = [1, 3, 7] as const;
 const DAY_MS = 86_400_000;
 
 /**

@@ -16,10 +16,10 @@ export type Reachability = {
 export const REACHABLE: Reachability = { announced: "reachable", failingSince: null, failedLooks: 0 };
 
 /** So many failed looks in a row, over at least so long, before a server is called unreachable. */
-export const FAILED_LOOKS = 3;
-export const FAILED_MS = 60_000;
+const FAILED_LOOKS = 3;
+const FAILED_MS = 60_000;
 
-export const faultOf = ({ code, message, hint }: Problem): Fault => ({
+export const eventFault = ({ code, message, hint }: Problem): Fault => ({
   code,
   message: message ?? problems[code].message,
   hint: hint ?? problems[code].hint,
@@ -40,7 +40,7 @@ export function lookFailed(
   failure: { problem: Problem; unauthorized: boolean },
   at: number,
 ): { after: Reachability; drafts: EventDraft[] } {
-  const error = faultOf(failure.problem);
+  const error = eventFault(failure.problem);
   const actor = { kind: "relay" as const };
   if (failure.unauthorized) {
     const after: Reachability = { announced: "unauthorized", failingSince: before.failingSince, failedLooks: 0 };

@@ -14,7 +14,7 @@ export type Remembered = {
   at: number;
 };
 
-export type Idempotency =
+type Idempotency =
   | { do: "first" }
   | { do: "replay"; answer: Remembered["answer"] }
   /** `location` is the operation to follow, where there is one. */

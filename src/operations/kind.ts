@@ -4,7 +4,7 @@ import type { Work } from "./work.ts";
 
 /** One kind of operation, a row of `kinds.ts`: all that the engine and the store know about it. */
 // biome-ignore lint/suspicious/noExplicitAny: the engine carries a kind's data and input without looking into them.
-export type Kind<Data extends object | null = any, Input = any> = {
+export type OperationKind<Data extends object | null = any, Input = any> = {
   /** Does the work, goes on with it after a kill, and stays until it is known what became of it. */
   run: (work: Work<Data>) => Promise<Ending>;
   /** True when the work takes the server's own lock: then it waits in line, and others that need the lock wait for it. */
@@ -25,11 +25,11 @@ export type CleanUp<Data extends object | null> = {
 };
 
 /** Kinds by name. A row stored by a newer relay may be of a kind that is not among them. */
-export type Kinds = { readonly [name: string]: Kind };
+export type OperationKinds = { readonly [name: string]: OperationKind };
 
 /** A kind that is not known waits in line like most do, and ends there with an error. */
-export const needsServer = (kinds: Kinds, { kind }: Operation): boolean => kinds[kind]?.needsServer ?? true;
+export const needsServer = (kinds: OperationKinds, { kind }: Operation): boolean => kinds[kind]?.needsServer ?? true;
 
 /** Whether the work may change what the server lists or how it answers, so that it is looked at more often meanwhile. */
-export const affectsServer = (kinds: Kinds, operation: Operation): boolean =>
+export const affectsServer = (kinds: OperationKinds, operation: Operation): boolean =>
   needsServer(kinds, operation) || kinds[operation.kind]?.change !== null;

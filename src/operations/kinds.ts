@@ -1,6 +1,6 @@
 import { runCreate } from "./create.ts";
 import { runDelete } from "./delete.ts";
-import type { Kinds } from "./kind.ts";
+import type { OperationKinds } from "./kind.ts";
 import { restoreCleanUp, runRestore } from "./restore.ts";
 import { restoreData } from "./restore-data.ts";
 
@@ -9,7 +9,7 @@ export const kinds = {
   create: { run: runCreate, needsServer: true, change: "made", cleanUp: null, data: () => null },
   restore: { run: runRestore, needsServer: true, change: null, cleanUp: restoreCleanUp, data: restoreData },
   delete: { run: runDelete, needsServer: false, change: "deleted", cleanUp: null, data: () => null },
-} satisfies Kinds;
+} satisfies OperationKinds;
 
 export type KindName = keyof typeof kinds;
 

@@ -14,9 +14,9 @@ const ABSENT_LOOKS = 3;
 /** How long the server's log is asked for the reason of a failure; a row shows up 3 s after the last logged request. */
 const REASON_MS = 6_000;
 
-export type Made = { key: string; size: number; modified: string };
+type Made = { key: string; size: number; modified: string };
 /** `settled: false`: it could not be found out whether there is a backup. */
-export type NotMade = { problem: Problem; settled: boolean };
+type NotMade = { problem: Problem; settled: boolean };
 
 type Tools = Pick<Work, "api" | "look" | "may" | "clock" | "sleep" | "pausePolling">;
 
@@ -99,7 +99,7 @@ async function settle(work: Tools, key: string, answered: boolean): Promise<Resu
   return notMade(problem("create_unsettled"), false);
 }
 
-/** `validation_backup_name_exists` also comes when the server cannot reach its S3 store: only the list tells which. */
+/** `validation_backup_name_exists` also comes when the server cannot reach its S3 store: only the list shows which. */
 async function refusal(work: Tools, key: string, refused: Problem): Promise<Problem> {
   if (refused.data?.name?.code !== nameExists.create.name.code) return refused;
   const listing = await work.look();

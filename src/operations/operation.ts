@@ -26,7 +26,7 @@ export type OperationActor = {
 /** What an approval is for, exactly. A delete has no digest. */
 export type Binding = { key: string; size: number; modified: string; directorySha256: string | null };
 
-export type OperationStep = { name: string; state: "running" | "done" | "failed"; at: number; detail?: string };
+type OperationStep = { name: string; state: "running" | "done" | "failed"; at: number; detail?: string };
 
 /** Long-running work as its instance stores it. Times are ms since the epoch; `null` means not yet. */
 export type Operation<Data extends object | null = object | null> = {
@@ -65,7 +65,7 @@ export type Ending =
 
 /**
  * What an operation means for a caller who knows only done or refused (SDKs take every 2xx as done): what ended otherwise
- * than well is its error, and what has not ended is `operation_unfinished`, with the place that will tell.
+ * than well is its error, and what has not ended is `operation_unfinished`, with the address of the operation.
  */
 export function outcome(operation: Operation): Result<Operation, Problem> {
   if (operation.state === "succeeded") return ok(operation);

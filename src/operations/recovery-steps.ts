@@ -16,7 +16,7 @@ const found: Record<Unknown, string> = {
 };
 
 /**
- * What a person is told when nothing proves a restore's end: what to look at, where the old data lies on the server,
+ * What a person has to do when nothing proves a restore's end: what to look at, where the old data lies on the server,
  * the commands that put it back, and where the safety backup is. The commands were run against a server that a restore
  * had ended for good (PocketBase 0.40.6 and 0.39.11).
  */

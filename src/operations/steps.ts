@@ -4,8 +4,8 @@ import type { Operation } from "./operation.ts";
  * What to do with a step that was under way when the relay was killed. `repeat`: do it again, a second time does no harm.
  * `look`: it may have reached the server, so find out there and never send it again.
  */
-export type AfterKill = "repeat" | "look";
-export type Step = { name: string; afterKill: AfterKill };
+type AfterKill = "repeat" | "look";
+type Step = { name: string; afterKill: AfterKill };
 
 const step = (name: string, afterKill: AfterKill): Step => ({ name, afterKill });
 

@@ -39,6 +39,6 @@ export function keptUntil(restore: Restore): number | null {
 }
 
 /** When the request went to the server; null when it never did. */
-export function sentAt(operation: Operation): number | null {
+function sentAt(operation: Operation): number | null {
   return operation.steps.findLast(({ name }) => name === "sent")?.at ?? null;
 }

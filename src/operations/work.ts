@@ -21,13 +21,13 @@ export type Work<Data extends object | null = null> = {
    * so that nothing comes between.
    */
   may: (verb: "create" | "delete" | "restore", key: string) => Problem | null;
-  /** Writes a step into the row before the work goes on: after a kill the steps tell where it was. */
+  /** Writes a step into the row before the work goes on: after a kill the steps show where it was. */
   step: (name: string, state: "running" | "done" | "failed", detail?: string) => void;
   /** Writes what the kind of operation has to remember. */
   keep: (data: Partial<Data>) => void;
   /** Writes what the preflight saw of the target, and what is lost by it. */
   bind: (binding: Binding, preview: Preview) => void;
-  /** Tells the ledger at once that the server took the request; the outcome follows. */
+  /** Writes the event that the server took the request at once; that of the outcome follows. */
   accepted: () => void;
   /** Records whose backup of this key will appear, before the server is asked to make it. */
   expect: (key: string) => void;
@@ -47,7 +47,7 @@ export type Work<Data extends object | null = null> = {
 /** How a run reaches the server. */
 export type Reach = Pick<Work, "api" | "look" | "reader">;
 
-export type CredentialFacts = {
+type CredentialFacts = {
   /** Since when it is what it is, ms since the epoch; null when unknown. */
   since: number | null;
   /** True when its token would not have expired by itself during a restore, so that its refusal is evidence. */

@@ -2,11 +2,14 @@ import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 
 /** One version step of an object's tables: statements that take version n to n + 1. */
-export type Step = readonly string[];
+export type Migration = readonly string[];
 
-/** Renames a field of a table's JSON `record`. */
-export const renamed = (table: string, from: string, to: string): string =>
-  `UPDATE ${table} SET record = json_remove(json_set(record, '$.${to}', json_extract(record, '$.${from}')), '$.${from}')`;
+/** Renames fields of a table's JSON `record`, old name to new, in one statement: each row is written once. */
+export function renamed(table: string, names: { [from: string]: string }): string {
+  const copied = Object.entries(names).map(([from, to]) => `'$.${to}', json_extract(record, '$.${from}')`);
+  const removed = Object.keys(names).map((from) => `'$.${from}'`);
+  return `UPDATE ${table} SET record = json_remove(json_set(record, ${copied.join(", ")}), ${removed.join(", ")})`;
+}
 
 /** The version of the tables; null when there are none. */
 export function storedVersion(sql: SqlStorage): number | null {
@@ -19,7 +22,7 @@ export function storedVersion(sql: SqlStorage): number | null {
  * Brings the tables to the newest version, all steps or none. A version newer than this code knows is refused: an older
  * relay must not write into tables it does not understand.
  */
-export function migrate(storage: DurableObjectStorage, steps: readonly Step[]): Result<null, Problem> {
+export function migrate(storage: DurableObjectStorage, steps: readonly Migration[]): Result<null, Problem> {
   const from = storedVersion(storage.sql);
   if (from !== null && from > steps.length)
     return fail(

@@ -1,10 +1,10 @@
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
-import { migrate, type Step, storedVersion } from "./migrate.ts";
+import { type Migration, migrate, storedVersion } from "./migrate.ts";
 
 type OpeningOf<S> = {
   storage: DurableObjectStorage;
-  steps: readonly Step[];
+  steps: readonly Migration[];
   /** What the object must know before its tables are touched: mostly `() => readSettings(env)`. */
   settings: () => Result<S, Problem>;
 };

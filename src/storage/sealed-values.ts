@@ -2,10 +2,10 @@ import { fail, ok, type Result } from "../base/result.ts";
 import type { Sealer } from "../base/seal.ts";
 
 /** A value that was sealed but not stored yet: storing it is one synchronous write, together with what it belongs to. */
-export type Sealed<N extends string> = { name: N; plain: string; value: string };
+type Sealed<N extends string> = { name: N; plain: string; value: string };
 
 /**
- * The secrets of an object at rest, by name. `context` tells what a value is bound to, so that none can be moved to another
+ * The secrets of an object at rest, by name. `context` says what a value is bound to, so that none can be moved to another
  * row, object or origin. What was opened stays in memory; what no configured key opens is locked.
  */
 export class SealedValues<N extends string> {

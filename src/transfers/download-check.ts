@@ -1,6 +1,6 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import { isUnencoded } from "../http/content-encoding.ts";
+import { isUnencoded } from "../http/body.ts";
 import { type Conditions, isByteranges, lastModified } from "../http/forward.ts";
 import { contentLength, lengthOf, parseContentRange, requestedWindow, type Window } from "../http/range.ts";
 

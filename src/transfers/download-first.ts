@@ -5,7 +5,7 @@ import type { Conditions } from "../http/forward.ts";
 import { lengthOf, rangeHeader, requestedWindow, type Window } from "../http/range.ts";
 import { type DownloadCall, isPumped } from "./download-call.ts";
 import { checkFirst, type FirstAnswer } from "./download-check.ts";
-import { openOnce, type Piece, persist, refuse } from "./download-open.ts";
+import { closeAndFail, openOnce, type Piece, persist } from "./download-open.ts";
 import { retries } from "./retries.ts";
 
 /** Retries of the first request, for which the caller waits: one for a dead token or a restart, one a moment later. */
@@ -31,10 +31,10 @@ export type Begun = { piece: Piece; held: number; window: Window; date: string; 
 
 /**
  * The first answer, to a request that is right for this caller and this server. `status` is the one to answer with.
- * `pieces`: the window that is fetched in pieces, of which the server's headers tell only the first. `begun` is null when
+ * `pieces`: the window that is fetched in pieces, of which the server's headers describe only the first. `begun` is null when
  * the runtime passes the body on by itself, or there is none.
  */
-export type First = { piece: Piece; status: number; pieces: Window | null; begun: Begun | null };
+type First = { piece: Piece; status: number; pieces: Window | null; begun: Begun | null };
 
 /** Opens the backup with the caller's own range and conditions, and checks that it is the one that was listed. */
 export async function openFirst(
@@ -99,6 +99,6 @@ function openChecked(call: DownloadCall, asked: Conditions, gone: AbortSignal): 
     }
     const piece = opened.value;
     const checked = checkFirst(asked, call.backup.size, piece.response, call.request.method === "HEAD");
-    return checked.ok ? ok({ ...checked.value, piece }) : refuse(piece, checked.error);
+    return checked.ok ? ok({ ...checked.value, piece }) : closeAndFail(piece, checked.error);
   });
 }

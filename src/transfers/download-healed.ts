@@ -14,7 +14,7 @@ const PROGRESS_MS = 60_000;
 /** When no more than this is left of a piece, the next one is opened, so that opening it costs no time. */
 const AHEAD_BYTES = 4 * 1024 * 1024;
 
-export type HealedChunks = {
+type HealedChunks = {
   /** The next bytes, each chunk with memory of its own, or how the transfer ended. */
   next(): Promise<Uint8Array<ArrayBuffer> | TransferEnd>;
   /** Ends the transfer before its last byte, and the server's answer with it. */

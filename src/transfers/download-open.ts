@@ -30,13 +30,13 @@ const temporary: ReadonlySet<ProblemCode> = new Set<ProblemCode>([
   "upstream_unreachable",
 ]);
 
-export type Failure = { problem: Problem; retry: boolean; tokenRefused: boolean };
+type Failure = { problem: Problem; retry: boolean; tokenRefused: boolean };
 
 export const laterRetries = (call: DownloadCall, gone: AbortSignal): Retries =>
   retries(LATER_RETRIES, call.sleep, call.random, gone);
 
 /**
- * Opens one stretch of the file as it was at `date` (its `Last-Modified`, the only version PocketBase tells). A file that
+ * Opens one stretch of the file as it was at `date` (its `Last-Modified`, the only version PocketBase gives). A file that
  * has changed since is a refusal.
  */
 export function openRange(
@@ -51,7 +51,7 @@ export function openRange(
     const opened = await openOnce(call, headers, tokenRefused, gone);
     if (!opened.ok) return opened;
     const checked = checkPiece(window, date, opened.value.response);
-    return checked.ok ? opened : refuse(opened.value, checked.error);
+    return checked.ok ? opened : closeAndFail(opened.value, checked.error);
   });
 }
 
@@ -95,7 +95,7 @@ export async function openOnce(
   return fail({ problem: refusal, retry: temporary.has(refusal.code), tokenRefused: unauthorized });
 }
 
-export function refuse(piece: Piece, problem: Problem): Result<never, Failure> {
+export function closeAndFail(piece: Piece, problem: Problem): Result<never, Failure> {
   piece.close();
   return fail({ problem, retry: false, tokenRefused: false });
 }

@@ -8,7 +8,7 @@ import type { FileSink, IncomingFile, UploadCall } from "./upload-call.ts";
 import { broken, checkName, fileMissing, isZip, notZip, secondFile } from "./upload-refusal.ts";
 
 /** Go `net/http` takes no other type, and no boundary that could not stand on a line of its own. */
-export function formBoundary(headers: Headers): string | null {
+function formBoundary(headers: Headers): string | null {
   const type = parseMediaType(headers.get("Content-Type") ?? "");
   const boundary = type?.type === "multipart/form-data" ? type.params.get("boundary") : undefined;
   return boundary && /^[\x20-\x7e]{1,200}$/.test(boundary) ? boundary : null;

@@ -9,9 +9,9 @@ import type { FileSink, UploadCall, UploadEnd } from "./upload-call.ts";
 
 /**
  * Longest wait from the last byte to the answer, in ms: PocketBase copies the file to its store and has five minutes for the
- * whole, and callers such as Node's fetch wait no longer.
+ * whole. Callers such as Node's fetch wait no longer than that, and the looks that follow a lost answer take some of it.
  */
-const ANSWER_MS = 290_000;
+const ANSWER_MS = 275_000;
 
 /** A server that refuses in mid-body closes the connection first; its answer follows within this time, in ms, or not at all. */
 const EARLY_ANSWER_MS = 1_000;
@@ -145,7 +145,7 @@ export function startRequest(
       if (!passed.met) timedOut();
       const taken = await piped;
       writer = body.writable.getWriter();
-      // The runtime does not tell which side broke, so an answer is waited for.
+      // The runtime does not report which side broke, so an answer is waited for.
       closed = !taken;
       return taken;
     },

@@ -1,6 +1,6 @@
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, type Result } from "../base/result.ts";
-import { isUnencoded } from "../http/content-encoding.ts";
+import { isUnencoded } from "../http/body.ts";
 import { discardBody } from "../http/discard.ts";
 import { contentLength } from "../http/range.ts";
 import type { UploadCall } from "./upload-call.ts";

@@ -14,7 +14,7 @@ export type Listing = {
 export const flavours = ["pocketbase", "bosbase", "unknown"] as const;
 export type Flavour = (typeof flavours)[number];
 
-/** What `GET /api/health` tells. */
+/** What `GET /api/health` answers. */
 export type Health = {
   /** False when the server took us for a guest: the credential is dead. */
   superuser: boolean;

@@ -16,24 +16,25 @@ export const slots = { total: 4, reserved: 1 } as const;
 export const queue = { waitMs: 5_000, capacity: 100 } as const;
 
 /** `token`: the call fetches a token and may use the reserved slot. */
-type Kind = "call" | "token";
-type Waiting = { kind: Kind; start: () => void };
+type CallKind = "call" | "token";
+type Waiting = { kind: CallKind; start: () => void };
 
-export type CallSlots = {
+type CallSlots = {
   /**
    * Runs the call in a free slot, in the order of asking. `upstream_saturated` when none becomes free within `waitMs`, or
    * when the queue is full.
    */
-  run<T>(kind: Kind, call: () => Promise<UpstreamResult<T>>): Promise<UpstreamResult<T>>;
+  run<T>(kind: CallKind, call: () => Promise<UpstreamResult<T>>): Promise<UpstreamResult<T>>;
 };
 
 /** The slots of one server. They live in memory, as the calls they count do. */
 export function callSlots(waitMs: number = queue.waitMs): CallSlots {
   let inFlight = 0;
   const waiting: Waiting[] = [];
-  const isFree = (kind: Kind): boolean => inFlight < (kind === "token" ? slots.total : slots.total - slots.reserved);
+  const isFree = (kind: CallKind): boolean =>
+    inFlight < (kind === "token" ? slots.total : slots.total - slots.reserved);
 
-  async function acquire(kind: Kind): Promise<boolean> {
+  async function acquire(kind: CallKind): Promise<boolean> {
     if (isFree(kind) && !waiting.some((each) => each.kind === kind)) {
       inFlight += 1;
       return true;

@@ -24,7 +24,7 @@ export const CheckSchema = z
     warnings: z.array(WarningSchema),
   })
   .meta({ id: "Check" });
-export type Check = z.infer<typeof CheckSchema>;
+export type ServerCheck = z.infer<typeof CheckSchema>;
 
 /** The answers a check is made of; `inspect` collects them. */
 export type Observed = {

@@ -1,6 +1,6 @@
-import type { Check, CheckWarning, Observed } from "./check-result.ts";
+import type { CheckWarning, Observed, ServerCheck } from "./check-result.ts";
 
-type Seen = Pick<Observed, "at" | "baseUrl" | "credential" | "edge"> & { check: Check; proxy: string | null };
+type Seen = Pick<Observed, "at" | "baseUrl" | "credential" | "edge"> & { check: ServerCheck; proxy: string | null };
 
 const DAY_MS = 86_400_000;
 const EXPIRING_DAYS = 14;

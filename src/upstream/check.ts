@@ -3,7 +3,7 @@ import type { Problem } from "../base/problem.ts";
 import { problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
 import type { Health } from "./backups-api.ts";
-import type { Check, CheckWarning, Observed } from "./check-result.ts";
+import type { CheckWarning, Observed, ServerCheck } from "./check-result.ts";
 import { warningsOf } from "./check-warnings.ts";
 import type { ServerSettings } from "./server-settings.ts";
 
@@ -36,13 +36,13 @@ function skewOf(at: number, { serverTime, latencyMs }: Health): number | null {
 }
 
 /** The check made of what `inspect` collected, and the reason to refuse a registration, null when there is none. */
-export function checkOf(observed: Observed): { check: Check; refusal: Problem | null } {
+export function checkOf(observed: Observed): { check: ServerCheck; refusal: Problem | null } {
   const { guest, health, list } = observed;
   const refusal = refusalOf(observed);
   const seen = health.ok ? health.value : guest.ok ? guest.value : null;
   const settings = observed.settings.ok ? observed.settings.value : null;
   const version = seen && versionOf(seen, settings);
-  const check: Check = {
+  const check: ServerCheck = {
     at: isoTime(observed.at),
     reachable: guest.ok,
     authorized: health.ok && health.value.superuser && !(!list.ok && list.error.unauthorized),

@@ -2,9 +2,9 @@ import { readServerTime } from "../base/server-time.ts";
 import type { UpstreamResult } from "./backups-api.ts";
 
 /** A backup that the server's own cron failed to make. `message` is ours: the log's text holds paths and bucket names. */
-export type CronFailure = { name: string /** ms since the epoch, the server's clock. */; at: number; message: string };
+type CronFailure = { name: string /** ms since the epoch, the server's clock. */; at: number; message: string };
 
-/** Backups that failed on the server, which only its log tells. */
+/** Backups that failed on the server, which only its log shows. */
 export interface CronLog {
   /**
    * Failures logged after `since` (ms, the server's clock), oldest first, at most 50. Rows show up about 3 s late, later

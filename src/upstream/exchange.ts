@@ -14,7 +14,7 @@ export type Wire = {
   clock: Clock;
 };
 
-export type Call = {
+export type UpstreamCall = {
   method: "GET" | "POST" | "PATCH" | "DELETE";
   /** Starts with `/api/`; already percent-encoded. */
   path: string;
@@ -26,7 +26,7 @@ export type Call = {
   signal?: AbortSignal | undefined;
 };
 
-export type Answer = {
+export type UpstreamAnswer = {
   status: number;
   headers: Headers;
   text: string;
@@ -65,7 +65,7 @@ export const outgoing = { redirect: "manual", cache: "no-store" } as const satis
  * One request and its whole answer. Ends after `timeoutMs`, counted over headers and body, or with the caller's signal;
  * both read as a time-out, since the server goes on with what it was asked. Never throws.
  */
-export async function exchange(wire: Wire, call: Call): Promise<Result<Answer, Silence>> {
+export async function exchange(wire: Wire, call: UpstreamCall): Promise<Result<UpstreamAnswer, Silence>> {
   const send = wire.fetch;
   // Not AbortSignal.timeout: its timer would outlive a quick answer and keep the Durable Object awake for minutes.
   const cut = new AbortController();

@@ -1,7 +1,7 @@
 import { type Problem, problem } from "../base/problem.ts";
 import type { ProblemCode } from "../base/problems.ts";
 import type { UpstreamFault } from "./backups-api.ts";
-import type { Answer, Silence } from "./exchange.ts";
+import type { Silence, UpstreamAnswer } from "./exchange.ts";
 import { fieldRefusals } from "./field-refusals.ts";
 
 type Meaning = { code: ProblemCode; message?: string; unauthorized?: boolean; unclear?: boolean };
@@ -95,7 +95,7 @@ function deleteFault(message: string, mutates: boolean): UpstreamFault {
   return fault({ code: "backup_deleted", unclear: !nothing }, mutates);
 }
 
-function pocketBaseFault(answer: Pick<Answer, "status">, body: Body, mutates: boolean): UpstreamFault {
+function pocketBaseFault(answer: Pick<UpstreamAnswer, "status">, body: Body, mutates: boolean): UpstreamFault {
   if (body.mfa) return fault({ code: "upstream_mfa" }, mutates);
   if (body.legacy) return fault({ code: "unsupported_version" }, mutates);
   const known = refusals.find(([begins]) => body.message.startsWith(begins));
@@ -117,7 +117,7 @@ function pocketBaseFault(answer: Pick<Answer, "status">, body: Body, mutates: bo
  * messages listed above and PocketBase's own messages about fields. `mutates` says whether a lost answer could have changed
  * something; only then can a fault be `unclear`.
  */
-export function faultOf(answer: Pick<Answer, "status" | "headers" | "json">, mutates: boolean): UpstreamFault {
+export function faultOf(answer: Pick<UpstreamAnswer, "status" | "headers" | "json">, mutates: boolean): UpstreamFault {
   const { status } = answer;
   if (status >= 300 && status < 400) return fault({ code: "upstream_redirected" }, mutates);
   if (status === 429) {

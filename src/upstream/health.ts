@@ -1,5 +1,5 @@
 import type { Flavour, Health, ServerAge } from "./backups-api.ts";
-import type { Answer } from "./exchange.ts";
+import type { UpstreamAnswer } from "./exchange.ts";
 
 /** The server's clock by its `Date` header (whole seconds), in ms since the epoch. */
 export function serverTimeOf(headers: Headers): number | null {
@@ -11,7 +11,7 @@ export function serverTimeOf(headers: Headers): number | null {
  * Observed on running servers: 0.40 ends JSON without a newline and sends Cross-Origin-Opener-Policy, 0.23 to 0.39 do
  * neither; 0.22 shows `canBackup` without `realIP`. A proxy may change one of the two signs, so both must agree.
  */
-function ageOf(answer: Answer, data: Record<string, unknown>): ServerAge | null {
+function ageOf(answer: UpstreamAnswer, data: Record<string, unknown>): ServerAge | null {
   if ("canBackup" in data && !("realIP" in data)) return "<=0.22";
   const newline = answer.text.endsWith("\n");
   const policy = answer.headers.get("Cross-Origin-Opener-Policy") === "same-origin";
@@ -28,7 +28,7 @@ function proxyOf(headers: Headers): Health["proxy"] {
 const textOr = (value: unknown): string | null => (typeof value === "string" ? value : null);
 
 /** Reads `GET /api/health`; null when the answer is not PocketBase's. */
-export function healthOf(answer: Answer): Health | null {
+export function healthOf(answer: UpstreamAnswer): Health | null {
   const body = answer.json as { data?: unknown; message?: unknown } | null | undefined;
   if (typeof body?.message !== "string" || typeof body.data !== "object" || body.data === null) return null;
   const data = body.data as Record<string, unknown>;

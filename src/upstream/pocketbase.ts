@@ -2,7 +2,7 @@ import { problem } from "../base/problem.ts";
 import { fail, ok } from "../base/result.ts";
 import type { BackupsApi, ListedBackup, UpstreamFault, UpstreamResult } from "./backups-api.ts";
 import { type CronLog, createFailureOf, createLogQuery, cronFailuresOf, cronLogQuery } from "./cron-log.ts";
-import { type Answer, type Call, exchange, type Wire } from "./exchange.ts";
+import { exchange, type UpstreamAnswer, type UpstreamCall, type Wire } from "./exchange.ts";
 import { faultOf, invalidFault, silenceFault } from "./fault.ts";
 import { healthOf, serverTimeOf } from "./health.ts";
 import { backupPath, paths } from "./paths.ts";
@@ -45,7 +45,7 @@ const stringAt = (json: unknown, name: string): string | null => {
 };
 
 /** The id of the first item of a page; null of an empty one. */
-const firstId = (answer: Answer): { value: { id: string } | null } | null => {
+const firstId = (answer: UpstreamAnswer): { value: { id: string } | null } | null => {
   const items = (answer.json as { items?: unknown } | null | undefined)?.items;
   if (!Array.isArray(items)) return null;
   const id = stringAt(items[0], "id");
@@ -58,10 +58,13 @@ const LOG_ROW_MS = 10_000;
 const canaryPath = (id: string): string => `${paths.canaries}/${encodeURIComponent(id)}`;
 
 /** PocketBase's own 404: a proxy's says nothing about the record. */
-const absent = (answer: Answer): boolean =>
+const absent = (answer: UpstreamAnswer): boolean =>
   answer.status === 404 && stringAt(answer.json, "message") === "The requested resource wasn't found.";
 
-type Request = Pick<Call, "method" | "path" | "body" | "signal"> & { cap?: number; wait?: keyof Timeouts };
+type PocketBaseRequest = Pick<UpstreamCall, "method" | "path" | "body" | "signal"> & {
+  cap?: number;
+  wait?: keyof Timeouts;
+};
 
 /**
  * One PocketBase or BosBase server seen with one token: the only place that knows its paths and answers. Holds nothing,
@@ -72,9 +75,9 @@ export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvid
 
   /** `read` turns the expected status' answer into the value, or null when it cannot be one. */
   async function ask<T>(
-    request: Request,
+    request: PocketBaseRequest,
     status: number | readonly number[],
-    read: (answer: Answer) => { value: T } | null,
+    read: (answer: UpstreamAnswer) => { value: T } | null,
   ): Promise<UpstreamResult<T>> {
     const mutates = request.wait === "change" || request.wait === "create";
     const answer = await exchange(options, {

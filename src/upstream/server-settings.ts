@@ -6,7 +6,7 @@ export type ServerSettings = {
   s3: boolean;
   /** Length of the superuser IP allow-list; null where there is none to have (PocketBase < 0.38, BosBase). */
   superuserIps: number | null;
-  /** The application's name, by which the server generates backup names; null when it does not tell. */
+  /** The application's name, by which the server generates backup names; null when it is not known. */
   appName: string | null;
 };
 

@@ -2,7 +2,7 @@ import { fromBase64url, fromUtf8 } from "../base/encoding.ts";
 import { serverTimeOf } from "./health.ts";
 
 /** What a PocketBase token says of itself (`core/record_tokens.go`). Unverified: only the server can verify it. */
-export type TokenClaims = {
+type TokenClaims = {
   /** Id of the superuser's record. */
   id: string;
   collectionId: string;

@@ -8,7 +8,7 @@ import { type Fetch, outgoing, outgoingHeaders, parsed } from "./exchange.ts";
 import { faultOf, silenceFault } from "./fault.ts";
 import { backupPath, paths } from "./paths.ts";
 
-export type DownloadRequest = {
+type DownloadRequest = {
   method: "GET" | "HEAD";
   key: string;
   /** The only request headers that a download passes on. */
@@ -101,7 +101,7 @@ export async function openDownload(
   return fail(fault);
 }
 
-export type UploadRequest = {
+type FramedUpload = {
   /** `multipart/form-data; boundary=…`: the relay's own framing, never the caller's. */
   contentType: string;
   body: BodyInit;
@@ -114,7 +114,7 @@ export type UploadRequest = {
 export async function sendUpload(
   fetch: Fetch,
   access: UpstreamAccess,
-  request: UploadRequest,
+  request: FramedUpload,
 ): Promise<UpstreamResult<null>> {
   const headers = outgoingHeaders(access.headers, {
     Accept: "application/json",

@@ -18,7 +18,7 @@ export type Relay = OpenAPIHono<AppEnv>;
 type Answers<Output = unknown> = { [status: number]: { description: string; schema?: z.ZodType<Output> } };
 
 /** What a `/v1` route says about itself: it is validated by this row, and the OpenAPI document shows the same row. */
-export type RouteRow<
+type RouteRow<
   P extends z.ZodObject = z.ZodObject,
   Q extends z.ZodObject = z.ZodObject,
   B extends z.ZodType = z.ZodType,
@@ -122,7 +122,7 @@ function mount(app: Relay, row: RouteRow, handle: Handle): void {
     tags: [row.tag],
     summary: row.summary,
     ...documentedAccess(row),
-    // The credential is checked before the input: what is wrong with a request is not told to strangers.
+    // The credential is checked before the input: whoever has none does not learn what is wrong with the request.
     middleware: [...(scope === "public" ? [] : [credential]), ...(body ? [jsonBody(row.bodyOptional === true)] : [])],
     request: {
       ...(params ? { params } : {}),

@@ -20,4 +20,4 @@ export function isEndpointId(tagKey: Uint8Array, id: string): boolean {
 }
 
 /** The instance that an endpoint belongs to; only of an id that is genuine. */
-export const instanceOf = (id: string): string => id.slice(3, 3 + INSTANCE_ID_LENGTH);
+export const instanceIdOf = (id: string): string => id.slice(3, 3 + INSTANCE_ID_LENGTH);

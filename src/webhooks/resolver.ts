@@ -3,7 +3,7 @@ import { fail, ok, type Result } from "../base/result.ts";
 import { readText } from "../http/body.ts";
 
 /** The addresses of a name, A and AAAA together, and for how long they may be used. */
-export type Resolved = { addresses: string[]; ttlSeconds: number };
+type Resolved = { addresses: string[]; ttlSeconds: number };
 
 /** Looks a name up. The failure is a sentence for the attempt's log. Never throws. */
 export type Resolver = (name: string) => Promise<Result<Resolved, string>>;

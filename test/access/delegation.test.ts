@@ -6,7 +6,7 @@ import type { ApiKey, Lineage } from "../../src/access/key.ts";
 import { effectiveExpiry, effectiveScopes, lineageOf } from "../../src/access/lineage.ts";
 import { rotate } from "../../src/access/rotation.ts";
 import { type Scope, scopes } from "../../src/access/scope.ts";
-import { digestOf } from "../../src/access/token.ts";
+import { secretDigest } from "../../src/access/token.ts";
 import { aKey, NOW } from "../harness/key.ts";
 
 const code = (answer: { ok: true } | { ok: false; error: { code: string } }) => (answer.ok ? "ok" : answer.error.code);
@@ -148,7 +148,7 @@ describe("random key trees", () => {
       } else {
         const target = pick(next.target);
         if (!mayManage(actor, target).ok) continue;
-        const done = rotate(target[0], digestOf(`secret ${index}`), 60, NOW);
+        const done = rotate(target[0], secretDigest(`secret ${index}`), 60, NOW);
         if (done.ok) keys.set(target[0].id, done.value);
       }
     }

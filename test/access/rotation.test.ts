@@ -10,10 +10,10 @@ import {
   rotate,
   secretVersionOf,
 } from "../../src/access/rotation.ts";
-import { digestOf } from "../../src/access/token.ts";
+import { secretDigest } from "../../src/access/token.ts";
 import { aKey, NOW } from "../harness/key.ts";
 
-const [first, second, third] = ["one", "two", "three"].map(digestOf) as [string, string, string];
+const [first, second, third] = ["one", "two", "three"].map(secretDigest) as [string, string, string];
 const HOUR = 3600;
 
 function rotated(key: ApiKey, digest: string, graceSeconds: number, at = NOW): ApiKey {
@@ -105,7 +105,7 @@ it("never has more than two living secrets, and no dead secret or session comes 
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const digests = [digestOf("0")];
+      const digests = [secretDigest("0")];
       let key = aKey({ digest: digests[0] });
       let at = NOW;
       const dead = new Set<string>();
@@ -113,7 +113,7 @@ it("never has more than two living secrets, and no dead secret or session comes 
       for (const next of steps) {
         if (next.do === "wait") at += next.seconds * 1000;
         if (next.do === "rotate") {
-          digests.push(digestOf(String(digests.length)));
+          digests.push(secretDigest(String(digests.length)));
           key = rotated(key, digests.at(-1)!, next.grace, at);
         }
         if (next.do === "use") {

@@ -4,13 +4,13 @@ import keysPage from "../../docs/keys.md?raw";
 import { parseAuthorization, parseCredential, parseTicketParameter } from "../../src/access/credential.ts";
 import {
   checksumOf,
-  digestOf,
   hasInstanceTag,
   instanceTag,
   KEY_PATTERN,
   mintKeyText,
   parseKeyText,
   sameDigest,
+  secretDigest,
 } from "../../src/access/token.ts";
 import { base64url, fromHex, utf8 } from "../../src/base/encoding.ts";
 import { type Random, randomBase62, secureRandom } from "../../src/base/random.ts";
@@ -46,7 +46,7 @@ describe("key text", () => {
           0,
         ),
       ).toBe(crc32);
-      expect(digestOf(text)).toBe(sha256);
+      expect(secretDigest(text)).toBe(sha256);
     }
     expect(vectors.keys.some(({ checksum }) => checksum.startsWith("0"))).toBe(true);
   });
@@ -108,9 +108,9 @@ describe("key text", () => {
   });
 
   it("compares digests of any length without failing", () => {
-    const digest = digestOf("x");
-    expect(sameDigest(digest, digestOf("x"))).toBe(true);
-    expect(sameDigest(digest, digestOf("y"))).toBe(false);
+    const digest = secretDigest("x");
+    expect(sameDigest(digest, secretDigest("x"))).toBe(true);
+    expect(sameDigest(digest, secretDigest("y"))).toBe(false);
     for (const other of ["", digest.slice(1), `${digest}0`, "é".repeat(32)])
       expect(sameDigest(digest, other)).toBe(false);
   });
@@ -120,7 +120,7 @@ describe("credential", () => {
   it("takes a key raw and after Bearer in any case, and lets only its digest travel", () => {
     const text = aText();
     const { instance, tag, keyId, secret } = parseKeyText(text)!;
-    const expected = { kind: "key", instance, tag, keyId, digest: digestOf(text) };
+    const expected = { kind: "key", instance, tag, keyId, digest: secretDigest(text) };
     for (const value of [text, `Bearer ${text}`, `bearer ${text}`, `bEaReR   ${text}`, `  ${text} `]) {
       expect(parseAuthorization(value)).toEqual(expected);
     }
@@ -164,7 +164,7 @@ describe("credential", () => {
       foreign,
       jwt({ ins: "short", type: "auth" }),
     ]) {
-      expect(parseAuthorization(text)).toEqual({ kind: "opaque", digest: digestOf(text) });
+      expect(parseAuthorization(text)).toEqual({ kind: "opaque", digest: secretDigest(text) });
     }
     for (const type of ["constructor", "__proto__", 1, null, undefined, ["auth"]]) {
       expect(parseCredential(jwt({ ins: vectors.ins, type }))?.kind).toBe("opaque");

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { verifyOnArrival } from "../../src/archive/arrival.ts";
 import { inspectArchive } from "../../src/archive/inspection.ts";
-import { type Check, type PreflightEvidence, preflight } from "../../src/archive/preflight.ts";
+import { type PreflightCheck, type PreflightEvidence, preflight } from "../../src/archive/preflight.ts";
 import { problem } from "../../src/base/problem.ts";
 import { fail } from "../../src/base/result.ts";
 import { database } from "../harness/archive/database.ts";
@@ -26,7 +26,7 @@ async function judge(files: ZipFile[], evidence: Partial<PreflightEvidence> = {}
   });
 }
 
-const named = (checks: Check[], name: string) => checks.filter((check) => check.name === name);
+const named = (checks: PreflightCheck[], name: string) => checks.filter((check) => check.name === name);
 
 describe("preflight", () => {
   it("passes a sound backup and says what was found", async () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { SLOTS, slotOf, turnOf } from "../../src/directory/rounds.ts";
+import { GROUPS, groupOf, turnOf } from "../../src/directory/rounds.ts";
 
 const MINUTE = 60_000;
 
@@ -19,20 +19,20 @@ it("wakes every share once in five minutes, whoever calls and however often", ()
       }
       for (const minutes of woken.values())
         for (const [index, minute] of minutes.entries())
-          if (index > 0) expect(minute - minutes[index - 1]!).toBe(SLOTS);
+          if (index > 0) expect(minute - minutes[index - 1]!).toBe(GROUPS);
     }),
   );
 });
 
 it("wakes all after a start, or after a long silence, and nobody twice in one minute", () => {
-  expect(turnOf(10 * MINUTE, null)).toHaveLength(SLOTS);
-  expect(turnOf(30 * MINUTE, 10 * MINUTE)).toHaveLength(SLOTS);
+  expect(turnOf(10 * MINUTE, null)).toHaveLength(GROUPS);
+  expect(turnOf(30 * MINUTE, 10 * MINUTE)).toHaveLength(GROUPS);
   expect(turnOf(10 * MINUTE + 5_000, 10 * MINUTE)).toEqual([]);
   expect(turnOf(12 * MINUTE, 10 * MINUTE)).toEqual([2, 1]);
 });
 
 it("spreads ids over all shares", () => {
   const ids = Array.from({ length: 500 }, (_, index) => `i${index.toString(36)}xQ${(index * 7919).toString(36)}`);
-  const sizes = Array.from({ length: SLOTS }, (_, slot) => ids.filter((id) => slotOf(id) === slot).length);
+  const sizes = Array.from({ length: GROUPS }, (_, slot) => ids.filter((id) => groupOf(id) === slot).length);
   for (const size of sizes) expect(size).toBeGreaterThan(50);
 });

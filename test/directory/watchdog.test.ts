@@ -1,6 +1,6 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { describe, expect, it } from "vitest";
-import { anInstance, aServer, call, directory, rows, tablesOf } from "../harness/worker.ts";
+import { describe, expect, it, vi } from "vitest";
+import { anInstance, aServer, call, countWrites, directory, rows, tablesOf } from "../harness/worker.ts";
 
 /** Longer than a registration or removal may take before the watchdog finishes it, in ms. */
 const STALLED = 130_000;
@@ -66,6 +66,20 @@ describe("the watchdog", () => {
     await evictDurableObject(directory());
     await directory().reconcileAll();
     await runInDurableObject(stub, async (_object, { storage }) => expect(await storage.getAlarm()).not.toBeNull());
+  });
+
+  it("writes nothing into an instance that has nothing to do", async () => {
+    const { stub } = await anInstance();
+    await vi.waitUntil(async () => {
+      await runDurableObjectAlarm(stub);
+      return runInDurableObject(
+        stub,
+        async (_object, { storage }) => (await storage.getAlarm())! > Date.now() + 10_000,
+      );
+    });
+    const writes = await countWrites(stub);
+    for (let round = 0; round < 3; round++) await stub.poke();
+    expect(writes()).toEqual({ rows: 0, alarms: 0 });
   });
 
   it("comes again by the directory's own alarm", async () => {

@@ -8,7 +8,7 @@ import type { Command, CommandName, Output } from "../../src/instances/commands.
 import { buildParts, type Parts, type Platform } from "../../src/instances/parts.ts";
 import { instanceSteps } from "../../src/instances/schema.ts";
 import type { InstanceRequest } from "../../src/instances/server/record.ts";
-import type { Kinds } from "../../src/operations/kind.ts";
+import type { OperationKinds } from "../../src/operations/kind.ts";
 import { isFinal, type Operation } from "../../src/operations/operation.ts";
 import { isRestore, type RestoreData } from "../../src/operations/restore-data.ts";
 import { readSettings } from "../../src/settings.ts";
@@ -52,7 +52,7 @@ export type Stage = {
 export type StageOptions = Partial<FakeOptions> & {
   instance?: Partial<InstanceRequest>;
   seen?: boolean;
-  kinds?: Kinds;
+  kinds?: OperationKinds;
 };
 
 const asked = { waitSeconds: 0, surface: "v1" as const, idempotency: null };

@@ -1,6 +1,6 @@
 import type { ApiKey } from "../../src/access/key.ts";
 import { scopes } from "../../src/access/scope.ts";
-import { digestOf } from "../../src/access/token.ts";
+import { secretDigest } from "../../src/access/token.ts";
 import { randomBase62, secureRandom } from "../../src/base/random.ts";
 
 /** 2026-11-22T10:00:00Z */
@@ -24,7 +24,7 @@ export const aKey = (differences: Partial<ApiKey> = {}): ApiKey => ({
   disabled: false,
   note: "",
   holder: null,
-  digest: digestOf(randomBase62(secureRandom, 32)),
+  digest: secretDigest(randomBase62(secureRandom, 32)),
   secretVersion: 1,
   previous: null,
   created: NOW,

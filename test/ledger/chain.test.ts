@@ -5,9 +5,9 @@ import {
   type ChainCheck,
   chainEvent,
   checkNext,
-  digestOf,
   EMPTY_LEDGER,
   endCheck,
+  eventDigest,
   type Head,
   type StoredEvent,
   startCheck,
@@ -60,15 +60,15 @@ it("writes each event with the next seq and the digest of the text before", () =
     timestamp: "2023-11-14T22:13:20.000Z",
     instance: "acme",
   });
-  expect(second).toMatchObject({ seq: 2, prev: digestOf(texts[0]!) });
+  expect(second).toMatchObject({ seq: 2, prev: eventDigest(texts[0]!) });
   expect(events[1]).toMatchObject({ seq: 2, id: "evt_2", type: "backup.created" });
-  expect(head).toEqual({ seq: 2, digest: digestOf(texts[1]!) });
+  expect(head).toEqual({ seq: 2, digest: eventDigest(texts[1]!) });
 });
 
 it("digests the bytes that a receiver gets", async () => {
   const text = ledgerOf([created("é 日本.zip")]).texts[0]!;
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(text)));
-  expect(digestOf(text)).toBe([...digest].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
+  expect(eventDigest(text)).toBe([...digest].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
 });
 
 it("verifies a sound chain and finds the first place where any other is broken", () => {
@@ -111,7 +111,7 @@ it("proves a cut by the event that tells of it, and no other cut", () => {
     type: "ledger.cut",
     data: { from: 1, through, digest, actor: relay },
   });
-  const after = ledgerOf([cut(2, digestOf(start.texts[1]!)), created("e")], start.head);
+  const after = ledgerOf([cut(2, eventDigest(start.texts[1]!)), created("e")], start.head);
   const kept = [...start.texts.slice(2), ...after.texts];
   expect(verifyChain(kept, after.head)).toMatchObject({ ok: true, from: 3, to: 6 });
   expect(verifyChain(kept.slice(1), after.head), "one more removed than told").toMatchObject({
@@ -121,7 +121,7 @@ it("proves a cut by the event that tells of it, and no other cut", () => {
   expect(verifyChain([...start.texts, ...after.texts], after.head), "told and not yet done").toMatchObject({
     ok: true,
   });
-  const lying = ledgerOf([cut(2, digestOf("something else"))], start.head);
+  const lying = ledgerOf([cut(2, eventDigest("something else"))], start.head);
   expect(verifyChain([...start.texts.slice(2), ...lying.texts], lying.head)).toMatchObject({ ok: false, brokenAt: 3 });
   const all = ledgerOf([cut(4, start.head.digest)], start.head);
   expect(verifyChain(all.texts, all.head), "everything but the telling").toMatchObject({ ok: true, from: 5, to: 5 });

@@ -2,33 +2,19 @@ import { describe, expect, it } from "vitest";
 import { type Claim, operationClaims, refusalBy, undoClaims } from "../../src/operations/claims.ts";
 import type { Operation } from "../../src/operations/operation.ts";
 import { restoreData } from "../../src/operations/restore-data.ts";
+import { operation } from "../harness/operation.ts";
 
 const NOW = Date.parse("2026-11-22T10:00:00Z");
 const HOUR = 3_600_000;
 
-const operation = (kind: string, changes: Partial<Operation> = {}): Operation => ({
-  id: `op_${kind}`,
-  kind,
-  state: "running",
-  target: { key: "a.zip" },
-  steps: [],
-  actor: { kind: "key", id: "k1", principal: "ada" },
-  requested: NOW,
-  started: NOW,
-  finished: null,
-  error: null,
-  result: null,
-  approval: null,
-  binding: null,
-  data: null,
-  ...changes,
-});
+const runningOf = (kind: string, changes: Partial<Operation> = {}): Operation =>
+  operation({ id: `op_${kind}`, kind, state: "running", started: NOW, ...changes });
 
 const data = {
   ...restoreData({ safetyBackup: true, undoes: null }, { now: NOW, random: (length) => new Uint8Array(length) }),
   safetyKey: "pre_restore_1.zip",
 };
-const restore = (changes: Partial<Operation> = {}) => operation("restore", { data, ...changes });
+const restore = (changes: Partial<Operation> = {}) => runningOf("restore", { data, ...changes });
 
 const VERBS = ["create", "upload", "delete", "restore"];
 /** What each verb is refused with for a key, in the order of `VERBS`. */
@@ -38,7 +24,7 @@ const hint = (claims: readonly Claim[]) => refusalBy(claims, "delete")?.hint ?? 
 describe("a name is held", () => {
   it("by nobody: every verb may use it", () => {
     expect(refusals([])).toEqual([null, null, null, null]);
-    expect(operationClaims([restore(), operation("delete")], "other.zip")).toEqual([]);
+    expect(operationClaims([restore(), runningOf("delete")], "other.zip")).toEqual([]);
   });
 
   it("by an upload: nothing of that name is made or uploaded, each refused in its own call's words", () => {
@@ -51,7 +37,7 @@ describe("a name is held", () => {
   it.each(["create", "restore", "delete", "reading"])(
     "by a running %s: its target is neither uploaded nor deleted",
     (kind) => {
-      const claims = operationClaims([operation(kind)], "a.zip");
+      const claims = operationClaims([runningOf(kind)], "a.zip");
       expect(claims).toEqual([{ holder: `op_${kind}`, purpose: kind, begun: true, until: null }]);
       const restored = kind === "delete" ? "backup_in_use" : null;
       expect(refusals(claims)).toEqual([null, "upload_reserved", "backup_in_use", restored]);
@@ -63,13 +49,13 @@ describe("a name is held", () => {
     const approval = { expires: NOW + HOUR, decidedBy: null, decidedAt: null };
     for (const waiting of [{ state: "queued" as const }, { state: "awaiting_approval" as const, approval }]) {
       for (const kind of ["create", "restore"])
-        expect(refusals(operationClaims([operation(kind, waiting)], "a.zip"))).toEqual([
+        expect(refusals(operationClaims([runningOf(kind, waiting)], "a.zip"))).toEqual([
           null,
           "upload_reserved",
           null,
           null,
         ]);
-      const claims = operationClaims([operation("delete", waiting)], "a.zip");
+      const claims = operationClaims([runningOf("delete", waiting)], "a.zip");
       expect(claims[0]).toMatchObject({ begun: false, until: "approval" in waiting ? NOW + HOUR : null });
       expect(refusals(claims)).toEqual([null, "upload_reserved", "backup_in_use", null]);
       expect(hint(claims)).toContain("waits: decide about that one or cancel it");
@@ -90,7 +76,7 @@ describe("a name is held", () => {
     const safety = { key: data.safetyKey, size: 5, modified: "", directorySha256: "ab" };
     const sent = [{ name: "sent", state: "done" as const, at: NOW + HOUR }];
     const ended = restore({ state: "succeeded", data: { ...data, safety }, steps: sent });
-    const claims = undoClaims([ended, operation("create")], safety.key);
+    const claims = undoClaims([ended, runningOf("create")], safety.key);
     expect(claims).toEqual([{ holder: "op_restore", purpose: "undo_backup", begun: true, until: NOW + 25 * HOUR }]);
     expect(refusals(claims)).toEqual([null, null, "backup_in_use", null]);
     expect(hint(claims)).toContain("the way back from a restore");
@@ -106,10 +92,10 @@ describe("a name is held", () => {
         [restore({ data: { ...data, safety: { key: "a.zip", size: 1, modified: "", directorySha256: "" } } })],
         "a.zip",
       ),
-      ...operationClaims([operation("delete", { state: "queued" })], "a.zip"),
+      ...operationClaims([runningOf("delete", { state: "queued" })], "a.zip"),
     ];
     expect(hint(held)).toContain("decide about that one or cancel it");
-    expect(hint([...held, ...operationClaims([operation("create")], "a.zip")])).toBeNull();
+    expect(hint([...held, ...operationClaims([runningOf("create")], "a.zip")])).toBeNull();
   });
 
   it("for a verb without rules nothing is in the way", () => {

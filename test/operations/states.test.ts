@@ -16,29 +16,10 @@ import type { Restore, RestoreData } from "../../src/operations/restore-data.ts"
 import { applied, firstState, type OperationEvent, transitions } from "../../src/operations/states.ts";
 import { nextStep, restoreSteps } from "../../src/operations/steps.ts";
 import { undoable } from "../../src/operations/undo.ts";
+import { operation } from "../harness/operation.ts";
 
 const NOW = Date.parse("2026-11-22T10:00:00Z");
 const HOUR = 3_600_000;
-
-function operation(changes: Partial<Operation> = {}): Operation {
-  return {
-    id: "op_1",
-    kind: "restore",
-    state: "queued",
-    target: { key: "daily.zip" },
-    steps: [],
-    actor: { kind: "key", id: "k1", principal: "ada" },
-    requested: NOW,
-    started: null,
-    finished: null,
-    error: null,
-    result: null,
-    approval: null,
-    binding: null,
-    data: null,
-    ...changes,
-  };
-}
 
 const waiting = (changes: Partial<Operation> = {}) =>
   operation({

@@ -69,7 +69,7 @@ const floors = [
 ];
 const floorOf = (path: string) => floors.findIndex((floor) => floor.includes(partOf(path)));
 
-/** The groups that can reach themselves through others: Tarjan's strongly connected components of more than one. */
+/** For each node that can reach itself: it and all the others of its cycle. */
 function cyclesOf(edges: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
   const reach = (from: string) => {
     const seen = new Set<string>();
@@ -109,9 +109,9 @@ describe("the house", () => {
     expect(wrong(up)).toEqual([]);
   });
   it("stands in docs/design.md, a line for each folder and for nothing else", () => {
-    const told = [...read("docs/design.md").matchAll(/^\| `src\/([a-z0-9]+)` \|/gm)].map(([, folder]) => folder!);
+    const documented = [...read("docs/design.md").matchAll(/^\| `src\/([a-z0-9]+)` \|/gm)].map(([, folder]) => folder!);
     const there = new Set(source.filter((path) => path.split("/").length > 2).map(partOf));
-    expect(told.toSorted()).toEqual([...there].toSorted());
+    expect(documented.toSorted()).toEqual([...there].toSorted());
   });
   it("has every file that the README and the docs name", () => {
     const pages = ["README.md", ...under("docs").filter((path) => path.endsWith(".md"))];

@@ -3,11 +3,11 @@ import { problem } from "../../src/base/problem.ts";
 import { fail, ok, type Result } from "../../src/base/result.ts";
 import { ObjectAlarm } from "../../src/storage/alarm.ts";
 import { Duties, periodic } from "../../src/storage/duties.ts";
-import type { Step } from "../../src/storage/migrate.ts";
+import type { Migration } from "../../src/storage/migrate.ts";
 import { Opening } from "../../src/storage/opening.ts";
 import { Turns } from "../harness/object-sqlite.ts";
 
-const steps: readonly Step[] = [
+const steps: readonly Migration[] = [
   ["CREATE TABLE notes (text TEXT NOT NULL)"],
   ["ALTER TABLE notes RENAME COLUMN text TO body"],
 ];

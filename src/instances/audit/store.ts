@@ -2,7 +2,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { plainBytes } from "../../base/text.ts";
 import { actorText } from "../actor.ts";
-import type { Actor, Caller } from "../caller.ts";
+import type { Caller, CallerActor } from "../caller.ts";
 import { type AuditFilter, auditPage } from "./page.ts";
 import type { AuditEntry } from "./view.ts";
 
@@ -28,7 +28,7 @@ export class Audit {
   }
 
   /** Writes a row before the command runs, and answers its number, for `outcome`. */
-  admit(actor: Actor, action: string, target: string, caller: Caller, detail: string | null = null): number {
+  admit(actor: CallerActor, action: string, target: string, caller: Caller, detail: string | null = null): number {
     const row = this.sql
       .exec(
         "INSERT INTO audit (at, actor, action, target, code, detail, address, user_agent, request_id) VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?) RETURNING id",

@@ -22,7 +22,7 @@ type Deps = {
 };
 
 /** The newest backup of a pattern, not older than so many seconds. */
-export type Newest = { pattern: string | null; maxAgeSeconds: number | null };
+type Newest = { pattern: string | null; maxAgeSeconds: number | null };
 
 export type BackupCommands = {
   "health.read": { input: object; output: Health };

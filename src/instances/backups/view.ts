@@ -25,7 +25,7 @@ export const BackupSchema = z
 export type BackupView = z.infer<typeof BackupSchema>;
 
 /** What the relay knows of a backup besides the server's list. */
-export type Known = Pick<BackupView, "actor" | "operation"> & {
+type RecordedFacts = Pick<BackupView, "actor" | "operation"> & {
   firstSeen: number | null;
   verified: BackupView["verified"];
   reason: string | null;
@@ -37,7 +37,7 @@ export type BackupOrder = (typeof backupOrders)[number];
 /** The upstream's `modified` (a space, no `T`) in ms since the epoch; NaN when it is no time. */
 export const modifiedAt = (modified: string): number => Date.parse(modified.replace(" ", "T"));
 
-export function backupView({ key, size, modified }: ListedBackup, known: Known): BackupView {
+export function backupView({ key, size, modified }: ListedBackup, known: RecordedFacts): BackupView {
   const at = modifiedAt(modified);
   return {
     key,

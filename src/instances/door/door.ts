@@ -7,8 +7,15 @@ import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { actorOfKey, actorText } from "../actor.ts";
 import type { Audit } from "../audit/store.ts";
-import { type Actor, type Admitted, type Caller, DEFAULT_CREDENTIALS, type Handlers, type Policy } from "../caller.ts";
-import type { Answer, Command, Commands } from "../commands.ts";
+import {
+  type Admitted,
+  type Caller,
+  type CallerActor,
+  DEFAULT_CREDENTIALS,
+  type Handlers,
+  type Policy,
+} from "../caller.ts";
+import type { Command, CommandAnswer, Commands } from "../commands.ts";
 import type { SessionKeys } from "../keys/session-keys.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { Configuration } from "../server/store.ts";
@@ -17,7 +24,7 @@ import { type Identity, identify, type KeyIdentity, matchIdentity } from "./iden
 import { exhaustedLimits, type LimitState, limitsOf } from "./limits.ts";
 import { policyOf, type Requirements, requirementsOf, transferStart } from "./requirements.ts";
 
-type Parts = {
+type Deps = {
   configuration: Configuration;
   tokenKeys: SessionKeys;
   keys: KeyStore;
@@ -28,24 +35,24 @@ type Parts = {
 };
 
 /** One call in its synchronous turn. */
-type Call = { caller: Caller; command: Command; requirements: Requirements; at: number };
+type Turn = { caller: Caller; command: Command; requirements: Requirements; at: number };
 type Passed = { admitted: Admitted; limits: LimitState[] };
-type Refused = { problem: Problem; limits: LimitState[] };
+type Refusal = { problem: Problem; limits: LimitState[] };
 
 /**
  * The one way to a command, for every caller and surface: identify, decide, run. From the look-up of the key to the audit
  * row nothing is awaited, so no other request can come between a check and what it allows.
  */
 export class Door {
-  private readonly parts: Parts;
+  private readonly parts: Deps;
   private readonly handlers: Handlers<Commands>;
 
-  constructor(parts: Parts, handlers: Handlers<Commands>) {
+  constructor(parts: Deps, handlers: Handlers<Commands>) {
     this.parts = parts;
     this.handlers = handlers;
   }
 
-  async perform(caller: Caller, command: Command): Promise<Answer> {
+  async perform(caller: Caller, command: Command): Promise<CommandAnswer> {
     const identity = await this.identify(caller, command);
     if (!identity.ok) return { result: identity, limits: [] };
     const decided = this.decide(caller, command, identity.value);
@@ -67,9 +74,9 @@ export class Door {
   }
 
   /** The synchronous turn: look-up, decision, counters, audit row. */
-  private decide(caller: Caller, command: Command, identity: Identity): Result<Passed, Refused> {
+  private decide(caller: Caller, command: Command, identity: Identity): Result<Passed, Refusal> {
     const { keys, transfers, clock } = this.parts;
-    const call: Call = { caller, command, requirements: requirementsOf(command, transfers), at: clock() };
+    const call: Turn = { caller, command, requirements: requirementsOf(command, transfers), at: clock() };
     if (identity.by === "admin") return ok(this.passAdministrator(call, identity));
     const lineage = keys.lineage(identity.id);
     const decision = this.admit(call, identity, lineage);
@@ -78,17 +85,17 @@ export class Door {
       : fail(this.refuse(call, lineage, decision.error));
   }
 
-  private async run(command: Command, admitted: Admitted): Promise<Answer["result"]> {
+  private async run(command: Command, admitted: Admitted): Promise<CommandAnswer["result"]> {
     const handler = this.handlers[command.do] as (
       input: Command,
       admitted: Admitted,
-    ) => Answer["result"] | Promise<Answer["result"]>;
+    ) => CommandAnswer["result"] | Promise<CommandAnswer["result"]>;
     const result = await handler(command, admitted);
     if (admitted.auditRow !== null && !result.ok) this.parts.audit.outcome(admitted.auditRow, result.error.code, null);
     return result;
   }
 
-  private admit({ caller, requirements, at }: Call, identity: KeyIdentity, lineage: Lineage | null): Decision {
+  private admit({ caller, requirements, at }: Turn, identity: KeyIdentity, lineage: Lineage | null): Decision {
     const { policy, scopes, backupKey, continuation } = requirements;
     const { counters } = this.parts;
     const adminOnly = policy.scope === "admin";
@@ -114,17 +121,17 @@ export class Door {
 
   /** Every call of the administrator is written down, but for the further steps of one that was. */
   private passAdministrator(
-    { caller, command, requirements: { policy }, at }: Call,
-    { name }: Pick<Actor, "name">,
+    { caller, command, requirements: { policy }, at }: Turn,
+    { name }: Pick<CallerActor, "name">,
   ): Passed {
-    const actor: Actor = { kind: "admin", ...(name ? { name } : {}) };
+    const actor: CallerActor = { kind: "admin", ...(name ? { name } : {}) };
     const audited = !policy.continuation && policy.audit !== "handler";
     const auditRow = audited ? this.parts.audit.admit(actor, command.do, targetText(command), caller) : null;
     const rights = { lineage: null, claims: null, secretVersion: 0, needsApproval: false };
     return { admitted: { caller, actor, at, auditRow, ...rights }, limits: [] };
   }
 
-  private pass({ caller, command, requirements, at }: Call, identity: KeyIdentity, admission: Admission): Passed {
+  private pass({ caller, command, requirements, at }: Turn, identity: KeyIdentity, admission: Admission): Passed {
     const { keys, audit } = this.parts;
     const { key, lineage, match, needsApproval } = admission;
     const rotated = afterFirstUse(key, match);
@@ -141,7 +148,7 @@ export class Door {
     };
   }
 
-  private refuse({ caller, command, requirements, at }: Call, lineage: Lineage | null, denial: Denial): Refused {
+  private refuse({ caller, command, requirements, at }: Turn, lineage: Lineage | null, denial: Denial): Refusal {
     const refusal = refusalOf(denial, requirements.policy.target);
     const actor = denial.key !== null && lineage ? actorText(actorOfKey(lineage[0])) : "unknown";
     this.parts.audit.deny(actor, refusal.code, denial.reason, command.do, caller);
@@ -149,7 +156,7 @@ export class Door {
   }
 }
 
-/** A backup outside the patterns does not exist for the key; of a name that it would like to make, the reason is told. */
+/** A backup outside the patterns does not exist for the key; for a name that it wants to make, the answer gives the reason. */
 const refusalOf = (denial: Denial, target: Policy["target"]): Problem =>
   denial.reason === "pattern" ? problem(target === "key" ? "backup_not_found" : "pattern_refused") : denial.problem;
 

@@ -16,7 +16,7 @@ export type KeyIdentity =
   | { by: "session"; id: string; secretVersion: number; claims: SessionClaims }
   | { by: "ticket"; id: string; secretVersion: number };
 
-type Verification = {
+type IdentifyOptions = {
   tokenKeys: SessionKeys;
   /** The instance, whose id and tag its tokens name. Asked for tokens alone: a removed instance has neither. */
   place: () => { id: string; tag: string };
@@ -26,7 +26,7 @@ type Verification = {
 };
 
 /** Everything about a credential that takes time. */
-export async function identify(credential: Credential, expected: Verification): Promise<Result<Identity, Problem>> {
+export async function identify(credential: Credential, expected: IdentifyOptions): Promise<Result<Identity, Problem>> {
   if (credential.kind === "admin") return ok({ by: "admin", ...(credential.name ? { name: credential.name } : {}) });
   if (credential.kind === "key") return ok({ by: "key", id: credential.keyId, digest: credential.digest });
   if (credential.kind === "held") return ok({ by: "held", id: credential.keyId, holder: credential.holder });

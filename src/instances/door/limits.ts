@@ -4,7 +4,7 @@ import type { Admission, Denial, QuotaState } from "../../access/decision.ts";
 import type { Lineage } from "../../access/key.ts";
 import { quotasLeft, rateLeft } from "../../access/limits-left.ts";
 
-/** One limit of a key as the RateLimit headers tell it (draft-ietf-httpapi-ratelimit-headers): `rate`, or a scope. */
+/** One limit of a key as the RateLimit headers show it (draft-ietf-httpapi-ratelimit-headers): `rate`, or a scope. */
 export type LimitState = {
   name: string;
   limit: number;

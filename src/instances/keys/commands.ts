@@ -2,7 +2,7 @@ import type { Counters } from "../../access/admission.ts";
 import { type AskedRights, mayActFor, mayChange, mayManage } from "../../access/delegation.ts";
 import type { ApiKey } from "../../access/key.ts";
 import { DEFAULT_GRACE_SECONDS, rotate } from "../../access/rotation.ts";
-import { digestOf } from "../../access/token.ts";
+import { secretDigest } from "../../access/token.ts";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
@@ -14,7 +14,7 @@ import type { KeyStore } from "./store.ts";
 import { type KeySelf, type KeyView, keyView, type MintedKey, rightsView } from "./view.ts";
 
 /** Undefined leaves a field as it is. */
-export type KeyChange = Partial<
+type KeyChange = Partial<
   Pick<
     ApiKey,
     | "name"
@@ -130,7 +130,7 @@ export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): H
       const key = managed(id, admitted, mayActFor);
       if (!key.ok) return key;
       const text = minter.newText(id);
-      const rotated = rotate(key.value, digestOf(text), graceSeconds ?? DEFAULT_GRACE_SECONDS, clock());
+      const rotated = rotate(key.value, secretDigest(text), graceSeconds ?? DEFAULT_GRACE_SECONDS, clock());
       if (!rotated.ok) return rotated;
       store.update(rotated.value);
       const { previous } = rotated.value;

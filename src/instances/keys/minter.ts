@@ -4,7 +4,7 @@ import { checkNetworks } from "../../access/network.ts";
 import { checkPatterns } from "../../access/pattern.ts";
 import { type PresetName, presets } from "../../access/preset.ts";
 import type { Scope } from "../../access/scope.ts";
-import { digestOf, KEY_ID_LENGTH, mintKeyText } from "../../access/token.ts";
+import { KEY_ID_LENGTH, mintKeyText, secretDigest } from "../../access/token.ts";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
@@ -56,7 +56,7 @@ export class KeyMinter {
     const rights = this.rightsWithin(request, admitted);
     if (!rights.ok) return rights;
     const text = this.newText(rights.value.id);
-    return ok({ key: this.insert({ ...rights.value, holder: null, digest: digestOf(text) }, admitted), text });
+    return ok({ key: this.insert({ ...rights.value, holder: null, digest: secretDigest(text) }, admitted), text });
   }
 
   /** The same rights for a holder, whom the credential `held` with the id of the answered row lets use them. */

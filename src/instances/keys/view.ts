@@ -60,7 +60,7 @@ const RightsSchema = z.object({
   rateLeft: z.number().nullable().describe("Requests left of this minute; null without a rate."),
   quotasLeft: z.partialRecord(ScopeSchema, z.number()).describe("Uses left until 00:00 UTC."),
 });
-export type Rights = z.infer<typeof RightsSchema>;
+type Rights = z.infer<typeof RightsSchema>;
 
 export const KeySelfSchema = z
   .object({ kind: z.enum(["admin", "key"]), key: z.union([KeySchema, z.null()]), rights: RightsSchema.nullable() })

@@ -8,12 +8,12 @@ import type { ListedBackup } from "../../upstream/backups-api.ts";
 /** Who made or removed a backup, and by which operation. */
 export type Origin = { actor: Actor; operation: string | null };
 
-type Known = Origin & { size: number; modified: string | null };
+type AnnouncedBackup = Origin & { size: number; modified: string | null };
 
 /** Who made the backups that are there, as the ledger says. Reads each event once. */
 export class BackupOrigins {
   private readonly sql: SqlStorage;
-  private readonly known = new Map<string, Known>();
+  private readonly known = new Map<string, AnnouncedBackup>();
   private through = 0;
 
   constructor(sql: SqlStorage) {

@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Origin } from "./backup-origins.ts";
 
-export type ChangeKind = "made" | "deleted";
+type ChangeKind = "made" | "deleted";
 
 /** A fact that shows up later than this after the request has another cause. */
 const WINDOW_MS = 3_600_000;

@@ -4,9 +4,9 @@ import {
   type ChainCheck,
   chainEvent,
   checkNext,
-  digestOf,
   EMPTY_LEDGER,
   endCheck,
+  eventDigest,
   type Head,
   startCheck,
 } from "../../ledger/chain.ts";
@@ -51,7 +51,7 @@ export class Ledger {
   get head(): Head {
     if (this.last) return this.last;
     const row = this.sql.exec<Row>("SELECT seq, type, text FROM events ORDER BY seq DESC LIMIT 1").toArray()[0];
-    this.last = row ? { seq: row.seq, digest: digestOf(row.text) } : EMPTY_LEDGER;
+    this.last = row ? { seq: row.seq, digest: eventDigest(row.text) } : EMPTY_LEDGER;
     return this.last;
   }
 
@@ -160,7 +160,7 @@ export class Ledger {
     const lastRemoved = this.sql.exec<Row>("SELECT seq, type, text FROM events WHERE seq = ?", through).one();
     this.write({
       type: "ledger.cut",
-      data: { from, through, digest: digestOf(lastRemoved.text), actor: { kind: "relay" } },
+      data: { from, through, digest: eventDigest(lastRemoved.text), actor: { kind: "relay" } },
     });
     this.sql.exec("DELETE FROM events WHERE seq <= ?", through);
   }

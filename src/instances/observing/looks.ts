@@ -6,7 +6,7 @@ import type { Configuration } from "../server/store.ts";
 import type { Observer } from "./observer.ts";
 
 /** How often the server is looked at while an operation works on it, or just after a nudge, ms. */
-export const BUSY_LOOK_MS = 2_000;
+const BUSY_LOOK_MS = 2_000;
 
 type Deps = {
   configuration: Configuration;
@@ -63,7 +63,7 @@ export class Looks implements Duty {
     return Math.max(0, ...this.deps.operations.rows.active().map(({ started }) => started ?? 0));
   }
 
-  /** What fails while an operation works on the server is not told: the operation finds it out itself. */
+  /** A failure while an operation works on the server is not announced: the operation notices it itself. */
   private async look(busy: boolean): Promise<void> {
     try {
       const { server, observer } = this.deps;

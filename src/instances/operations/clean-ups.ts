@@ -14,11 +14,13 @@ type Deps = {
 export class CleanUps implements Duty {
   readonly name = "clean-ups";
   private readonly deps: Deps;
-  private triedAt = 0;
+  private triedAt: number;
   private running = false;
 
   constructor(deps: Deps) {
     this.deps = deps;
+    // A list from before this object woke may have been tried already: the next one is waited for.
+    this.triedAt = deps.observer.lookedAt ?? 0;
   }
 
   due(): number {

@@ -3,7 +3,7 @@ import { type Problem, problem } from "../../base/problem.ts";
 import type { Random } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { hasExpired } from "../../operations/approval.ts";
-import { type Kinds, needsServer } from "../../operations/kind.ts";
+import { needsServer, type OperationKinds } from "../../operations/kind.ts";
 import { type Binding, type Ending, isFinal, type Operation, type OperationActor } from "../../operations/operation.ts";
 import type { Preview } from "../../operations/preview.ts";
 import { nextToRun, queueRefusal } from "../../operations/queue.ts";
@@ -25,7 +25,7 @@ export type RunDependencies = Omit<
 const RESUME_MS = 2_000;
 
 type Effects = {
-  kinds: Kinds;
+  kinds: OperationKinds;
   mayUse: MayUse;
   runDependencies: () => Promise<Result<RunDependencies, Problem>>;
   expected: ExpectedChanges;
@@ -39,7 +39,7 @@ type Effects = {
   ended: (operation: Operation, change: "made" | "deleted" | null) => void;
 };
 
-export type Request = {
+export type OperationRequest = {
   kind: string;
   target: Operation["target"];
   actor: OperationActor;
@@ -74,7 +74,7 @@ export class Operations {
   }
 
   /** Writes the row; it runs when its turn has come. Refused when others hold its target, or too many wait. */
-  request({ kind, target, actor, approval, input, preview = null }: Request): Result<Operation, Problem> {
+  request({ kind, target, actor, approval, input, preview = null }: OperationRequest): Result<Operation, Problem> {
     const refused = this.effects.mayUse(kind, target.key) ?? queueRefusal(this.rows.active());
     if (refused) return fail(refused);
     const { id, at } = this.rows.next();

@@ -2,7 +2,7 @@ import { isoTime } from "../../base/clock.ts";
 import { readServerTime } from "../../base/server-time.ts";
 import type { Actor, BackupFact } from "../../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../../ledger/event.ts";
-import { faultOf } from "../../observing/reachability.ts";
+import { eventFault } from "../../observing/reachability.ts";
 import type { Operation, OperationActor } from "../../operations/operation.ts";
 import { isRestore, type Restore } from "../../operations/restore-data.ts";
 import { wasSent } from "../../operations/work.ts";
@@ -72,7 +72,7 @@ function ended(operation: Operation): EventDraft[] {
   // A create that was refused before it was sent is the caller's mistake, not a failed backup.
   if (kind !== "create" || state !== "failed" || !error || !wasSent(operation)) return [];
   const { key } = operation.target;
-  const data = { name: key, cause: "request" as const, error: faultOf(error), operation: operation.id };
+  const data = { name: key, cause: "request" as const, error: eventFault(error), operation: operation.id };
   return [{ type: "backup.failed", data: { ...data, actor: factActor(operation.actor) } }];
 }
 
@@ -89,10 +89,10 @@ function restoreEnded(restore: Restore): EventDraft[] {
     return [{ type: "restore.completed", data: { ...shared, evidence, undoUntil } }];
   }
   if (!error) return [];
-  if (state === "failed") return [{ type: "restore.failed", data: { ...shared, error: faultOf(error) } }];
+  if (state === "failed") return [{ type: "restore.failed", data: { ...shared, error: eventFault(error) } }];
   if (state !== "unknown") return [];
   const steps = Array.isArray(result?.steps) ? result.steps.map(String) : [];
-  return [{ type: "restore.unknown", data: { ...shared, error: faultOf(error), steps } }];
+  return [{ type: "restore.unknown", data: { ...shared, error: eventFault(error), steps } }];
 }
 
 const about = (operation: Operation) => ({

@@ -6,7 +6,7 @@ import type { Binding, Operation, OperationActor } from "../../operations/operat
 import { administratorPrincipal } from "../actor.ts";
 import { seenBy } from "../backups/commands.ts";
 import type { Admitted } from "../caller.ts";
-import type { Operations, Request } from "./engine.ts";
+import type { OperationRequest, Operations } from "./engine.ts";
 
 /** When the request's approval expires and what it is for; null when nobody has to approve it. */
 export function pendingApproval(
@@ -14,7 +14,7 @@ export function pendingApproval(
   { lineage }: Admitted,
   binding: Binding | null,
   now: number,
-): Result<Request["approval"], Problem> {
+): Result<OperationRequest["approval"], Problem> {
   if (!lineage || !binding) return ok(null);
   // Of several levels the shortest time counts, as with every limit.
   const stated = lineage.flatMap(({ approvalSeconds }) => approvalSeconds ?? []);

@@ -17,7 +17,7 @@ import type { MayUse } from "../claims.ts";
 import type { KeyStore } from "../keys/store.ts";
 import type { Server } from "../server/server.ts";
 import { busyFirst } from "./busy.ts";
-import type { Operations, Request, RunDependencies } from "./engine.ts";
+import type { OperationRequest, Operations, RunDependencies } from "./engine.ts";
 import type { IdempotentRequests } from "./idempotent-requests.ts";
 import { actorOf, isVisible, pendingApproval } from "./requester.ts";
 
@@ -66,7 +66,7 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
 
   /** Writes the row, and waits for the end, or until `enough`, as long as the caller wants to. */
   const submit = async (
-    request: Request,
+    request: OperationRequest,
     { waitSeconds }: RequestOptions,
     onCreated: OnCreated,
     enough?: (operation: Operation) => boolean,
@@ -91,7 +91,7 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
     admitted: Admitted,
     onCreated: OnCreated,
   ): Promise<Result<Operation, Problem>> => {
-    let approval: Request["approval"] = null;
+    let approval: OperationRequest["approval"] = null;
     let preview: Preview | null = null;
     if (admitted.needsApproval) {
       if (options.surface === "api") return fail(problem("approval_required"));
@@ -194,7 +194,7 @@ const targetOf = ({ key, size, modified }: Pick<ListedBackup, "key" | "size" | "
   modified,
 });
 
-/** The application's name, which generated names of backups begin with; null when the server does not tell it. */
+/** The application's name, which generated names of backups begin with; null when it is not known. */
 async function appName(server: Server): Promise<string | null> {
   const connected = await server.connect();
   if (!connected.ok) return null;

@@ -1,7 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
-import { affectsServer, type Kinds, needsServer } from "../../operations/kind.ts";
+import { affectsServer, needsServer, type OperationKinds } from "../../operations/kind.ts";
 import { isFinal, type Operation, type OperationActor } from "../../operations/operation.ts";
 import { placeInQueue } from "../../operations/queue.ts";
 import type { Ledger } from "../ledger/store.ts";
@@ -16,7 +16,7 @@ const KEPT = 1_000;
 const RECENT_MS = 72 * 3_600_000;
 
 type Effects = {
-  kinds: Kinds;
+  kinds: OperationKinds;
   storage: DurableObjectStorage;
   ledger: Ledger;
   clock: Clock;

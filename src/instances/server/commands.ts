@@ -1,7 +1,7 @@
 import { problem } from "../../base/problem.ts";
 import { problems } from "../../base/problems.ts";
 import { fail, ok } from "../../base/result.ts";
-import type { Check } from "../../upstream/check-result.ts";
+import type { ServerCheck } from "../../upstream/check-result.ts";
 import type { Handlers, Policies } from "../caller.ts";
 import type { SessionKeys } from "../keys/session-keys.ts";
 import type { Observer } from "../observing/observer.ts";
@@ -13,7 +13,7 @@ import type { InstanceView } from "./view.ts";
 export type InstanceCommands = {
   "instance.read": { input: object; output: InstanceView };
   "instance.change": { input: InstanceChange; output: InstanceView };
-  "instance.check": { input: object; output: Check };
+  "instance.check": { input: object; output: ServerCheck };
   "instance.rotateNudge": { input: object; output: { place: { id: string; tag: string }; secret: string } };
 };
 

@@ -1,5 +1,5 @@
 import type { Expectation } from "../../observing/expectation.ts";
-import type { Check } from "../../upstream/check-result.ts";
+import type { ServerCheck } from "../../upstream/check-result.ts";
 import type { UpstreamCredential } from "../../upstream/session.ts";
 
 /** Where an instance is found: `tag` proves that the relay made the id. */
@@ -34,7 +34,7 @@ export type InstanceRecord = {
   verify: boolean;
   created: number;
   updated: number;
-  check: Check | null;
+  check: ServerCheck | null;
   /** When the present credential was entered, ms since the epoch. */
   credentialSince: number;
   /** Until when the one before it is kept; null when there is none. */

@@ -4,7 +4,7 @@ import { fail, ok, type Result } from "../../base/result.ts";
 import type { Settings } from "../../settings.ts";
 import type { Listing } from "../../upstream/backups-api.ts";
 import { checkOf } from "../../upstream/check.ts";
-import type { Check } from "../../upstream/check-result.ts";
+import type { ServerCheck } from "../../upstream/check-result.ts";
 import type { Fetch } from "../../upstream/exchange.ts";
 import { inspect } from "../../upstream/inspect.ts";
 import { type UpstreamSession, upstreamSession } from "../../upstream/session.ts";
@@ -61,7 +61,7 @@ export class Server {
   }
 
   /** Looks at the server and keeps what was found. The problem is the reason against it, null when there is none. */
-  async check(): Promise<Result<{ check: Check; refusal: Problem | null }, Problem>> {
+  async check(): Promise<Result<{ check: ServerCheck; refusal: Problem | null }, Problem>> {
     const connected = await this.connect();
     if (!connected.ok) return connected;
     const credential = await this.configuration.credential(this.settings.environmentInstance?.credential);

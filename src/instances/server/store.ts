@@ -5,7 +5,7 @@ import type { Random } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import type { Sealer } from "../../base/seal.ts";
 import { SealedValues } from "../../storage/sealed-values.ts";
-import type { Check } from "../../upstream/check-result.ts";
+import type { ServerCheck } from "../../upstream/check-result.ts";
 import type { UpstreamCredential } from "../../upstream/session.ts";
 import { tokenExpiry } from "../../upstream/token.ts";
 import type { InstanceChange, InstanceRecord, InstanceRequest } from "./record.ts";
@@ -190,7 +190,7 @@ export class Configuration {
     await this.sealed.openAll();
   }
 
-  checked(check: Check): void {
+  checked(check: ServerCheck): void {
     this.write({ ...this.own, check });
   }
 

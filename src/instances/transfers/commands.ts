@@ -151,7 +151,7 @@ export function transferHandlers({ server, transfers, mayUse, expected, audit }:
 }
 
 /**
- * How the Worker tells that an upload left it; `sent` is null when the server cannot have stored anything. Unless it is
+ * The Worker's report that an upload has left it; `sent` is null when the server cannot have stored anything. Unless it is
  * the `last` time, a list that does not show the file yet is `upload_unsettled`, and the Worker comes again.
  */
 export type SettledUpload = UploadEnd & { reservation: string; name: string; last: boolean };
@@ -208,7 +208,7 @@ export function endDownload(
 ): void {
   const ended = transfers.end(id);
   if (!ended) return;
-  // The runtime does not tell how many bytes it passed on by itself.
+  // The runtime does not report how many bytes it passed on by itself.
   const sent = outcome === "handed_over" ? "handed over" : `${bytes} bytes, ${outcome}`;
   const detail = ended.range === null ? sent : `${sent}; ${ended.range}`;
   audit.outcome(ended.auditRow, outcome in problems ? outcome : null, detail);

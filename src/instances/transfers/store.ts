@@ -2,8 +2,8 @@ import type { Clock } from "../../base/clock.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
 import type { Claim } from "../../operations/claims.ts";
 
-type Transfer = { key: string; range: string | null; startedAt: number; auditRow: number };
-type Reservation = { name: string; size: number | null; startedAt: number; auditRow: number | null };
+type DownloadRow = { key: string; range: string | null; startedAt: number; auditRow: number };
+type UploadRow = { name: string; size: number | null; startedAt: number; auditRow: number | null };
 
 /**
  * Longer than any transfer can take; an older one has lost its Worker, which could not report its end. A download that
@@ -33,18 +33,18 @@ export class Transfers {
 
   begin(key: string, range: string | null, auditRow: number): string {
     const startedAt = this.clock();
-    return this.insert("download", key, startedAt, { key, range, startedAt, auditRow } satisfies Transfer);
+    return this.insert("download", key, startedAt, { key, range, startedAt, auditRow } satisfies DownloadRow);
   }
 
   startedAt(id: string): number | null {
     return this.transfer(id)?.startedAt ?? null;
   }
 
-  transfer(id: string): Transfer | null {
+  transfer(id: string): DownloadRow | null {
     return this.read("download", id);
   }
 
-  end(id: string): Transfer | null {
+  end(id: string): DownloadRow | null {
     const transfer = this.transfer(id);
     if (transfer) this.remove(id);
     return transfer;
@@ -54,7 +54,7 @@ export class Transfers {
   reserve(name: string, size: number | null, auditRow: number | null): string {
     this.sql.exec("DELETE FROM transfers WHERE kind = 'upload' AND name = ?", name);
     const startedAt = this.clock();
-    const id = this.insert("upload", name, startedAt, { name, size, startedAt, auditRow } satisfies Reservation);
+    const id = this.insert("upload", name, startedAt, { name, size, startedAt, auditRow } satisfies UploadRow);
     this.held.set(name, id);
     return id;
   }
@@ -67,11 +67,11 @@ export class Transfers {
     return [{ holder, purpose: "upload", begun: true, until: reservation.startedAt + FORGOTTEN_MS.upload }];
   }
 
-  reservation(id: string): Reservation | null {
+  reservation(id: string): UploadRow | null {
     return this.read("upload", id);
   }
 
-  release(id: string): Reservation | null {
+  release(id: string): UploadRow | null {
     const reservation = this.reservation(id);
     if (!reservation) return null;
     if (this.held.get(reservation.name) === id) this.held.delete(reservation.name);
@@ -79,7 +79,12 @@ export class Transfers {
     return reservation;
   }
 
-  private insert(kind: "download" | "upload", name: string, startedAt: number, record: Transfer | Reservation): string {
+  private insert(
+    kind: "download" | "upload",
+    name: string,
+    startedAt: number,
+    record: DownloadRow | UploadRow,
+  ): string {
     this.sweep();
     const id = randomBase62(this.random, 16);
     this.sql.exec(
@@ -93,7 +98,7 @@ export class Transfers {
     return id;
   }
 
-  private read<T extends Transfer | Reservation>(kind: "download" | "upload", id: string): T | null {
+  private read<T extends DownloadRow | UploadRow>(kind: "download" | "upload", id: string): T | null {
     const query = "SELECT record FROM transfers WHERE id = ? AND kind = ?";
     const row = this.sql.exec<{ record: string }>(query, id, kind).toArray()[0];
     return row ? JSON.parse(row.record) : null;

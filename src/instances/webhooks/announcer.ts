@@ -6,9 +6,9 @@ import type { Ledger } from "../ledger/store.ts";
 import type { Endpoints } from "./store.ts";
 
 /** As much of an endpoint's object as the announcer calls. */
-export type NotifiedEndpoint = { notify(page: FeedPage | null, activation: number): Promise<number | null> };
+type NotifiedEndpoint = { notify(page: FeedPage | null, activation: number): Promise<number | null> };
 
-/** An alarm is set this far ahead while an endpoint is not notified yet, ms: a kill delays the news by no more. */
+/** An alarm is set this far ahead while an endpoint is not notified yet, ms: a kill delays the notification by no more. */
 export const ANNOUNCE_MS = 5_000;
 /** Endpoints notified at once. */
 const CONCURRENT = 32;

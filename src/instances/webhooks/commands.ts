@@ -17,7 +17,7 @@ import { type EndpointRecord, type Endpoints, endpointFact } from "./store.ts";
 import { type EndpointRequest, type EndpointView, endpointView, type MadeEndpoint, type ReplayFrom } from "./view.ts";
 
 /** The most endpoints that one instance may have. */
-export const MOST_ENDPOINTS = 1_000;
+const MOST_ENDPOINTS = 1_000;
 
 /** An endpoint's object as its instance calls it. */
 export type EndpointObject = Pick<

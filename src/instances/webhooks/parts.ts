@@ -12,7 +12,7 @@ import { Removals } from "./removals.ts";
 import { EndpointResealing } from "./resealing.ts";
 import { Endpoints } from "./store.ts";
 
-export type WebhookPlatform = {
+type WebhookPlatform = {
   storage: DurableObjectStorage;
   settings: Settings;
   sealer: Sealer;

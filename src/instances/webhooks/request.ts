@@ -8,7 +8,7 @@ import { acceptEndpointHeaders } from "../../webhooks/headers.ts";
 import { acceptSecret } from "../../webhooks/secret.ts";
 import type { EndpointRequest } from "./view.ts";
 
-export type CheckedRequest = Omit<EndpointRequest, "url"> & { address?: WebhookAddress };
+type CheckedRequest = Omit<EndpointRequest, "url"> & { address?: WebhookAddress };
 
 const refused = (field: string, message: string, code = "validation_invalid_value") =>
   fail(problem("invalid_request", { data: { [field]: { code, message } } }));

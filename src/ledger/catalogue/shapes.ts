@@ -54,7 +54,7 @@ export const endpoint = z
   .describe("The webhook endpoint; of its address only the host is told.");
 
 /** In every event's `data`. */
-export const common = {
+const common = {
   actor,
   test: z.literal(true).optional().describe("Only in events somebody asked for with the test call."),
 };
@@ -65,7 +65,7 @@ export type Stats = z.infer<typeof stats>;
 export type Fault = z.infer<typeof fault>;
 
 /** One kind of event: what it means, the shape of its `data`, and an example of that. */
-export type Kind<Shape extends z.ZodRawShape = z.ZodRawShape> = {
+export type EventKind<Shape extends z.ZodRawShape = z.ZodRawShape> = {
   summary: string;
   data: z.ZodObject<Shape & typeof common>;
   example: z.infer<z.ZodObject<Shape & typeof common>>;
@@ -75,7 +75,7 @@ export const kind = <Shape extends z.ZodRawShape>(
   summary: string,
   shape: Shape,
   example: z.infer<z.ZodObject<Shape & typeof common>>,
-): Kind<Shape> => ({
+): EventKind<Shape> => ({
   summary,
   data: z.object({ ...shape, ...common }) as unknown as z.ZodObject<Shape & typeof common>,
   example,

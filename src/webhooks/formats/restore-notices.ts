@@ -15,11 +15,11 @@ const away = (downtimeMs: number | null): Line[] =>
         line`The server was away for ${downtimeMs < 10_000 ? `${downtimeMs} ms` : `${Math.round(downtimeMs / 1000)} s`}.`,
       ];
 
-type Decision = EventData<"approval.requested">;
-const wish = ({ action, backup }: Decision): Line =>
+type ApprovalRequest = EventData<"approval.requested">;
+const requestLine = ({ action, backup }: ApprovalRequest): Line =>
   action === "restore" ? line`restore ${foreign(backup.key)}` : line`delete ${foreign(backup.key)}`;
 
-const asked = ({ requestedBy }: Decision): Line[] => {
+const requestDetails = ({ requestedBy }: ApprovalRequest): Line[] => {
   const name = requestedBy.name ?? requestedBy.id;
   return name === undefined ? [] : [line`Asked for by ${foreign(name)}.`];
 };
@@ -63,22 +63,22 @@ export const restoreNotices: { [T in RestoreType]: (data: EventData<T>) => Notic
   }),
   "approval.requested": (data) => ({
     level: "warning",
-    title: [line`Approval needed: `, wish(data)].flat(),
-    lines: [...asked(data), sizeAndTime(data.backup), line`It expires ${when(data.expires)}.`],
+    title: [line`Approval needed: `, requestLine(data)].flat(),
+    lines: [...requestDetails(data), sizeAndTime(data.backup), line`It expires ${when(data.expires)}.`],
   }),
   "approval.granted": (data) => ({
     level: "info",
-    title: [line`Approved: `, wish(data)].flat(),
-    lines: [...byWhom(data.actor), ...asked(data)],
+    title: [line`Approved: `, requestLine(data)].flat(),
+    lines: [...byWhom(data.actor), ...requestDetails(data)],
   }),
   "approval.denied": (data) => ({
     level: "warning",
-    title: [line`Denied: `, wish(data)].flat(),
-    lines: [...byWhom(data.actor), ...asked(data), line`Nothing was done.`],
+    title: [line`Denied: `, requestLine(data)].flat(),
+    lines: [...byWhom(data.actor), ...requestDetails(data), line`Nothing was done.`],
   }),
   "approval.expired": (data) => ({
     level: "warning",
-    title: [line`Nobody decided in time: `, wish(data)].flat(),
-    lines: [...asked(data), line`Nothing was done.`],
+    title: [line`Nobody decided in time: `, requestLine(data)].flat(),
+    lines: [...requestDetails(data), line`Nothing was done.`],
   }),
 };

@@ -4,7 +4,7 @@ import { describe, expect, expectTypeOf, it } from "vitest";
 import type { ApiKey, Holder } from "../../../src/access/key.ts";
 import type { ResolvedCaller } from "../../../src/edge/resolve-caller.ts";
 import type { Admitted, Credential } from "../../../src/instances/caller.ts";
-import { type Answer, type Command, policies } from "../../../src/instances/commands.ts";
+import { type Command, type CommandAnswer, policies } from "../../../src/instances/commands.ts";
 import type { KeyRequest } from "../../../src/instances/keys/minter.ts";
 import type { Parts } from "../../../src/instances/parts.ts";
 import type { Operation } from "../../../src/operations/operation.ts";
@@ -45,13 +45,13 @@ async function given(...how: Parameters<typeof give>): Promise<ApiKey> {
 }
 
 /** One command over the object's RPC, as code of the relay sends it for a holder. */
-async function as({ stub }: TestInstance, credential: Credential, command: Command): Promise<Answer["result"]> {
+async function as({ stub }: TestInstance, credential: Credential, command: Command): Promise<CommandAnswer["result"]> {
   const caller = { credential, address: null, userAgent: "chat", requestId: "request" };
-  return ((await stub.perform(caller, command)) as Answer).result;
+  return ((await stub.perform(caller, command)) as CommandAnswer).result;
 }
 const held = ({ id }: { id: string }, holder = grant): Credential => ({ kind: "held", keyId: id, holder });
-const codeOf = (result: Answer["result"]) => (result.ok ? "admitted" : result.error.code);
-const value = <T>(result: Answer["result"]): T => {
+const codeOf = (result: CommandAnswer["result"]) => (result.ok ? "admitted" : result.error.code);
+const value = <T>(result: CommandAnswer["result"]): T => {
   if (!result.ok) throw new Error(result.error.code);
   return result.value as T;
 };

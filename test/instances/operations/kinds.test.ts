@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Kind } from "../../../src/operations/kind.ts";
+import type { OperationKind } from "../../../src/operations/kind.ts";
 import { kinds } from "../../../src/operations/kinds.ts";
 import { create, onStage, restore, type Stage, T0 } from "../../harness/instance-parts.ts";
 
@@ -18,9 +18,9 @@ const reading = {
   change: null,
   cleanUp: { isDue: ({ data }) => data.tries > 0, run: async () => ({ tries: 0 }) },
   data: ({ tries }: Tries) => ({ tries }),
-} satisfies Kind<Tries, Tries>;
+} satisfies OperationKind<Tries, Tries>;
 
-const withReading = (kind: Kind, play: (stage: Stage, read: () => string) => Promise<void>) =>
+const withReading = (kind: OperationKind, play: (stage: Stage, read: () => string) => Promise<void>) =>
   onStage({ seen: false, kinds: { ...kinds, reading: kind } }, async (stage) => {
     await stage.fake.make("a.zip", T0 - 60_000);
     await stage.pass(1_000);
@@ -50,7 +50,7 @@ it("a kind that does not need the server runs beside a restore, and a create doe
   });
 });
 
-it.each<[string, Kind, boolean]>([
+it.each<[string, OperationKind, boolean]>([
   ["while a kind runs that needs nothing of it", reading, false],
   ["but while one runs that changes a backup", { ...reading, change: "deleted" }, true],
   ["but while one has its lock", { ...reading, needsServer: true }, true],
