@@ -40,6 +40,15 @@ describe.each(["0.40.6", "0.39.11"])("the hook file on PocketBase %s", (version)
     expect((await call(server, "POST", "/api/backups/hooked.zip/restore")).status).toBe(204);
     expect(await nudged(2)).toHaveLength(2);
     expect(existsSync(join(server.dataDir, "backups", ".backup_relay_restore"))).toBe(false);
+    // The new process nudges before it listens.
+    await vi.waitUntil(
+      () =>
+        fetch(`${server.url}/api/health`).then(
+          ({ ok }) => ok,
+          () => false,
+        ),
+      SOON,
+    );
   });
 
   it("lets backups be made while nobody takes the nudge", async () => {
