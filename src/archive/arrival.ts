@@ -2,12 +2,19 @@ import type { Problem } from "../base/problem.ts";
 import { ok, type Result } from "../base/result.ts";
 import { binarySizeInWords } from "./entry-name.ts";
 import type { FindingCode } from "./finding.ts";
+import type { Flavour } from "./flavour.ts";
 import { type ArchiveFacts, inspectArchive, type ReadCost } from "./inspection.ts";
 import type { RangeReader } from "./ranges.ts";
+
+/** `L1`: the archive's structure; `L2`: the header and size of its database as well. */
+export const verifiedLevels = ["L1", "L2"] as const;
+export type VerifiedLevel = (typeof verifiedLevels)[number];
 
 /** What an inspection of a new backup found. `no`: it was not inspected, because the archive is beyond the limits. */
 export type ArrivalReport = {
   verified: "ok" | "suspect" | "no";
+  /** How far it was looked into; null when it is not `ok`. */
+  level: VerifiedLevel | null;
   /** Why it is not `ok`, in words, worst first; empty when it is. */
   reasons: { code: FindingCode | "shrunk"; message: string }[];
   cost: ReadCost;
@@ -28,8 +35,9 @@ export async function verifyOnArrival(
   reader: RangeReader,
   size: number,
   medianSize: number | null,
+  flavour: Flavour,
 ): Promise<Result<ArrivalReport, Problem>> {
-  const inspection = await inspectArchive(reader, size);
+  const inspection = await inspectArchive(reader, size, flavour);
   if (!inspection.ok) return inspection;
   const { findings, archive, cost } = inspection.value;
   const refusals = findings.filter(({ severity }) => severity === "refuse");
@@ -40,5 +48,6 @@ export async function verifyOnArrival(
   }
   const unexamined = refusals.some(({ code }) => BEYOND_LIMITS.includes(code));
   const verified = unexamined ? "no" : reasons.length > 0 ? "suspect" : "ok";
-  return ok({ verified, reasons, cost, archive });
+  const level = verified === "ok" ? (archive?.database ? "L2" : "L1") : null;
+  return ok({ verified, level, reasons, cost, archive });
 }

@@ -88,7 +88,6 @@ async function bounded(
     const moved = shifted.value.length === 4 && u32(shifted.value, 0) === ENTRY;
     return refuse(moved ? "bytes_before" : "gap");
   }
-  if (entries === 0 && size === 0) return refuse("no_entries");
   const limit = MAX_ENTRIES.toLocaleString("en");
   if (entries > MAX_ENTRIES) return fail(refused(finding("too_many_entries", entries.toLocaleString("en"), limit)));
   if (size > MAX_DIRECTORY) return fail(refused(tooLarge(size)));
@@ -117,5 +116,4 @@ type PlainCode =
   | "several_disks"
   | "zip64_invalid"
   | "directory_damaged"
-  | "no_entries"
   | "gap";

@@ -6,12 +6,13 @@ import { DatabaseFactsSchema, inspectDatabase } from "./database.ts";
 import { findDirectory } from "./end-record.ts";
 import { binarySizeInWords, quotedName } from "./entry-name.ts";
 import { type Finding, finding, type Halt, refused } from "./finding.ts";
+import type { Flavour } from "./flavour.ts";
 import { checkLocalHeader } from "./local-header.ts";
 import type { ServerFile } from "./names.ts";
 import { type RangeReader, Ranges, WINDOW } from "./ranges.ts";
 import { Survey } from "./survey.ts";
 
-/** What an archive holds. `database` is null when there is none to trust. Sizes in bytes. */
+/** What an archive holds. `database` is null when there is none to trust, and always of BosBase. Sizes in bytes. */
 export const ArchiveFactsSchema = z.object({
   entries: z.number(),
   uncompressed: z.number(),
@@ -43,11 +44,18 @@ const SMALL_ENTRIES = 20_000;
  * gap or overlap, its names, local headers (all of a small archive, else the samples of `Tiling` and the databases),
  * and the first and last bytes of the databases. At most 48 reads of at most 1 MiB, 33 of them only at the directory's
  * limit of 32 MiB; a usual backup takes four. The result is a problem only when the bytes could not be read.
+ *
+ * A backup of BosBase holds files only, or none: an empty archive is whole, and a `data.db` in it is a file left over from
+ * PocketBase that no server reads, so databases are not looked at.
  */
-export async function inspectArchive(reader: RangeReader, size: number): Promise<Result<ArchiveInspection, Problem>> {
+export async function inspectArchive(
+  reader: RangeReader,
+  size: number,
+  flavour: Flavour = "pocketbase",
+): Promise<Result<ArchiveInspection, Problem>> {
   const ranges = new Ranges(reader, size);
   const progress: Progress = { findings: [], archive: null, localHeaders: 0 };
-  const end = await inspect(ranges, progress);
+  const end = await inspect(ranges, progress, flavour === "bosbase");
   if (!end.ok) {
     if (end.error.kind === "unread") return fail(end.error.problem);
     progress.findings.push(end.error.finding);
@@ -58,10 +66,11 @@ export async function inspectArchive(reader: RangeReader, size: number): Promise
 
 type Progress = { findings: Finding[]; archive: ArchiveFacts | null; localHeaders: number };
 
-async function inspect(ranges: Ranges, progress: Progress): Promise<Result<null, Halt>> {
+async function inspect(ranges: Ranges, progress: Progress, filesOnly: boolean): Promise<Result<null, Halt>> {
   const directory = await findDirectory(ranges);
   if (!directory.ok) return directory;
   const { start, entries } = directory.value;
+  if (entries === 0 && !filesOnly) return fail(refused(finding("no_entries")));
   const small = start <= SMALL_BYTES && entries <= SMALL_ENTRIES;
   const survey = new Survey(small);
   const digest = await readDirectory(ranges, directory.value, (entry) => survey.add(entry));
@@ -69,7 +78,9 @@ async function inspect(ranges: Ranges, progress: Progress): Promise<Result<null,
   const broken = survey.end(start);
   if (broken) return fail(refused(broken));
   const archive = { entries, uncompressed: survey.unpacked, directorySha256: digest.value, database: null };
-  const databases = ["data.db", "auxiliary.db"].map((file) => survey.serverFiles.get(file as ServerFile)?.offset);
+  const databases = filesOnly
+    ? []
+    : ["data.db", "auxiliary.db"].map((file) => survey.serverFiles.get(file as ServerFile)?.offset);
   for (const entry of survey.toCompare) {
     if (databases.includes(entry.offset)) continue;
     const ahead = small ? start : entry.offset;
@@ -79,7 +90,7 @@ async function inspect(ranges: Ranges, progress: Progress): Promise<Result<null,
   }
   progress.findings.push(...survey.names.findings());
   progress.archive = archive;
-  return inspectDatabases(ranges, survey, progress);
+  return filesOnly ? ok(null) : inspectDatabases(ranges, survey, progress);
 }
 
 async function inspectDatabases(ranges: Ranges, survey: Survey, progress: Progress): Promise<Result<null, Halt>> {

@@ -4,10 +4,11 @@ import { problems } from "../base/problems.ts";
 import type { Result } from "../base/result.ts";
 import { binarySizeInWords } from "./entry-name.ts";
 import { type ArchiveCheckName, archiveCheckNames, severities } from "./finding.ts";
+import type { Flavour } from "./flavour.ts";
 import { type ArchiveFacts, ArchiveFactsSchema, type ArchiveInspection } from "./inspection.ts";
 
 const CheckSchema = z.object({
-  name: z.enum(["exists", "idle", ...archiveCheckNames, "credential", "tokens"]),
+  name: z.enum(["exists", "idle", "flavour", ...archiveCheckNames, "credential", "tokens"]),
   ok: z.boolean(),
   severity: z.enum(severities),
   message: z.string(),
@@ -50,6 +51,8 @@ export type PreflightEvidence = {
    */
   credentialSince: number | null;
   madeBy: MadeBy;
+  /** What the server is. */
+  flavour: Flavour;
 };
 
 /**
@@ -59,8 +62,10 @@ export function preflight(evidence: PreflightEvidence): Preflight {
   const { backup, inspection, madeBy } = evidence;
   const checks = [exists(backup !== null), idle(evidence.idle)];
   if (backup !== null) {
+    if (evidence.flavour === "bosbase") checks.push(filesOnly);
     if (inspection !== null) checks.push(...archiveChecks(inspection));
-    checks.push(credential(evidence), revivedTokens);
+    // On BosBase superusers and tokens are in PostgreSQL, where no restore reaches them.
+    if (evidence.flavour !== "bosbase") checks.push(credential(evidence), revivedTokens);
   }
   const archive = inspection?.ok ? inspection.value.archive : null;
   return { ok: !checks.some((check) => check.severity === "refuse" && !check.ok), checks, backup, archive, madeBy };
@@ -117,6 +122,13 @@ const idle = (found: boolean | null): PreflightCheck => ({
         ? "The server is making or restoring a backup right now. Try again when it is done."
         : "The server did not say whether it is idle: it does not accept the relay's credential, or does not answer.",
 });
+
+const filesOnly: PreflightCheck = {
+  name: "flavour",
+  ok: false,
+  severity: "refuse",
+  message: `${problems.restore_files_only.message} ${problems.restore_files_only.hint}`,
+};
 
 function credential({ made, credentialSince }: PreflightEvidence): PreflightCheck {
   const known = made !== null && credentialSince !== null;

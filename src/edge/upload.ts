@@ -37,7 +37,14 @@ export async function uploadRaw(c: AppContext, key: Result<string, Problem>): Pr
   if (!key.ok) return refuseUnread(c, key.error);
   const stored = await new UploadSession(c, resolved.value, true).take({ form: "raw", name: key.value });
   if (!stored.ok) return refuse(c, asConflict(stored.error));
-  const unseen = { firstSeen: null, actor: null, operation: null, verified: "pending" as const, reason: null };
+  const unseen = {
+    firstSeen: null,
+    actor: null,
+    operation: null,
+    verified: "pending" as const,
+    level: null,
+    reason: null,
+  };
   return c.json(backupView(stored.value, unseen), 201);
 }
 

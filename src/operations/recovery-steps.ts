@@ -11,8 +11,6 @@ const found: Record<Unknown, string> = {
     "The server answers but accepts none of the relay's credentials, so its data could not be looked at. Log in and look.",
   no_evidence:
     "The server answers, but what would prove the outcome cannot be read. Log in and look at the newest records.",
-  bosbase:
-    "BosBase keeps its records in PostgreSQL, which a restore does not touch: look at the server's log and files yourself.",
 };
 
 /**
@@ -21,20 +19,15 @@ const found: Record<Unknown, string> = {
  * had ended for good (PocketBase 0.40.6 and 0.39.11).
  */
 export function recoverySteps(because: Unknown, safetyKey: string | null): string[] {
-  const steps = [found[because]];
-  if (because !== "bosbase") {
-    steps.push(
-      "If it does not start any more, the data from before lies in its data folder, in pb_data/.pb_temp_to_delete/old_pb_data_* (the newest one; the first start that succeeds deletes it). Copy it away before anything else.",
-      `Stop the server for good, go to the folder that holds pb_data, and run: ${commands.join(" && ")}`,
-      "Start the server again. What the restore had put in place is in pb_data_of_the_restore.",
-    );
-  }
-  steps.push(
+  return [
+    found[because],
+    "If it does not start any more, the data from before lies in its data folder, in pb_data/.pb_temp_to_delete/old_pb_data_* (the newest one; the first start that succeeds deletes it). Copy it away before anything else.",
+    `Stop the server for good, go to the folder that holds pb_data, and run: ${commands.join(" && ")}`,
+    "Start the server again. What the restore had put in place is in pb_data_of_the_restore.",
     safetyKey
       ? `The data from just before the restore is also in the safety backup ${quotedName(safetyKey)}: in pb_data/backups on the server, or in its S3 bucket. It can be restored like any other backup.`
       : "There is no safety backup: it was left out on request.",
-  );
-  return steps;
+  ];
 }
 
 /** POSIX shell, in the folder above `pb_data`: swaps everything a restore moves. */

@@ -24,7 +24,6 @@ export type RestoreData = RestoreInput & {
   sentAt: number | null;
   /** How far the server's clock was ahead then, in ms: its log is asked by its own time. */
   skewMs?: number;
-  bosbase: boolean;
   /** Why it goes no further, once that is known; the clean-up comes after it. */
   refusal?: Problem | null;
   /** How it ended, once that is known; the clean-up comes after it. */
@@ -49,7 +48,6 @@ export function restoreData(input: RestoreInput, { now, random }: { now: number;
     nonce: randomBase62(random, 16),
     canary: null,
     sentAt: null,
-    bosbase: false,
     end: null,
   };
 }

@@ -22,8 +22,6 @@ export type Probe = {
 export type Watched = {
   /** When the request was sent. */
   sentAt: number;
-  /** On BosBase records and logs live in PostgreSQL, where a restore does not touch them: they prove nothing. */
-  bosbase: boolean;
   /** True when the token used before it would not have expired by itself meanwhile, so that its refusal is evidence. */
   tokenWouldLive: boolean;
 };
@@ -32,7 +30,7 @@ export type RestoreOutcome =
   | { state: "watching" }
   | { state: "succeeded"; evidence: "canary" | "log_row" | "dead_token" }
   | { state: "failed"; evidence: "canary" | "log_row" | "failure_row"; reason: RestoreFailureReason | null }
-  | { state: "unknown"; because: "not_back" | "still_busy" | "no_access" | "no_evidence" | "bosbase" };
+  | { state: "unknown"; because: "not_back" | "still_busy" | "no_access" | "no_evidence" };
 
 /** The server waits this long before it starts: what vanished earlier was not removed by the restore. */
 const EARLIEST_MS = 1_000;
@@ -56,20 +54,18 @@ const EVIDENCE_MS = 60_000;
  */
 export function restoreOutcome(watched: Watched, probes: readonly Probe[], now: number): RestoreOutcome {
   const readable = probes.filter(({ server, idle }) => server === "superuser" && idle === true);
-  if (!watched.bosbase) {
-    for (const [sign, evidence] of [
-      ["canary", "canary"],
-      ["logRow", "log_row"],
-    ] as const) {
-      const gone = readable.find((probe) => probe[sign] === false);
-      if (gone && gone.at < watched.sentAt + EARLIEST_MS) continue;
-      if (gone) return { state: "succeeded", evidence };
-      const there = readable.filter((probe) => probe[sign] === true);
-      if (seenTwice(there, watched)) return { state: "failed", evidence, reason: reasonIn(probes) };
-    }
-    const guests = probes.filter(({ server }) => server === "guest");
-    if (watched.tokenWouldLive && seenTwice(guests, watched)) return { state: "succeeded", evidence: "dead_token" };
+  for (const [sign, evidence] of [
+    ["canary", "canary"],
+    ["logRow", "log_row"],
+  ] as const) {
+    const gone = readable.find((probe) => probe[sign] === false);
+    if (gone && gone.at < watched.sentAt + EARLIEST_MS) continue;
+    if (gone) return { state: "succeeded", evidence };
+    const there = readable.filter((probe) => probe[sign] === true);
+    if (seenTwice(there, watched)) return { state: "failed", evidence, reason: reasonIn(probes) };
   }
+  const guests = probes.filter(({ server }) => server === "guest");
+  if (watched.tokenWouldLive && seenTwice(guests, watched)) return { state: "succeeded", evidence: "dead_token" };
   const reason = reasonIn(probes);
   if (reason !== null) return { state: "failed", evidence: "failure_row", reason };
   return undecided(watched, probes, now);
@@ -86,7 +82,6 @@ function undecided(watched: Watched, probes: readonly Probe[], now: number): Res
   }
   if (last.idle === false) return lasts < BUSY_MS ? { state: "watching" } : { state: "unknown", because: "still_busy" };
   if (now - watched.sentAt < EVIDENCE_MS || lasts < EVIDENCE_MS) return { state: "watching" };
-  if (watched.bosbase) return { state: "unknown", because: "bosbase" };
   return { state: "unknown", because: last.server === "guest" ? "no_access" : "no_evidence" };
 }
 

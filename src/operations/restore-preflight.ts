@@ -14,15 +14,17 @@ export async function lookBeforeRestore(work: Looking, key: string): Promise<Res
   const listing = await work.look();
   if (!listing.ok) return fail(listing.error.problem);
   const found = listing.value.items.find((item) => item.key === key);
+  const flavour = health.ok ? health.value.flavour : "unknown";
   const backup = found ? { key: found.key, size: found.size, modified: found.modified } : null;
   return ok(
     preflight({
       backup,
       made: backup && readServerTime(backup.modified),
       idle: health.ok ? health.value.idle : null,
-      inspection: backup && (await inspectArchive(work.reader(backup), backup.size)),
+      inspection: backup && (await inspectArchive(work.reader(backup), backup.size, flavour)),
       credentialSince: work.credential.since,
       madeBy: backup ? work.madeBy(backup) : { kind: "unknown" },
+      flavour,
     }),
   );
 }
@@ -36,6 +38,7 @@ export function bindingOf({ backup, archive }: Preflight): Binding | null {
 export function refusalOf({ checks }: Preflight): Problem | null {
   const failed = checks.find(({ ok: good, severity }) => !good && severity === "refuse");
   if (!failed) return null;
+  if (failed.name === "flavour") return problem("restore_files_only");
   return problem(failed.name === "idle" ? "upstream_busy" : "preflight_refused", { hint: failed.message });
 }
 

@@ -15,7 +15,7 @@ const KEPT = 2_000;
 /** Watches the server from the request on until evidence decides what became of the restore. */
 export async function watchRestore(work: Work<RestoreData>, data: RestoreData): Promise<RestoreEnd> {
   const sentAt = data.sentAt ?? work.clock();
-  const watched = { sentAt, bosbase: data.bosbase, tokenWouldLive: work.credential.lasts };
+  const watched = { sentAt, tokenWouldLive: work.credential.lasts };
   const probes: Probe[] = [];
   let triedPrevious = false;
   for (;;) {
@@ -42,11 +42,11 @@ export async function watchRestore(work: Work<RestoreData>, data: RestoreData): 
 
 /** Health is read last: a missing canary is evidence only while it shows a superuser. */
 async function look(work: Work<RestoreData>, data: RestoreData): Promise<Probe> {
-  const { canary, bosbase } = data;
+  const { canary } = data;
   const { api } = work;
   const record = canary?.kind === "record" ? await api.canaryPresent(canary.id) : null;
   const row = canary?.kind === "log_row" ? await api.logRowPresent(canary.id) : null;
-  const failures = canary === null || bosbase ? await api.restoreFailures(loggedSince(data)) : null;
+  const failures = canary === null ? await api.restoreFailures(loggedSince(data)) : null;
   const health = await api.health();
   return {
     at: work.clock(),

@@ -64,8 +64,6 @@ const steps: { [name: string]: StepRun } = {
       const same = stillBound(work.operation.binding, binding);
       if (!same.ok) return same.error;
     }
-    const health = await work.api.health();
-    work.keep({ bosbase: health.ok && health.value.flavour === "bosbase" });
     work.bind(binding, restorePreview(looked.value, work.clock()));
     work.step("preflight", "done");
     return null;
@@ -114,8 +112,7 @@ const steps: { [name: string]: StepRun } = {
   async canary(work, data, how) {
     work.pausePolling();
     work.step("canary", "running");
-    // On BosBase neither records nor logs vanish with a restore: a canary would prove nothing and stay behind.
-    if (!data.bosbase) work.keep({ canary: await plant(work, data, how) });
+    work.keep({ canary: await plant(work, data, how) });
     work.step("canary", "done", work.operation.data.canary?.kind ?? "none");
     return null;
   },
@@ -181,7 +178,7 @@ async function canaryIsGone(
   { steps, data }: Restore,
 ): Promise<boolean> {
   if (data.cleanedUp || data.canary?.kind === "log_row") return true;
-  if (!steps.some(({ name }) => name === "canary") || data.bosbase) return true;
+  if (!steps.some(({ name }) => name === "canary")) return true;
   const found = data.canary ? ok(data.canary) : await api.findCanary(data.nonce);
   if (!found.ok) return false;
   return found.value === null || (await api.removeCanary(found.value.id)).ok;

@@ -1,3 +1,4 @@
+import type { Flavour } from "../archive/flavour.ts";
 import type { Problem } from "../base/problem.ts";
 import type { Result } from "../base/result.ts";
 
@@ -10,9 +11,6 @@ export type Listing = {
   /** The server's `Date` in ms since the epoch, by which the age of a backup is judged; null when it sent none. */
   serverTime: number | null;
 };
-
-export const flavours = ["pocketbase", "bosbase", "unknown"] as const;
-export type Flavour = (typeof flavours)[number];
 
 /** What `GET /api/health` answers. */
 export type Health = {

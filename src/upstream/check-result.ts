@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { flavours, type Health, type Listing, type UpstreamResult } from "./backups-api.ts";
+import { flavours } from "../archive/flavour.ts";
+import type { Health, Listing, UpstreamResult } from "./backups-api.ts";
 import type { ServerSettings } from "./server-settings.ts";
 
 const WarningSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() });

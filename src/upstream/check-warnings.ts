@@ -33,7 +33,14 @@ export function warningsOf(seen: Seen): CheckWarning[] {
     warnings.push({
       code: "no_database_in_backups",
       message: "BosBase keeps its data in PostgreSQL: backups made there hold files only and no database.",
-      hint: "Back PostgreSQL up by its own means (pg_dump); a restore of such a backup fails on the server.",
+      hint: "Back PostgreSQL up by its own means (pg_dump); the relay refuses to restore backups there.",
+    });
+  if (check.flavour === "bosbase" && credential.kind === "password")
+    warnings.push({
+      code: "password_in_server_log",
+      message:
+        "BosBase writes the body of every login into its own log: the superuser's password stands there as text.",
+      hint: "Give the instance an impersonate token instead, change the password, and delete the server's logs.",
     });
   if (check.version === "0.23-0.37")
     warnings.push({

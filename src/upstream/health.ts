@@ -1,4 +1,5 @@
-import type { Flavour, Health, ServerAge } from "./backups-api.ts";
+import type { Flavour } from "../archive/flavour.ts";
+import type { Health, ServerAge } from "./backups-api.ts";
 import type { UpstreamAnswer } from "./exchange.ts";
 
 /** The server's clock by its `Date` header (whole seconds), in ms since the epoch. */

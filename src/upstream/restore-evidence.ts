@@ -19,7 +19,6 @@ export type RestoreFailure = {
 /**
  * How the outcome of a restore is seen from outside. The server answers 204 before it starts and says nowhere how it
  * ended; but a record made after the backup is gone when the backup has been put in its place, and still there when not.
- * BosBase keeps its records in PostgreSQL, where they never vanish: there only the log shows it.
  */
 export interface RestoreEvidence {
   /** Makes the record: a row of `_authOrigins`, which admits nobody and notifies nobody. */

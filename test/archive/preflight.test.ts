@@ -19,14 +19,41 @@ async function judge(files: ZipFile[], evidence: Partial<PreflightEvidence> = {}
     backup: listed,
     made,
     idle: true,
-    inspection: await inspectArchive(readerOf(bytes), bytes.length),
+    inspection: await inspectArchive(readerOf(bytes), bytes.length, evidence.flavour),
     credentialSince: made - 1,
     madeBy: { kind: "server" },
+    flavour: "pocketbase",
     ...evidence,
   });
 }
 
 const named = (checks: PreflightCheck[], name: string) => checks.filter((check) => check.name === name);
+
+describe("a backup of BosBase", () => {
+  const stored: ZipFile = { name: "storage/a/b/c.png", data: "x" };
+  it.each<[string, ZipFile[]]>([
+    ["is sound when it is empty, as a fresh server's", []],
+    ["is sound with one uploaded file", [stored]],
+    ["is sound with what the command line leaves", [types, stored]],
+    ["is sound with a data.db that PocketBase left, of which nothing is said", [data, stored]],
+  ])("%s", async (_case, files) => {
+    const bytes = zip(files);
+    const report = await verifyOnArrival(readerOf(bytes), bytes.length, null, "bosbase");
+    const archive = { entries: files.length, database: null };
+    expect(report).toMatchObject({ ok: true, value: { verified: "ok", level: "L1", reasons: [], archive } });
+
+    const { ok, checks } = await judge(files, { flavour: "bosbase" });
+    expect(ok).toBe(false);
+    expect(checks.filter((check) => !check.ok).map(({ name }) => name)).toEqual(["flavour"]);
+    expect(JSON.stringify(checks.filter(({ name }) => name !== "flavour"))).not.toMatch(/database|superuser|token/);
+  });
+
+  it("is suspect when it is damaged", async () => {
+    const bytes = zip([types]).slice(0, -5);
+    const report = await verifyOnArrival(readerOf(bytes), bytes.length, null, "bosbase");
+    expect(report).toMatchObject({ ok: true, value: { verified: "suspect", level: null } });
+  });
+});
 
 describe("preflight", () => {
   it("passes a sound backup and says what was found", async () => {
@@ -111,7 +138,7 @@ describe("preflight", () => {
 describe("a backup that has just arrived", () => {
   async function verify(files: ZipFile[], median: number | null = null) {
     const bytes = zip(files);
-    const result = await verifyOnArrival(readerOf(bytes), bytes.length, median);
+    const result = await verifyOnArrival(readerOf(bytes), bytes.length, median, "pocketbase");
     return result.ok ? { ...result.value, size: bytes.length } : result;
   }
 
@@ -144,7 +171,7 @@ describe("a backup that has just arrived", () => {
 
   it("is neither, when it is beyond what is examined", async () => {
     const bytes = zip([data], { zip64: true, end64: { entries: 200_001 } });
-    const result = await verifyOnArrival(readerOf(bytes), bytes.length, null);
+    const result = await verifyOnArrival(readerOf(bytes), bytes.length, null, "pocketbase");
     expect(result).toMatchObject({
       ok: true,
       value: { verified: "no", reasons: [{ code: "too_many_entries" }], archive: null },
@@ -153,7 +180,7 @@ describe("a backup that has just arrived", () => {
 
   it("has no verdict when its bytes could not be had", async () => {
     const bytes = zip([data]);
-    const result = await verifyOnArrival(failingReader(bytes, 0), bytes.length, null);
+    const result = await verifyOnArrival(failingReader(bytes, 0), bytes.length, null, "pocketbase");
     expect(result).toEqual({ ok: false, error: { code: "upstream_unreachable" } });
   });
 });

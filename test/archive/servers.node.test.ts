@@ -38,7 +38,12 @@ describe.each([defaultVersion, previousVersion])("a backup made by PocketBase %s
   it("passes, read by ranged downloads, and its facts are those of its files", async () => {
     await withServer(version, async (server) => {
       const bytes = await makeBackup(server);
-      const result = await verifyOnArrival(await downloadReader(server, "made.zip"), bytes.length, bytes.length);
+      const result = await verifyOnArrival(
+        await downloadReader(server, "made.zip"),
+        bytes.length,
+        bytes.length,
+        "pocketbase",
+      );
       expect(result).toMatchObject({ ok: true, value: { verified: "ok", reasons: [] } });
       const files = await unzip(bytes);
       const data = files.find(({ name }) => name === "data.db")!.data;

@@ -11,7 +11,7 @@ import {
 } from "../../src/operations/restore-outcome.ts";
 
 const T0 = 1_000_000;
-const watched: Watched = { sentAt: T0, bosbase: false, tokenWouldLive: true };
+const watched: Watched = { sentAt: T0, tokenWouldLive: true };
 const quiet: Omit<Probe, "at"> = { server: "superuser", idle: true, canary: null, logRow: null, failure: null };
 const down: Partial<Probe> = { server: "down", idle: null };
 const guest: Partial<Probe> = { server: "guest", idle: null };
@@ -117,15 +117,6 @@ describe("a restore's outcome is unknown", () => {
     const expired = { tokenWouldLive: false };
     expect(verdict(looks([2, guest], [62, guest]), expired)).toEqual({ state: "unknown", because: "no_access" });
   });
-
-  it("on BosBase, where records and log rows survive, unless the log tells of a failure", () => {
-    const bosbase = { bosbase: true };
-    const there = looks([5, { canary: true, logRow: true }], [70, { canary: true, logRow: true }]);
-    expect(verdict(there, bosbase)).toEqual({ state: "unknown", because: "bosbase" });
-    expect(verdict(looks([5, guest], [7, guest]), bosbase)).toEqual({ state: "watching" });
-    const told = looks([5, { canary: true, failure: "database_missing" }]);
-    expect(verdict(told, bosbase)).toMatchObject({ state: "failed", reason: "database_missing" });
-  });
 });
 
 describe("whatever is seen", () => {
@@ -195,8 +186,7 @@ describe("the way back", () => {
     expect(text).toContain('"pre_restore_1.zip"');
   });
 
-  it("says when there is no safety backup, and promises nothing on BosBase", () => {
+  it("says when there is no safety backup", () => {
     expect(recoverySteps("no_access", null).at(-1)).toContain("There is no safety backup");
-    expect(recoverySteps("bosbase", "pre_restore_1.zip").join("\n")).not.toContain("old_pb_data");
   });
 });

@@ -325,7 +325,6 @@ describe("an undo", () => {
       nonce: "n",
       canary: null,
       sentAt: NOW,
-      bosbase: false,
       end: null,
     },
   });

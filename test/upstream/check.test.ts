@@ -93,8 +93,17 @@ describe("a check", () => {
       null,
       "bosbase",
       false,
-      ["no_database_in_backups"],
+      ["no_database_in_backups", "password_in_server_log"],
     ]);
+  });
+
+  it("recommends a token where the server logs the password of a login", async () => {
+    const credential = (fake: FakeUpstream): UpstreamCredential => ({
+      kind: "token",
+      token: fake.impersonate(90 * 86_400),
+    });
+    const { warned } = await look({ ...prefix, version: "bosbase", credential });
+    expect(warned).not.toContain("password_in_server_log");
   });
 
   it("sees S3, and a store that cannot be reached", async () => {

@@ -12,6 +12,12 @@ export const restoresProblems = {
     message: "Missing or invalid backup file.",
     hint: "Ask for a dry run of the restore: its checks say what is wrong with the backup.",
   },
+  restore_files_only: {
+    status: 400,
+    message:
+      "The server is BosBase, whose backups hold local files only. A restore would put the archive's files in place of all its local files, delete the others and leave PostgreSQL as it is, so that records point at files that are gone.",
+    hint: "To get files back, download and unpack the backup and copy what is missing from its storage folder into storage in the server's data folder. Data comes back from PostgreSQL's own backup (pg_dump).",
+  },
   safety_backup_failed: {
     status: 400,
     message: "The safety backup could not be made, so nothing was restored.",

@@ -58,10 +58,17 @@ export function backupHandlers({ server, verifications, observer, origins, clock
 
   const shown = (backup: ListedBackup): BackupView => {
     const verification = verifications.read(backup.key);
-    const { verified, reason } =
-      verification?.size === backup.size ? verification : { verified: "no" as const, reason: null };
+    const { verified, level, reason } =
+      verification?.size === backup.size ? verification : { verified: "no" as const, level: null, reason: null };
     const { actor, operation } = origins.of(backup) ?? { actor: null, operation: null };
-    return backupView(backup, { firstSeen: observer.firstSeen(backup.key), actor, operation, verified, reason });
+    return backupView(backup, {
+      firstSeen: observer.firstSeen(backup.key),
+      actor,
+      operation,
+      verified,
+      level: level ?? null,
+      reason,
+    });
   };
 
   const latest = async (

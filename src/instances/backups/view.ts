@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { verifiedLevels } from "../../archive/arrival.ts";
 import { isoTime } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import type { ListedBackup } from "../../upstream/backups-api.ts";
@@ -18,6 +19,8 @@ export const BackupSchema = z
     /** The operation that made it; null as for `actor`. */
     operation: z.string().nullable(),
     verified: z.enum(["ok", "suspect", "no", "pending"]),
+    /** How far it was looked into; left out when it is not `ok`. */
+    level: z.enum(verifiedLevels).optional(),
     /** Why it is not `ok`. */
     reason: z.string().optional(),
   })
@@ -28,6 +31,7 @@ export type BackupView = z.infer<typeof BackupSchema>;
 type RecordedFacts = Pick<BackupView, "actor" | "operation"> & {
   firstSeen: number | null;
   verified: BackupView["verified"];
+  level: BackupView["level"] | null;
   reason: string | null;
 };
 
@@ -47,6 +51,7 @@ export function backupView({ key, size, modified }: ListedBackup, known: Recorde
     actor: known.actor,
     operation: known.operation,
     verified: known.verified,
+    ...(known.level ? { level: known.level } : {}),
     ...(known.reason ? { reason: known.reason } : {}),
   };
 }

@@ -1,3 +1,4 @@
+import type { VerifiedLevel } from "../../archive/arrival.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { FileVersion } from "../../observing/tracked-backup.ts";
 
@@ -8,6 +9,8 @@ export type Verification = {
   modified: number | null;
   medianSize: number | null;
   verified: "ok" | "suspect" | "no" | "pending";
+  /** How far it was looked into; null when it is not `ok`, undefined in rows of older relays. */
+  level?: VerifiedLevel | null;
   reason: string | null;
   tries: number;
   /** ms since the epoch; the next try when pending. */

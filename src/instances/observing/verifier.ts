@@ -1,4 +1,5 @@
 import { type ArrivalReport, verifyOnArrival } from "../../archive/arrival.ts";
+import type { Flavour } from "../../archive/flavour.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isoTime } from "../../base/clock.ts";
 import type { BackupFact } from "../../ledger/catalogue/shapes.ts";
@@ -48,14 +49,15 @@ export class Verifier implements Duty {
   private async verifyAll(): Promise<void> {
     this.running = true;
     try {
+      const flavour = await this.deps.server.flavour();
       for (let next = this.deps.verifications.next(); next !== null; next = this.deps.verifications.next())
-        await this.look(next);
+        await this.look(next, flavour);
     } finally {
       this.running = false;
     }
   }
 
-  private async look(pending: Verification): Promise<void> {
+  private async look(pending: Verification, flavour: Flavour): Promise<void> {
     const { server, verifications, fetch, clock } = this.deps;
     const connected = await server.connect();
     const { key, size, medianSize } = pending;
@@ -64,6 +66,7 @@ export class Verifier implements Duty {
           rangeReader(fetch, (refused) => connected.value.session.access("download", refused), { key, size }),
           size,
           medianSize,
+          flavour,
         )
       : connected;
     // Deleted or replaced meanwhile: the observer has recorded that already.
@@ -81,18 +84,18 @@ export class Verifier implements Duty {
       });
       return;
     }
-    const { verified, reasons } = arrival.value;
+    const { verified, level, reasons } = arrival.value;
     const backup = { key, size, modified: pending.modified === null ? null : isoTime(pending.modified) };
     const reason = reasons[0]?.message ?? null;
     this.deps.storage.transactionSync(() => {
-      verifications.write({ ...pending, tries, verified, reason, at: clock() });
+      verifications.write({ ...pending, tries, verified, level, reason, at: clock() });
       this.deps.ledger.append(eventsOf(arrival.value, backup));
     });
   }
 }
 
-function eventsOf({ verified, reasons, archive }: ArrivalReport, backup: BackupFact): EventDraft[] {
+function eventsOf({ verified, level, reasons, archive }: ArrivalReport, backup: BackupFact): EventDraft[] {
   const actor = { kind: "relay" as const };
-  if (verified === "ok" && archive) return [{ type: "backup.verified", data: { backup, archive, actor } }];
+  if (level !== null && archive) return [{ type: "backup.verified", data: { backup, level, archive, actor } }];
   return verified === "suspect" ? [{ type: "backup.suspect", data: { backup, archive, reasons, actor } }] : [];
 }

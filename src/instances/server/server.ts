@@ -1,3 +1,4 @@
+import type { Flavour } from "../../archive/flavour.ts";
 import type { Clock } from "../../base/clock.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
@@ -80,6 +81,14 @@ export class Server {
     const found = checkOf(observed);
     this.configuration.checked(found.check);
     return ok(found);
+  }
+
+  /** As the server shows it now or, when it does not answer, as the last check saw it. */
+  async flavour(): Promise<Flavour> {
+    const connected = await this.connect();
+    const health = connected.ok ? await connected.value.session.health() : connected;
+    const seen = health.ok ? health.value.flavour : "unknown";
+    return seen === "unknown" ? (this.configuration.own.check?.flavour ?? seen) : seen;
   }
 
   /**

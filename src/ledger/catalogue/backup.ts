@@ -59,8 +59,15 @@ export const backupKinds = {
   ),
   "backup.verified": kind(
     "A new backup was looked into and is what a backup should be.",
-    { backup, archive },
-    { backup: sample.backup, archive: sample.archive, actor: sample.relay },
+    {
+      backup,
+      level: z
+        .enum(["L1", "L2"])
+        .optional()
+        .describe("L1: the archive's structure; L2: the header and size of its database as well. BosBase's has none."),
+      archive,
+    },
+    { backup: sample.backup, level: "L2", archive: sample.archive, actor: sample.relay },
   ),
   "backup.suspect": kind(
     "A new backup was looked into and may be worthless. Do not delete older ones.",

@@ -62,7 +62,9 @@ export const backupNotices: { [T in BackupType]: (data: EventData<T>) => Notice 
     title: line`Backup checked: ${foreign(backup.key)}`,
     lines: [
       line`${String(archive.entries)} files, ${sizeInWords(archive.uncompressed)} unpacked.`,
-      archive.database === null ? line`No database.` : line`The database has ${sizeInWords(archive.database.bytes)}.`,
+      archive.database === null
+        ? line`Files only: the data in PostgreSQL needs a backup of its own.`
+        : line`The database has ${sizeInWords(archive.database.bytes)}.`,
     ],
   }),
   "backup.suspect": ({ backup, reasons }) => ({

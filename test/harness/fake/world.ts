@@ -1,6 +1,6 @@
 import { utf8 } from "../../../src/base/encoding.ts";
 import { database } from "../archive/database.ts";
-import { zip } from "../archive/zip.ts";
+import { type ZipFile, zip } from "../archive/zip.ts";
 import { type Content, literal } from "./content.ts";
 import { type LogRow, ServerLog } from "./log.ts";
 import { type RestoreEnd, restoreEndOf } from "./restore-end.ts";
@@ -42,6 +42,8 @@ export class World {
   superuserIps: string[] = [];
   /** Requests before this time find nobody listening. */
   downUntil = 0;
+  /** What a backup of BosBase holds: its local files, of which a fresh server has none. */
+  localFiles: ZipFile[] = [];
   /** BosBase keeps records elsewhere: a restore changes none. */
   private readonly recordsElsewhere: boolean;
   private readonly snapshots = new Map<string, ListingCache>();
@@ -71,7 +73,7 @@ export class World {
   /** An archive of the present state, as PocketBase (or BosBase, without a database) would make it. */
   async archive(): Promise<Uint8Array<ArrayBuffer>> {
     const types = { name: "types.d.ts", data: utf8("// types\n".repeat(500)) };
-    if (this.recordsElsewhere) return zip([types]);
+    if (this.recordsElsewhere) return zip(this.localFiles);
     const id = randomId();
     this.snapshots.set(id, {
       superuser: { ...this.superuser },

@@ -197,11 +197,18 @@ describe("a restore ends in what really happened", () => {
     });
   });
 
-  it("says on BosBase that its archives hold no database, before anything is done", async () => {
-    await restored({ version: "bosbase" }, (stage, ended) => {
-      expect([ended.state, ended.error?.code]).toEqual(["failed", "preflight_refused"]);
-      expect(ended.error?.hint).toMatch(/no data\.db|no database/);
+  it.each([
+    ["its own backup", []],
+    ["a backup with a data.db that PocketBase left", [{ name: "data.db", data: database({ pages: 4 }) }]],
+  ])("is refused on BosBase in words of its own, before anything is done: %s", async (_case, files) => {
+    const file = ({ fake }: Stage) => fake.put("a.zip", zip(files), T0 - 60_000);
+    await restored({ version: "bosbase", file }, async (stage, ended) => {
+      expect([ended.state, ended.error?.code]).toEqual(["failed", "restore_files_only"]);
       expect(stage.calls("create") + stage.calls("restore")).toBe(0);
+      await stage.fake.put("b.zip", zip(files));
+      await stage.pass(600_000);
+      expect(stage.told()).toEqual(["restore.failed a.zip", "backup.created b.zip", "backup.verified b.zip"]);
+      expect(stage.events()[2]?.data).toMatchObject({ level: "L1", archive: { database: null } });
     });
   });
 });
