@@ -16,7 +16,7 @@ export const dueAt = (expect: Expectation, from: number): number =>
   from + (expect.everySeconds + expect.graceSeconds) * 1000;
 
 /**
- * Whether it is time to announce, or to repeat, that no backup came: once when it is due, then after 1, 3 and 7 days.
+ * Whether it is time to announce, or to repeat, that no backup came: once when it is due, then after each of `REMINDER_DAYS`.
  * The last list decides: a server that is down makes no backups either.
  */
 export function overdue(

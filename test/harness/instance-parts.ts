@@ -109,7 +109,7 @@ async function build(
   };
   const fake = new FakeUpstream({ clock, sleep, ...server });
   let held: { call: CallName; reached: (release: () => void) => void } | null = null;
-  const ground = {
+  const platform = {
     storage,
     settings: settings.value,
     clock,
@@ -134,7 +134,7 @@ async function build(
     wake() {},
     settled() {},
   };
-  const parts = buildParts(ground as unknown as Platform, kinds);
+  const parts = buildParts(platform as unknown as Platform, kinds);
   await parts.configuration.register(
     { id: "abcdefgh", tag: "abcdef" },
     {
