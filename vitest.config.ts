@@ -35,8 +35,8 @@ export default defineConfig({
           include: ["test/**/*.node.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          // Three files beside each other: most of their time they wait for servers that start, cut or sleep.
-          maxWorkers: 3,
+          // Two files beside each other: most of their time they wait for servers that start, cut or sleep.
+          maxWorkers: 2,
           // Tests that mostly wait run beside each other: what they wait for costs nothing.
           maxConcurrency: 40,
         },

@@ -22,7 +22,8 @@ beforeAll(async () => {
   [server, relay] = await Promise.all([startFake(), startRelay()]);
   const { email, password } = server.fake;
   await server.fake.put("file.zip", file, Date.now() - 60_000);
-  await registerInstance(relay, { url: server.url, email, password });
+  // Looking into new backups would take the faults that are meant for the downloads.
+  await registerInstance(relay, { url: server.url, email, password }, { verify: false });
   minted = await mintKey(relay);
 });
 afterAll(async () => {

@@ -153,6 +153,8 @@ export class EndpointWorld {
   }
 
   async calm(): Promise<void> {
+    // Opening the secrets happens on a thread of its own, which a busy machine may keep waiting.
+    await this.parts.store.unlock().catch(() => false);
     for (let quiet = 0, seen = -1; quiet < 6; ) {
       await new Promise((resolve) => setTimeout(resolve, 1));
       const signs = this.received.length + this.pulls.length + this.turns.rowsWritten;
