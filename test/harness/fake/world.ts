@@ -83,7 +83,8 @@ export class World {
     return zip([
       { name: "data.db", data: database({ pages: 4 }) },
       { name: "auxiliary.db", data: database({ pages: 2 }) },
-      { name: `storage/fake/${id}.txt`, data: utf8(id) },
+      // Stored, not packed: random text packs to one length or another, and archives of one state are equally long.
+      { name: `storage/fake/${id}.txt`, data: utf8(id), method: 0 },
       types,
     ]);
   }
