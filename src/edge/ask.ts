@@ -40,21 +40,22 @@ export async function perform<N extends CommandName>(
  * and when there is no body. Counts against no limit: the command that follows does.
  */
 export async function refusalBeforeBody(c: AppContext): Promise<Problem | null> {
-  if (c.req.raw.body === null || c.req.header("content-length") === "0") return null;
-  const resolved = await resolveCredential(c);
-  if (!resolved.ok) return resolved.error;
-  if (resolved.value === "admin") return null;
-  const asked = await perform(c, resolved.value, { do: "caller.ask" });
-  return asked.ok ? null : asked.error;
+  const empty = c.req.raw.body === null || c.req.header("content-length") === "0";
+  return empty ? null : refusalBy(c, "caller.ask");
 }
 
-/** The refusal of a credential that is revoked or expired, whatever the request asks for; null for a living one. */
-export async function refusalOfCredential(c: AppContext): Promise<Problem | null> {
+/**
+ * The refusal of a credential that is revoked or expired, whatever the request asks for; null for a living one. Counts as
+ * a request, because it is asked in place of the command that an invalid request never reaches.
+ */
+export const refusalOfCredential = (c: AppContext): Promise<Problem | null> => refusalBy(c, "keys.self");
+
+async function refusalBy(c: AppContext, command: "caller.ask" | "keys.self"): Promise<Problem | null> {
   const resolved = await resolveCredential(c);
   if (!resolved.ok) return resolved.error;
   if (resolved.value === "admin") return null;
-  const self = await perform(c, resolved.value, { do: "keys.self" });
-  return self.ok ? null : self.error;
+  const asked = await perform(c, resolved.value, { do: command });
+  return asked.ok ? null : asked.error;
 }
 
 /**

@@ -30,8 +30,8 @@ import type { EndpointSettings, EndpointTarget } from "./store.ts";
 const EDGE_REQUESTS = 40;
 
 /**
- * One webhook endpoint: its cursor into the ledger, its deliveries and their retries. Only
- * its instance calls it, and anybody for its public keys. The object itself holds no logic.
+ * One webhook endpoint: its cursor into the ledger, its deliveries and their retries. Only its instance calls it, and
+ * anybody for its public keys. The object itself holds no logic.
  */
 export class Endpoint extends DurableObject<Bindings> {
   private readonly objectAlarm = new ObjectAlarm(this.ctx.storage, systemClock);
@@ -64,15 +64,15 @@ export class Endpoint extends DurableObject<Bindings> {
   ): Promise<Result<{ secret: string; sealedWith: string | null }, Problem>> {
     const parts = this.open(id);
     if (!parts) return fail(this.refusal);
-    const checkTarget = await parts.checkTarget(target.url);
-    if (!checkTarget.ok) {
+    const permitted = await parts.checkTarget(target.url);
+    if (!permitted.ok) {
       await this.wipe();
-      return refusedAddress(checkTarget.error);
+      return refusedAddress(permitted.error);
     }
     const made = await parts.store.create(settings, target, secret);
     parts.deliveries.moveTo(cursor);
     // The alarm deletes an endpoint that its instance never recorded.
-    await this.ctx.storage.setAlarm(systemClock() + 60_000);
+    this.objectAlarm.set(systemClock() + 60_000);
     return ok({ secret: secretText(made), sealedWith: parts.store.sealedWith });
   }
 
@@ -92,8 +92,8 @@ export class Endpoint extends DurableObject<Bindings> {
     // The instance does not know the address, so it could not check a new format against it.
     const missing = settings.format === store.settings?.format ? null : missingInAddress(settings.format, url);
     if (missing !== null) return refusedAddress(missing, "validation_invalid_value");
-    const checkTarget = change.url === undefined ? ok(null) : await this.parts.checkTarget(url);
-    if (!checkTarget.ok) return refusedAddress(checkTarget.error);
+    const permitted = change.url === undefined ? ok(null) : await this.parts.checkTarget(url);
+    if (!permitted.ok) return refusedAddress(permitted.error);
     const secret = await store.change(settings, touched ? { url, headers } : null);
     if (!secret.ok) return fail(locked);
     dispatcher.renew();

@@ -94,13 +94,12 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
     server,
     verifications,
     ledger,
-    fetch,
     clock,
     detach,
     paused: () => operations.pollingPaused,
   });
   const expiries = new Expiries({ storage, keys, configuration, ledger });
-  const runDependencies = runDependenciesOf({ configuration, server, origins, fetch });
+  const runDependencies = runDependenciesOf({ configuration, server, origins });
   const rows = new OperationStore({ kinds, storage, ledger, clock, random, sleep });
   const mayUse = buildClaims({ transfers, operations: rows, clock });
   const operations = new Operations(rows, {

@@ -5,8 +5,6 @@ import { isoTime } from "../../base/clock.ts";
 import type { BackupFact } from "../../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../../ledger/event.ts";
 import type { Duty } from "../../storage/duties.ts";
-import type { Fetch } from "../../upstream/exchange.ts";
-import { rangeReader } from "../../upstream/range-reader.ts";
 import type { Ledger } from "../ledger/store.ts";
 import type { Server } from "../server/server.ts";
 import { MAX_TRIES, type Verification, type Verifications } from "./verifications.ts";
@@ -19,7 +17,6 @@ type Deps = {
   server: Server;
   verifications: Verifications;
   ledger: Ledger;
-  fetch: Fetch;
   clock: Clock;
   detach: (work: Promise<unknown>) => void;
   /** Whether the server is to be asked for nothing that can wait. */
@@ -58,16 +55,11 @@ export class Verifier implements Duty {
   }
 
   private async look(pending: Verification, flavour: Flavour): Promise<void> {
-    const { server, verifications, fetch, clock } = this.deps;
+    const { server, verifications, clock } = this.deps;
     const connected = await server.connect();
     const { key, size, medianSize } = pending;
     const arrival = connected.ok
-      ? await verifyOnArrival(
-          rangeReader(fetch, (refused) => connected.value.session.access("download", refused), { key, size }),
-          size,
-          medianSize,
-          flavour,
-        )
+      ? await verifyOnArrival(connected.value.reader({ key, size }), size, medianSize, flavour)
       : connected;
     // Deleted or replaced meanwhile: the observer has recorded that already.
     const current = verifications.read(key);

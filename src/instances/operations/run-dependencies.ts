@@ -1,21 +1,19 @@
 import type { Problem } from "../../base/problem.ts";
 import { ok, type Result } from "../../base/result.ts";
 import type { Reach } from "../../operations/work.ts";
-import type { Fetch } from "../../upstream/exchange.ts";
-import { rangeReader } from "../../upstream/range-reader.ts";
 import type { BackupOrigins } from "../ledger/backup-origins.ts";
 import type { Connected, Server } from "../server/server.ts";
 import type { Configuration } from "../server/store.ts";
 import type { RunDependencies } from "./engine.ts";
 
-type Deps = { configuration: Configuration; server: Server; origins: BackupOrigins; fetch: Fetch };
+type Deps = { configuration: Configuration; server: Server; origins: BackupOrigins };
 
 /** Makes what a run may use of the instance; the facts about its credential are as they are when the run begins. */
-export function runDependenciesOf({ configuration, server, origins, fetch }: Deps) {
-  const reach = ({ session, listings }: Connected): Reach => ({
+export function runDependenciesOf({ configuration, server, origins }: Deps) {
+  const reach = ({ session, listings, reader }: Connected): Reach => ({
     api: session,
     look: () => listings.lookNow(),
-    reader: (backup) => rangeReader(fetch, (refused) => session.access("download", refused), backup),
+    reader,
   });
   return async (): Promise<Result<RunDependencies, Problem>> => {
     const connected = await server.connect();

@@ -1,4 +1,5 @@
 import type { Flavour } from "../../archive/flavour.ts";
+import type { RangeReader } from "../../archive/ranges.ts";
 import type { Clock } from "../../base/clock.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
@@ -8,12 +9,17 @@ import { checkOf } from "../../upstream/check.ts";
 import type { ServerCheck } from "../../upstream/check-result.ts";
 import type { Fetch } from "../../upstream/exchange.ts";
 import { inspect } from "../../upstream/inspect.ts";
+import { rangeReader } from "../../upstream/range-reader.ts";
 import { type UpstreamSession, upstreamSession } from "../../upstream/session.ts";
 import { ListingCache } from "./listing-cache.ts";
 import type { Configuration } from "./store.ts";
 
-/** The instance's server as the object holds it: one logged-in session, and what it listed last. */
-export type Connected = { session: UpstreamSession; listings: ListingCache };
+/** The instance's server as the object holds it: one logged-in session, what it listed last, and the bytes of its backups. */
+export type Connected = {
+  session: UpstreamSession;
+  listings: ListingCache;
+  reader: (backup: { key: string; size: number }) => RangeReader;
+};
 
 /** Opens the sealed credential once and keeps the session until the configuration changes. */
 export class Server {
@@ -125,6 +131,8 @@ export class Server {
       credential: credential.value,
     });
     const listings = new ListingCache(this.clock, () => session.list(), this.onListing);
-    return ok({ session, listings });
+    const reader: Connected["reader"] = (backup) =>
+      rangeReader(this.fetch, (refused) => session.access("download", refused), backup);
+    return ok({ session, listings, reader });
   }
 }
