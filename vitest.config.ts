@@ -33,7 +33,8 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/**/*.node.test.ts"],
-          testTimeout: 60_000,
+          // Only ends what hangs: a busy machine needs several times as long as an idle one.
+          testTimeout: 120_000,
           hookTimeout: 120_000,
           // Two files beside each other: most of their time they wait for servers that start, cut or sleep.
           maxWorkers: 2,

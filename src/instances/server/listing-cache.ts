@@ -40,14 +40,16 @@ export class ListingCache {
     return this.start();
   }
 
-  /** The entry as last seen; on a miss the server is asked once more. Null: not there. */
+  /** The entry as last seen; on a miss the server is asked once more. Null: not there when it was asked. */
   async find(key: string): Promise<UpstreamResult<ListedBackup | null>> {
     const known = this.byKey?.get(key);
     if (known) return { ok: true, value: known };
-    const listing = await this.look();
-    if (!listing.ok) return listing;
-    // Not from `byKey`: a change meanwhile keeps this list out of it, though it answers the question.
-    return { ok: true, value: listing.value.items.find((item) => item.key === key) ?? null };
+    const began = this.inFlight !== null;
+    const joined = await this.look();
+    const found = entryIn(joined, key);
+    // A list that was under way already may be older than the file.
+    if (!began || !found.ok || found.value !== null) return found;
+    return entryIn(await this.look(), key);
   }
 
   private start(): Promise<UpstreamResult<Listing>> {
@@ -81,4 +83,9 @@ export class ListingCache {
     this.invalidate();
     this.byKey?.delete(key);
   }
+}
+
+// Not from `byKey`: a change meanwhile keeps a list out of it, though it answers the question.
+function entryIn(listing: UpstreamResult<Listing>, key: string): UpstreamResult<ListedBackup | null> {
+  return listing.ok ? { ok: true, value: listing.value.items.find((item) => item.key === key) ?? null } : listing;
 }

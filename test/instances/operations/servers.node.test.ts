@@ -38,8 +38,10 @@ function through(instance: string) {
     ended,
     async started(path: string, body: unknown = {}): Promise<Operation> {
       const answer = await ask(path, "POST", body);
-      expect([answer.status, answer.headers.get("retry-after")]).toEqual([202, "2"]);
       const operation = await read<Operation>(answer);
+      // The answer stands beside its status, so that a refusal tells its reason here.
+      expect([answer.status, operation]).toEqual([202, expect.objectContaining({ id: expect.any(String) })]);
+      expect(answer.headers.get("retry-after")).toBe("2");
       expect(answer.headers.get("location")).toBe(`/v1/operations/${operation.id}`);
       return operation;
     },
