@@ -62,6 +62,9 @@ type WranglerConfig = {
 
 async function bundle(folder: string): Promise<WorkerBuild> {
   const { code, log } = await runProcess(wrangler(["deploy", "--dry-run", "--outdir", folder]));
+  const fileSystem = /\b(ENOSPC|EROFS|EACCES|EDQUOT)\b[^\n]*/.exec(log)?.[0];
+  if (code !== 0 && fileSystem)
+    throw new Refusal(`The Worker cannot be built because a file cannot be written: ${fileSystem}`);
   if (code !== 0) throw new Refusal(`The Worker does not build:\n${log.trim()}`);
   // Slow to load, so only when something is built.
   const { unstable_readConfig } = await import("wrangler");

@@ -1,14 +1,19 @@
 import { randomBytes } from "node:crypto";
+import { createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
+import { buildWorker } from "./build-worker.ts";
 import { backupName, instanceName, makeBackup, mintDemoKey, registerInstance } from "./demo.ts";
 import { demoText } from "./demo-text.ts";
-import { type DevRelay, startDevRelay } from "./dev-relay.ts";
 import { findPocketBase } from "./pocketbase-find.ts";
 import { endOfOutput, newPassword } from "./pocketbase-server.ts";
 import { claimPort } from "./ports.ts";
+import type { Running } from "./processes.ts";
 import { Refusal } from "./refusal.ts";
 import { callRelay, type RelayAccess } from "./relay-client.ts";
+import { awaitHealth } from "./relay-health.ts";
+import { type RelaySettings, startRelayProcess } from "./relay-process.ts";
+import { serveDefaults } from "./serve-settings.ts";
 import { confirm } from "./terminal.ts";
 import { probeUpstream, readCredential, startOwnUpstream, type Upstream } from "./upstream-choice.ts";
 
@@ -90,9 +95,32 @@ async function writeDemoFile(
   await rename(`${path}.new`, path);
 }
 
+/** The relay as `npm run serve` runs it; what it prints stands in the log file. */
+async function startRelay(
+  settings: RelaySettings,
+  port: number,
+  { dataDir, logFile }: StartFolders,
+  say: Say,
+): Promise<{ running: Running; url: string }> {
+  const build = await buildWorker(say);
+  say("Starting the relay …");
+  const log = createWriteStream(logFile, { mode: 0o600 });
+  const relay = await startRelayProcess({
+    build,
+    dataDir: join(dataDir, "relay"),
+    host: "127.0.0.1",
+    port,
+    settings,
+    onOutput: (text) => log.write(text),
+  });
+  relay.running.exited.then(() => log.end());
+  await awaitHealth(relay.url);
+  return relay;
+}
+
 /** Never resolves; throws when the relay or the server ends by itself, with the end of its output. */
-async function watch(relay: DevRelay, { own }: Upstream): Promise<never> {
-  const ended = [relay.running.exited.then(() => `The relay ended by itself: ${endOfOutput(relay.running.log())}`)];
+async function watch(relay: Running, { own }: Upstream): Promise<never> {
+  const ended = [relay.exited.then(() => `The relay ended by itself: ${endOfOutput(relay.log())}`)];
   if (own) ended.push(own.running.exited.then(() => `PocketBase ended by itself: ${endOfOutput(own.running.log())}`));
   throw new Refusal(await Promise.race(ended));
 }
@@ -108,21 +136,19 @@ export async function runDemo(flags: StartFlags, folders: StartFolders, say: Say
   const secrets = await keptSecrets(dataDir);
   const { upstream, mayWrite } = await openUpstream(flags, dataDir, secrets.password, say);
 
-  say("Starting the relay …");
   const adminToken = randomBytes(36).toString("base64url");
-  const relay = await startDevRelay({
-    port,
-    settings: {
+  const relay = await startRelay(
+    {
+      ...serveDefaults,
       ADMIN_TOKEN: adminToken,
       ENCRYPTION_KEY: secrets.encryptionKey,
       ALLOW_PRIVATE_NETWORK: "instances",
-      HEALING: "exact",
       PUBLIC_URL: `http://127.0.0.1:${port}`,
     },
-    runDir: folders.runDir,
-    storageDir: join(dataDir, "relay"),
-    logFile: folders.logFile,
-  });
+    port,
+    folders,
+    say,
+  );
   const admin = { url: relay.url, token: adminToken, instance: instanceName };
   await registerInstance(admin, upstream.url, upstream.credential);
   const key = await mintDemoKey(admin, mayWrite ? "operator" : "fetcher");
@@ -131,5 +157,5 @@ export async function runDemo(flags: StartFlags, folders: StartFolders, say: Say
   const demoFile = relative(process.cwd(), folders.demoFile);
   const shown = { url: upstream.url, version: upstream.own?.version, own: upstream.own !== null };
   console.log(demoText({ relay: relay.url, key, upstream: shown, demoFile, backup, mayWrite }));
-  return watch(relay, upstream);
+  return watch(relay.running, upstream);
 }

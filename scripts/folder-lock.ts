@@ -1,22 +1,34 @@
-import { chmodSync, mkdirSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { Refusal } from "./refusal.ts";
+import { privateFolder } from "./private-folder.ts";
+import { asRefusal, Refusal } from "./refusal.ts";
 
 /**
- * Keeps two processes out of one data folder: a lock of the operating system, taken through SQLite, that ends with this
- * process however it ends, so that a kill leaves no stale lock.
+ * Takes a folder for this process: closed to other users, folders that `ours` knows by name included, and locked. The lock
+ * is the operating system's, taken through SQLite, and ends with this process however it ends, so that a kill leaves no
+ * stale lock.
  */
-export function lockFolder(folder: string, name: string): { release(): void } {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+export function lockFolder(folder: string, name: string, ours: (name: string) => boolean): { release(): void } {
+  privateFolder(folder, ours);
   const path = join(folder, name);
+  try {
+    // SQLite gives its journal the mode of this file.
+    closeSync(openSync(path, "a", 0o600));
+  } catch (error) {
+    throw asRefusal(error, folder);
+  }
   const lock = new DatabaseSync(path);
   try {
     lock.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");
-    chmodSync(path, 0o600);
-  } catch {
+  } catch (error) {
     lock.close();
-    throw new Refusal(`${folder} is in use by another process: end that one, or choose another folder.`);
+    const full = /full|readonly/.test((error as Error).message);
+    throw new Refusal(
+      full
+        ? `${folder} cannot be written (${(error as Error).message}): make room or mount it for writing, then try again.`
+        : `${folder} is in use by another process: end that one, or choose another folder.`,
+    );
   }
   return { release: () => lock.close() };
 }

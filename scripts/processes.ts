@@ -26,6 +26,8 @@ export type Start = {
   env?: NodeJS.ProcessEnv;
   /** One more pipe from the program, as its descriptor 3. */
   pipe3?: boolean;
+  /** Files it makes can be read by its own user alone. */
+  private?: boolean;
   /** Called with each piece of output as it comes. */
   onOutput?(text: string): void;
 };
@@ -68,12 +70,14 @@ let ending = false;
 /** Starts a program. A program that cannot be started at all ends with code 127 and the reason in its log. */
 export function startProcess(start: Start): Running {
   if (ending) throw new Refusal("Ending.");
+  const mask = start.private ? process.umask(0o077) : null;
   const child = spawn(start.command, start.args ?? [], {
     cwd: start.cwd,
     env: start.env ?? process.env,
     detached: !onWindows,
     stdio: ["ignore", "pipe", "pipe", start.pipe3 ? "pipe" : "ignore"],
   });
+  if (mask !== null) process.umask(mask);
   let text = "";
   const keep = (chunk: Buffer | string) => {
     const piece = String(chunk);

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -15,7 +16,7 @@ export type RelaySettings = { [name in SettingName]?: string };
 
 export type RelayStart = {
   build: WorkerBuild;
-  /** Created with mode 700 when missing; the objects' databases lie in it. */
+  /** Created with mode 700 when missing; the objects' databases lie in it, with mode 600. */
   dataDir: string;
   host: string;
   /** 0 picks a free one. */
@@ -37,6 +38,8 @@ async function writeConfig(build: WorkerBuild, settings: RelaySettings): Promise
     settings: settingNames.filter((name) => settings[name]),
   });
   const name = `${createHash("sha256").update(config).digest("hex").slice(0, 12)}.capnp`;
+  // Who may not write into the checkout can run what its owner has run there once.
+  if (existsSync(join(build.folder, name))) return join(build.folder, name);
   // Several relays of one process may start at once.
   const draft = join(build.folder, `.${randomUUID()}-${name}`);
   await writeFile(draft, config);
@@ -84,6 +87,7 @@ export async function startRelayProcess(start: RelayStart): Promise<{ running: R
     args: commandLine.slice(1),
     env: { ...start.settings, TZ: "UTC", ...(process.env.SystemRoot ? { SystemRoot: process.env.SystemRoot } : {}) },
     pipe3: true,
+    private: true,
     onOutput: start.onOutput,
   });
   const port = await listeningPort(running);

@@ -6,7 +6,11 @@ import type { RelaySettings } from "./relay-process.ts";
 import { settingNames } from "./workerd-config.ts";
 
 /** What differs from a deployed Worker: Cloudflare is not in front, and CPU time has no cap. */
-const serveDefaults: RelaySettings = { CLIENT_ADDRESS: "socket", HEALING: "exact", RESOLVER: "off" };
+export const serveDefaults: RelaySettings = { CLIENT_ADDRESS: "socket", HEALING: "exact", RESOLVER: "off" };
+
+/** Without Cloudflare's edge in front the header is the caller's own text. */
+const NOT_BEHIND_CLOUDFLARE =
+  "CLIENT_ADDRESS=cloudflare is for a deployed Worker. Here it is socket, or behind a tunnel or proxy of your own header:cf-connecting-ip with its address in TRUSTED_PROXIES.";
 
 /**
  * The settings of a relay on plain workerd: the environment's, else the file's, else the defaults above. Refuses the
@@ -30,5 +34,6 @@ export function serveSettings(
   const read = readSettings(settings as { [name in SettingName]?: string });
   if (!read.ok)
     throw new Refusal(read.error.message ?? "A setting is missing or malformed; see the README for the list.");
+  if (read.value.clientAddress.from === "cloudflare") throw new Refusal(NOT_BEHIND_CLOUDFLARE);
   return settings;
 }

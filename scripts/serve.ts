@@ -5,9 +5,11 @@ import { readFlags, readPort } from "./flags.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { endOfOutput } from "./pocketbase-server.ts";
 import { Refusal, runScript } from "./refusal.ts";
+import { awaitHealth } from "./relay-health.ts";
 import { startRelayProcess } from "./relay-process.ts";
 import { serveSettings } from "./serve-settings.ts";
 import { onShutdown } from "./shutdown.ts";
+import { isObjectFolder } from "./workerd-config.ts";
 
 const help = `
 npm run serve -- [flags]
@@ -39,14 +41,6 @@ async function readEnvFile(path: string): Promise<{ path: string; text: string }
   }
 }
 
-/** Waits for the relay's health; throws with its message when it refuses a setting. */
-async function awaitHealth(url: string): Promise<void> {
-  const answer = await fetch(`${url}/v1/health`, { signal: AbortSignal.timeout(20_000) });
-  if (answer.ok) return;
-  const body = (await answer.json().catch(() => ({}))) as { message?: string };
-  throw new Refusal(`The relay does not work: ${body.message ?? `its health answers ${answer.status}`}`);
-}
-
 await runScript(async () => {
   const { values } = readFlags(
     process.argv.slice(2),
@@ -62,7 +56,7 @@ await runScript(async () => {
   const dataDir = resolve(values.data);
   const envFile = values["env-file"];
   const settings = serveSettings(process.env, envFile ? await readEnvFile(envFile) : null, console.error);
-  const lock = lockFolder(dataDir, "serve.lock");
+  const lock = lockFolder(dataDir, "serve.lock", isObjectFolder);
   const build = await buildWorker(console.error);
   const { running, url } = await startRelayProcess({
     build,

@@ -57,7 +57,7 @@ function readStartFlags(): StartFlags {
 
 await runScript(async () => {
   const flags = readStartFlags();
-  const lock = lockFolder(folder, "start.lock");
+  const lock = lockFolder(folder, "start.lock", (name) => /^(data$|run-)/.test(name));
   // What a run that was killed left behind.
   await rm(demoFile, { force: true });
   for (const name of await readdir(folder))

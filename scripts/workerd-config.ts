@@ -24,11 +24,13 @@ type Unlisted = Exclude<SettingName, (typeof settingNames)[number]>;
 const complete: Unlisted extends never ? true : never = true;
 void complete;
 
+const OBJECT_FOLDER = "backup-relay-";
 /**
  * The name of an object class's storage folder and the root of its objects' ids. Frozen: another name would make every
  * stored object unreachable.
  */
-export const uniqueKey = (className: string): string => `backup-relay-${className.toLowerCase()}`;
+export const uniqueKey = (className: string): string => `${OBJECT_FOLDER}${className.toLowerCase()}`;
+export const isObjectFolder = (name: string): boolean => name.startsWith(OBJECT_FOLDER);
 
 /** Link-local and metadata addresses (AWS, ECS, GCP, Azure, Alibaba, Oracle; v4, v6, NAT64): never reached. */
 export const neverReached = [

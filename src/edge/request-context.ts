@@ -1,6 +1,6 @@
 import { createMiddleware } from "hono/factory";
 import { systemClock } from "../base/clock.ts";
-import type { Problem } from "../base/problem.ts";
+import { type Problem, problem } from "../base/problem.ts";
 import { randomBase62, secureRandom } from "../base/random.ts";
 import type { Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
@@ -9,6 +9,7 @@ import { discardBody, UNWANTED_BYTES } from "../http/discard.ts";
 import type { LimitState } from "../instances/door/limits.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { type AppEnv, refuse } from "./context.ts";
+import { isHost } from "./host.ts";
 import { problemOfError } from "./problem-of-error.ts";
 
 const settingsByEnv = new WeakMap<object, Result<Settings, Problem>>();
@@ -34,7 +35,9 @@ async function discardUnread(request: Request): Promise<void> {
 export const requestContext = createMiddleware<AppEnv>(async (c, next) => {
   c.set("requestId", randomBase62(secureRandom, 16));
   const settings = settingsOf(c.env);
-  if (!settings.ok) {
+  if (!isHost(c.req.raw.headers.get("host"))) {
+    c.res = refuse(c, problem("host_refused"));
+  } else if (!settings.ok) {
     c.res = refuse(c, settings.error);
   } else {
     c.set("settings", settings.value);

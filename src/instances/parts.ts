@@ -165,7 +165,7 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
     expected,
     ledger,
     looks,
-    nudges: new Nudges(clock),
+    nudges: new Nudges(sql, clock),
     duties,
     webhooks,
     door,

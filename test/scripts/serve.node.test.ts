@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -12,6 +12,7 @@ import { root } from "../../scripts/root.ts";
 import { serveSettings } from "../../scripts/serve-settings.ts";
 import { neverReached, settingNames, uniqueKey, workerdConfig } from "../../scripts/workerd-config.ts";
 import { classify } from "../../src/base/address-ranges.ts";
+import { ownMount } from "../harness/own-mount.ts";
 import { afterTheyEnd, processesNaming } from "../harness/process-list.ts";
 import { STARTED } from "../harness/waiting.ts";
 
@@ -127,10 +128,12 @@ describe("npm run serve", () => {
   let onRequest: (response: ServerResponse) => void = refuse;
   const started: Running[] = [];
 
-  const serve = (args: string[], env: Record<string, string> = settings) => {
+  const serve = (args: string[], env: Record<string, string> = settings, within: readonly string[] = []) => {
+    const script = ["--", join(root, "scripts", "run.mjs"), "scripts/serve.ts", "--data", dataDir, ...args];
+    const [command, ...rest] = [...within, process.execPath, ...script];
     const running = startProcess({
-      command: process.execPath,
-      args: ["--", join(root, "scripts", "run.mjs"), "scripts/serve.ts", "--data", dataDir, ...args],
+      command: command!,
+      args: rest,
       env: { PATH: process.env.PATH, ...env },
     });
     started.push(running);
@@ -184,9 +187,39 @@ describe("npm run serve", () => {
     expect(await told(serve(["--host", "192.0.2.1", "--port", "0"]))).toMatch(
       /192\.0\.2\.1 is no address of this machine/,
     );
+    expect(await told(serve([], { ...settings, CLIENT_ADDRESS: "cloudflare" }))).toMatch(
+      /^CLIENT_ADDRESS=cloudflare is for a deployed Worker\. [^\n]*$/,
+    );
   });
 
-  it("answers with its storage in the folder, whose second user is refused", async () => {
+  it("says in one sentence that a folder cannot be written or is not its own", async () => {
+    const told = async (data: string, within: readonly string[] = []) => {
+      const running = serve(["--port", "0", "--data", data], settings, within);
+      expect((await running.exited).code).toBe(1);
+      return running.log().trim();
+    };
+    const empty = join(folder, "empty");
+    const readOnly = (path: string) => ownMount('mount -t tmpfs -o ro tmpfs "$0"', path);
+    await mkdir(empty);
+    expect(await told(empty, readOnly(empty))).toBe(
+      `${empty} lies on a read-only file system: mount it for writing, or use a folder elsewhere.`,
+    );
+    const file = join(folder, "file");
+    await writeFile(file, "");
+    expect(await told(file)).toMatch(/^[^\n]*file is a file where a folder is needed[^\n]*$/);
+    expect(await told(join(file, "below"))).toMatch(/^[^\n]* lies below a file [^\n]*$/);
+    const cache = join(root, ".cache");
+    expect(await told(join(folder, "unbuilt"), readOnly(cache))).toMatch(
+      new RegExp(`^(Building the Worker …\n)?${cache}\\S* lies on a read-only file system: [^\n]*$`),
+    );
+    const home = join(folder, "home");
+    await mkdir(join(home, "pictures"), { recursive: true });
+    await chmod(home, 0o755);
+    expect(await told(home)).toMatch(/holds other things \(pictures\) and is open to other users: [^\n]*$/);
+    expect((await stat(home)).mode & 0o777).toBe(0o755);
+  });
+
+  it("answers with its storage in the folder, closed to others whatever was there before, whose second user is refused", async () => {
     const envFile = join(folder, "relay.env");
     await writeFile(
       envFile,
@@ -194,6 +227,13 @@ describe("npm run serve", () => {
         .map(([name, value]) => `${name}=${value}\n`)
         .join(""),
     );
+    // As an archive tool or another user's mask may have left it.
+    await mkdir(join(dataDir, uniqueKey("Instance")), { recursive: true });
+    for (const open of [dataDir, join(dataDir, uniqueKey("Instance"))]) {
+      await chmod(open, 0o777);
+      await writeFile(join(open, "left"), "");
+      await chmod(join(open, "left"), 0o666);
+    }
     const url = await answering(serve(["--port", "0", "--env-file", envFile], {}));
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect((await fetch(`${url}/v1/health`)).status).toBe(200);
@@ -204,7 +244,11 @@ describe("npm run serve", () => {
       force: true,
     });
     expect(made.status).toBe(201);
-    expect((await stat(dataDir)).mode & 0o777).toBe(0o700);
+    const modes = new Map<string, number>();
+    for (const name of [".", ...(await readdir(dataDir, { recursive: true }))])
+      modes.set(name, (await stat(join(dataDir, name))).mode & 0o777);
+    expect([...modes].filter(([, mode]) => mode !== 0o700 && mode !== 0o600)).toEqual([]);
+    expect([...modes.keys()].filter((name) => /\.sqlite$/.test(name)).length).toBeGreaterThan(1);
     const second = serve(["--port", "0"]);
     expect((await second.exited).code).toBe(1);
     expect(second.log()).toContain(`${dataDir} is in use by another process`);

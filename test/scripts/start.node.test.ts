@@ -61,7 +61,7 @@ describe("npm start", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it("makes a backup through the relay, leaves the facts for scripts, and ends without a trace", async () => {
+  it("makes a backup through the relay, knows callers by their sockets, leaves the facts for scripts, and ends without a trace", async () => {
     const running = start(["--upstream-port", "0"]);
     const demo = await ready(running);
     before = demo;
@@ -71,6 +71,15 @@ describe("npm start", () => {
     expect(demo.instance).toBe("demo");
     const [backup] = await list(demo);
     expect(backup!.key).toMatch(/^demo_\d{8}_\d{6}\.zip$/);
+    const minted = await fetch(`${demo.relay}/v1/keys`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${demo.adminToken}`, "content-type": "application/json" },
+      body: JSON.stringify({ name: "elsewhere", preset: "fetcher", networks: ["192.0.2.0/24"] }),
+    });
+    const { key: elsewhere } = (await minted.json()) as { key: string };
+    const lies = { "cf-connecting-ip": "192.0.2.7", "mf-cf-blob": JSON.stringify({ clientIp: "192.0.2.7:1" }) };
+    const refused = await fetch(`${demo.relay}/api/backups`, { headers: { authorization: elsewhere, ...lies } });
+    expect(((await refused.json()) as { code: string }).code).toBe("network_refused");
     const health = await fetch(`${demo.upstream.url}/api/health`);
     expect(health.status).toBe(200);
     for (const line of [`${demo.relay}/api/backups/${backup!.key}`, "pb.authStore.save(", demo.upstream.url])

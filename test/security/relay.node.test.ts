@@ -129,6 +129,65 @@ describe("the caller's address", () => {
   });
 });
 
+describe("a Host header", () => {
+  /** What this answers to a host as it stands, which `fetch` would not send. */
+  const asHost = (host: string | string[], path: string, method = "GET") =>
+    new Promise<[number, unknown]>((resolve, reject) => {
+      const { hostname, port } = new URL(relay.url);
+      const sent = request({ hostname, port, path, method, setHost: false }, async (answer) => {
+        const text = (await answer.toArray()).join("");
+        resolve([answer.statusCode!, /^\{/.test(text) ? JSON.parse(text).code : text]);
+      });
+      sent.on("error", reject).setHeader("host", host);
+      sent.end();
+    });
+
+  it("that names no host is 400 on every route, and its path is no part of the request's", async () => {
+    const malformed = [
+      "127.0.0.1/v1",
+      "h:80/v1/",
+      "h/v1?",
+      "h?a=",
+      "h#",
+      "u:p@h",
+      "a b",
+      "a,b",
+      "a\\b",
+      "h:99999",
+      "h:x",
+    ];
+    malformed.push("[::1", "1.2.3.999", "a..b", "a%2Fv1", ".");
+    for (const host of malformed)
+      expect([host, ...(await asHost(host, "/health"))]).toEqual([host, 400, "host_refused"]);
+    expect(await asHost(["a", "b"], "/v1/health")).toEqual([400, "host_refused"]);
+    for (const [method, path] of [
+      ["GET", "/v1/health"],
+      ["GET", "/api/health"],
+      ["GET", "/nowhere"],
+      ["GET", "/docs"],
+      ["OPTIONS", "/api/backups"],
+      ["POST", "/v1/keys"],
+      ["DELETE", "/api/backups/a.zip"],
+      ["POST", "/api/collections/_superusers/auth-with-password"],
+    ] as const)
+      expect([path, ...(await asHost("h/v1", path, method))]).toEqual([path, 400, "host_refused"]);
+  });
+
+  it("may be any name or address, with a port or without", async () => {
+    for (const host of [
+      "relay.example.com",
+      "RELAY",
+      "a_b.example.",
+      "127.0.0.1:8787",
+      "[::1]:80",
+      "[::1]",
+      "h:",
+      "xn--a",
+    ])
+      expect([host, (await asHost(host, "/v1/health"))[0]]).toEqual([host, 200]);
+  });
+});
+
 describe("every answer", () => {
   const asked = async (path: string, init: RequestInit = {}) => {
     const answer = await fetch(relay.url + path, { redirect: "manual", ...init });

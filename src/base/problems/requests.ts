@@ -7,6 +7,11 @@ export const requestsProblems = {
     message: "The requested resource wasn't found.",
     hint: "Check the path, and the method: there is no 405.",
   },
+  host_refused: {
+    status: 400,
+    message: "The Host header names no host.",
+    hint: "Send the relay's own name or address there, with its port and nothing else.",
+  },
   invalid_request: {
     status: 400,
     message: "An error occurred while validating the submitted data.",

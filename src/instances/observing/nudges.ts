@@ -3,16 +3,19 @@ import { NUDGE_SKEW_MS, readNudge } from "../../observing/nudge.ts";
 
 /** More genuine nudges than this in ten minutes are not needed. */
 const MAX_NONCES = 1_000;
+/** A nudge is in time for at most this long, however the clocks of its sender and ours differ. */
+const KEPT_MS = 2 * NUDGE_SKEW_MS;
 
 /**
- * Signed hints from outside that the server has changed. Their nonces are kept in memory alone: one that is sent again
- * after the object was evicted causes a look, at most one per 2 s, and nothing else.
+ * Signed hints from outside that the server has changed, each taken once. Their nonces are rows, because an object forgets
+ * within seconds what a nudge is in time for minutes.
  */
 export class Nudges {
+  private readonly sql: SqlStorage;
   private readonly clock: Clock;
-  private readonly nonces = new Map<string, number>();
 
-  constructor(clock: Clock) {
+  constructor(sql: SqlStorage, clock: Clock) {
+    this.sql = sql;
     this.clock = clock;
   }
 
@@ -20,9 +23,10 @@ export class Nudges {
   accept(secret: string, body: string, signature: string): boolean {
     const now = this.clock();
     const nonce = readNudge(secret, body, signature, now);
-    for (const [seen, at] of this.nonces) if (at < now - 2 * NUDGE_SKEW_MS) this.nonces.delete(seen);
-    if (nonce === null || this.nonces.has(nonce) || this.nonces.size >= MAX_NONCES) return false;
-    this.nonces.set(nonce, now);
-    return true;
+    if (nonce === null) return false;
+    this.sql.exec("DELETE FROM nudges WHERE at NOT BETWEEN ? AND ?", now - KEPT_MS, now + KEPT_MS);
+    if (this.sql.exec("SELECT count(*) AS kept FROM nudges").one().kept === MAX_NONCES) return false;
+    const written = this.sql.exec("INSERT OR IGNORE INTO nudges (nonce, at) VALUES (?, ?)", nonce, now).rowsWritten;
+    return written > 0;
   }
 }
