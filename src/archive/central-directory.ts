@@ -79,20 +79,19 @@ function readEntry(bytes: Uint8Array, at: number): Entry | null {
   };
 }
 
+/** Systems an entry may say it was packed on (high byte of "version made by"): FAT, NTFS, VFAT; Unix, macOS. */
+const DOS_SYSTEMS = [0, 11, 14];
+const UNIX_SYSTEMS = [3, 19];
+/** Highest four bits of a Unix mode: pipe, character device, block device, link, socket. */
+const SPECIAL_TYPES = [1, 2, 6, 10, 12];
+
 /** As the servers' reader decides it (Go `archive/zip/struct.go` Mode): a trailing slash, a Unix mode or the DOS folder bit. */
 function kindOf(name: Uint8Array, system: number, attributes: number): Entry["kind"] {
   if (name[name.length - 1] === 0x2f) return "folder";
-  const unix = system === 3 || system === 19;
-  if (!unix) return attributes & 0x10 ? "folder" : "file";
-  switch (attributes >>> 28) {
-    case 0:
-    case 8:
-      return "file";
-    case 4:
-      return "folder";
-    default:
-      return "special";
-  }
+  if (DOS_SYSTEMS.includes(system)) return attributes & 0x10 ? "folder" : "file";
+  if (!UNIX_SYSTEMS.includes(system)) return "file";
+  const type = attributes >>> 28;
+  return type === 4 ? "folder" : SPECIAL_TYPES.includes(type) ? "special" : "file";
 }
 
 function joined(first: Uint8Array, second: Uint8Array): Uint8Array {

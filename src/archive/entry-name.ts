@@ -16,8 +16,8 @@ export type EntryName = {
 };
 
 /**
- * Reads a name. Absolute names and backslashes do no harm on the server itself (it joins them under its data folder,
- * seen on 0.40.6), but on another system or in another program they do, and no server writes them.
+ * Reads a name. Absolute names do no harm on the server itself (it joins them under its data folder, seen on 0.40.6), but
+ * on another system or in another program they do, and no server writes them.
  */
 export function readName(bytes: Uint8Array): EntryName {
   const text = decode(bytes);

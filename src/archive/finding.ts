@@ -99,6 +99,12 @@ const catalogue = {
     (name: string, count: string) =>
       `Files with an unusable name, or one that points outside the server's data folder: ${count}, first ${name}.`,
   ],
+  name_misplaced: [
+    "names",
+    "refuse",
+    (name: string, count: string) =>
+      `Names with backslashes, or with other capitals than the server's own (storage, data.db): ${count}, first ${name}. The server would put these files elsewhere than its own backups do, and uploaded files would be lost. Unpack the archive, go to the folder that holds data.db and storage, spelled like this, and run: zip -r ../repacked.zip .`,
+  ],
   name_twice: [
     "names",
     "refuse",
@@ -187,6 +193,16 @@ export function finding<C extends FindingCode>(code: C, ...words: Parameters<(ty
   ];
   return { check, severity, code, message: text(...words) };
 }
+
+/**
+ * The same of a backup that the server itself has made: whatever lies in its data folder has a name of the server's own, and
+ * a restore puts it back where it was.
+ */
+export const asOfServer = (findings: readonly Finding[]): Finding[] =>
+  findings.map((found) => (found.code === "name_misplaced" ? { ...found, severity: "warn", message: OWN_ODD } : found));
+
+const OWN_ODD =
+  "The server's data folder itself holds names with backslashes or other capitals; a restore puts these files back as they are.";
 
 export const refused = (found: Finding): Halt => ({ kind: "refused", finding: found });
 export const unread = (problem: Problem): Halt => ({ kind: "unread", problem });

@@ -8,13 +8,33 @@ import { type Finding, finding } from "./finding.ts";
 const SERVER_FILES = ["data.db", "data.db-wal", "auxiliary.db", "auxiliary.db-wal"] as const;
 export type ServerFile = (typeof SERVER_FILES)[number];
 
-type NameDefect = "name_unsafe" | "name_twice" | "name_conflict" | "links";
+/** What a server's own backup keeps at the top of its data folder, besides what people put there. */
+const OWN_NAMES = [
+  "storage",
+  ...["data.db", "auxiliary.db", "logs.db"].flatMap((file) => [file, `${file}-wal`, `${file}-shm`]),
+];
+
+type NameDefect = "name_misplaced" | "name_unsafe" | "name_twice" | "name_conflict" | "links";
 
 /** Which of the server's files an entry becomes when it is unpacked; their case counts, `./data.db` is `data.db`. */
 export function serverFile({ text, normal }: EntryName, kind: Entry["kind"]): ServerFile | null {
   const name = SERVER_FILES.find((file) => file === normal);
   return name && kind === "file" && text.endsWith(name) ? name : null;
 }
+
+/**
+ * Whether the server would unpack it elsewhere than a backup of its own does. It takes names as they are: a backslash is a
+ * part of the file's name (`storage\\a\\b.png` lies beside the folder `storage`, and the upload is lost), and `Storage` is
+ * not `storage` (seen on 0.40.6).
+ */
+function isMisplaced({ text }: EntryName): boolean {
+  if (text.includes("\\")) return true;
+  const top = text.split("/").find((segment) => segment !== "" && segment !== ".");
+  return top !== undefined && !OWN_NAMES.includes(top) && OWN_NAMES.includes(meant(top));
+}
+
+/** What a person reads in a name: without blanks around it, and whatever its case and form. */
+const meant = (name: string): string => name.normalize("NFKC").trim().toLowerCase();
 
 /**
  * All names of an archive, held in normal form to find those that come twice or are file and folder at once: about 150
@@ -33,11 +53,13 @@ export class Names {
       this.#count("name_unsafe", text);
       return;
     }
+    const twice = kind !== "folder" && this.#files.has(normal);
+    if (!twice && isMisplaced(name)) this.#count("name_misplaced", text);
     if (kind === "special") this.#count("links", text);
     if (kind === "folder") {
       this.#folders.add(normal);
     } else {
-      if (this.#files.has(normal)) this.#count("name_twice", text);
+      if (twice) this.#count("name_twice", text);
       this.#files.add(normal);
       if (normal.endsWith("/data.db")) this.#nestedDatabase ??= text;
       if (normal !== "types.d.ts" && !normal.startsWith("storage/")) this.#onlyTypesAndStorage = false;

@@ -3,7 +3,7 @@ import type { Problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
 import type { Result } from "../base/result.ts";
 import { binarySizeInWords } from "./entry-name.ts";
-import { type ArchiveCheckName, archiveCheckNames, severities } from "./finding.ts";
+import { type ArchiveCheckName, archiveCheckNames, asOfServer, severities } from "./finding.ts";
 import type { Flavour } from "./flavour.ts";
 import { type ArchiveFacts, ArchiveFactsSchema, type ArchiveInspection } from "./inspection.ts";
 
@@ -63,7 +63,7 @@ export function preflight(evidence: PreflightEvidence): Preflight {
   const checks = [exists(backup !== null), idle(evidence.idle)];
   if (backup !== null) {
     if (evidence.flavour === "bosbase") checks.push(filesOnly);
-    if (inspection !== null) checks.push(...archiveChecks(inspection));
+    if (inspection !== null) checks.push(...archiveChecks(inspection, madeBy));
     // On BosBase superusers and tokens are in PostgreSQL, where no restore reaches them.
     if (evidence.flavour !== "bosbase") checks.push(credential(evidence), revivedTokens);
   }
@@ -72,13 +72,14 @@ export function preflight(evidence: PreflightEvidence): Preflight {
 }
 
 /** The checks `archive`, `names` and `database`: one each when nothing is wrong, else one per finding. */
-function archiveChecks(inspection: Result<ArchiveInspection, Problem>): PreflightCheck[] {
+function archiveChecks(inspection: Result<ArchiveInspection, Problem>, madeBy: MadeBy): PreflightCheck[] {
   if (!inspection.ok) {
     const known = problems[inspection.error.code];
     const message = `The backup could not be read, so nothing is known about it. ${inspection.error.hint ?? known.hint}`;
     return [{ name: "archive", ok: false, severity: "refuse", message }];
   }
-  const { findings, archive } = inspection.value;
+  const { archive } = inspection.value;
+  const findings = madeBy.kind === "server" ? asOfServer(inspection.value.findings) : inspection.value.findings;
   return archiveCheckNames.flatMap((name): PreflightCheck[] => {
     const found = findings.filter((finding) => finding.check === name);
     const failed = found.map(({ severity, message }): PreflightCheck => ({ name, ok: false, severity, message }));

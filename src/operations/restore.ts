@@ -1,3 +1,4 @@
+import { asOfServer } from "../archive/finding.ts";
 import { inspectArchive } from "../archive/inspection.ts";
 import { isoTime } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
@@ -84,7 +85,7 @@ const steps: { [name: string]: StepRun } = {
     const { key, size, modified } = made.value;
     const inspection = await inspectArchive(work.reader({ key, size }), size);
     if (!inspection.ok) return failed(inspection.error);
-    const worst = inspection.value.findings.find(({ severity }) => severity === "refuse");
+    const worst = asOfServer(inspection.value.findings).find(({ severity }) => severity === "refuse");
     const { archive } = inspection.value;
     if (worst || !archive) return failed(problem("preflight_refused", { message: worst?.message }));
     work.keep({ safety: { key, size, modified, directorySha256: archive.directorySha256 } });

@@ -323,6 +323,25 @@ describe("an archive with dangerous names is refused", () => {
     expect(await found([...rest, { ...data, name: first }, { ...data, name: second }])).toEqual(["name_twice"]);
   });
 
+  it.each([
+    "storage\\pbc_1\\rec_1\\photo.png",
+    "storage\\",
+    "notes\\a.txt",
+    "Storage/pbc_1/rec_1/photo.png",
+    "STORAGE/",
+    " storage/a",
+    "storage /a",
+    "\uff53torage/a",
+    "./Storage/a",
+    "Data.db-wal",
+    "AUXILIARY.DB",
+    "Logs.db",
+  ])("for %j, which the server unpacks elsewhere than a backup of its own", async (name) => {
+    const { findings } = await inspect(zip([data, { name, data: "" }]));
+    expect(codes(findings)).toEqual(["name_misplaced"]);
+    expect(findings[0]!.message).toContain("zip -r");
+  });
+
   it("for a file and a folder of one name", async () => {
     expect(await found([data, { name: "storage", data: "x" }, upload])).toEqual(["name_conflict"]);
   });
@@ -346,6 +365,18 @@ describe("an archive with dangerous names is refused", () => {
   });
 });
 
+describe("files, folders and special files are told apart as the server's reader does", () => {
+  it.each<[string, Partial<ZipFile>, string[]]>([
+    ["a folder by the DOS bit", { system: 0, attributes: 0x10 }, ["database_not_file"]],
+    ["a folder by the bit of NTFS", { system: 11, attributes: 0x10 }, ["database_not_file"]],
+    ["a file, whatever a system without that bit says", { system: 10, attributes: 0x10 }, ["database_empty"]],
+    ["a file by a mode that means nothing", { mode: 0o030644 }, ["database_empty"]],
+    ["a socket", { mode: 0o140644 }, ["links", "no_database"]],
+  ])("%s", async (_case, file, expected) => {
+    expect(await found([{ name: "data.db", data: "", ...file }])).toEqual(expected);
+  });
+});
+
 describe("an archive without a usable database is refused", () => {
   it("when data.db is missing", async () => {
     expect(await found([upload, { name: "notes.txt", data: "x" }])).toEqual(["no_database"]);
@@ -365,7 +396,7 @@ describe("an archive without a usable database is refused", () => {
   });
 
   it("when its name has another case", async () => {
-    expect(await found([{ ...data, name: "Data.DB" }])).toEqual(["no_database"]);
+    expect(await found([{ ...data, name: "Data.DB" }])).toEqual(["name_misplaced", "no_database"]);
   });
 
   it("when data.db is a link", async () => {

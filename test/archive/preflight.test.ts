@@ -76,6 +76,15 @@ describe("preflight", () => {
     expect(madeBy).toEqual({ kind: "server" });
   });
 
+  it("refuses names that the server would unpack elsewhere, but not in a backup that the server itself made", async () => {
+    const files = [data, { name: "storage\\a\\b\\c.png", data: "x" }];
+    const own = await judge(files);
+    expect([own.ok, named(own.checks, "names")]).toMatchObject([true, [{ ok: true }, { ok: false, severity: "warn" }]]);
+    const brought = await judge(files, { madeBy: { kind: "unknown" } });
+    expect(brought.ok).toBe(false);
+    expect(named(brought.checks, "names")).toMatchObject([{ ok: false, severity: "refuse" }]);
+  });
+
   it("refuses a backup that is not listed, and looks no further", async () => {
     const { ok, checks, archive } = await judge([data], { backup: null, inspection: null });
     expect(ok).toBe(false);

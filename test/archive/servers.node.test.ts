@@ -1,4 +1,4 @@
-import { existsSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { defaultVersion, previousVersion } from "../../scripts/pocketbase-versions.ts";
@@ -126,6 +126,26 @@ describe(`what PocketBase ${defaultVersion} makes of crafted archives`, () => {
       const archive = await craft(server, (files) => [...files, ...conflict]);
       expect(await refusals(archive)).toEqual(["name_conflict"]);
       expect(await restore(server, archive)).toBe("unchanged");
+    });
+  });
+
+  it.each<[string, (name: string) => string]>([
+    ["Windows's backslashes", (name) => name.replaceAll("/", "\\")],
+    ["other capitals", (name) => name.replace(/^storage/, "Storage")],
+  ])("%s in the names cost it its uploaded files; the preflight refuses", async (_case, packed) => {
+    await withServer(defaultVersion, async (server) => {
+      const upload = "storage/pbc_1/rec_1/photo.png";
+      mkdirSync(join(server.dataDir, "storage/pbc_1/rec_1"), { recursive: true });
+      writeFileSync(join(server.dataDir, upload), "photo");
+      const archive = await craft(server, (files) =>
+        files.map((file) => ({ ...file, name: packed(String(file.name)) })),
+      );
+      expect(await refusals(archive)).toEqual(["name_misplaced"]);
+      expect(await restore(server, archive)).toBe("restored");
+      expect(existsSync(join(server.dataDir, upload))).toBe(false);
+      expect(existsSync(join(server.dataDir, packed(upload)))).toBe(true);
+      // What it holds now it backs up as well: there the names are its own.
+      expect(await refusals(await makeBackup(server, "after.zip"))).toEqual(["name_misplaced"]);
     });
   });
 

@@ -24,10 +24,10 @@ export async function call(server: TestPocketBase, method: string, path: string,
 }
 
 /** Has the server make a backup, and reads it from its disk. */
-export async function makeBackup(server: TestPocketBase): Promise<Uint8Array> {
-  const made = await call(server, "POST", "/api/backups", { name: "made.zip" });
+export async function makeBackup(server: TestPocketBase, name = "made.zip"): Promise<Uint8Array> {
+  const made = await call(server, "POST", "/api/backups", { name });
   expect(made.status).toBe(204);
-  return new Uint8Array(await readFile(join(server.dataDir, "backups", "made.zip")));
+  return new Uint8Array(await readFile(join(server.dataDir, "backups", name)));
 }
 
 /** Uploads an archive, restores it, and tells what became of the server: a record made just before is the witness. */

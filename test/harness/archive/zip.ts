@@ -8,6 +8,10 @@ export type ZipFile = {
   method?: number;
   /** Unix mode; default a regular file, for names with a trailing slash a folder. */
   mode?: number;
+  /** The system it says it was packed on; default 3, Unix. With another one `mode` is not written. */
+  system?: number;
+  /** The DOS attributes; 0x10 is a folder. */
+  attributes?: number;
   flags?: number;
   /** Replaces what the listing says. */
   listed?: Partial<{ name: string; crc: number; packed: number; unpacked: number; offset: number; flags: number }>;
@@ -146,7 +150,8 @@ function listing(file: ZipFile, written: Written, offset: number, dialect: Diale
   const extra = Buffer.concat([extras[dialect].listed, block, bytesOf(file.extra)]);
   const header = Buffer.alloc(46);
   header.writeUInt32LE(0x02014b50, 0);
-  header.writeUInt16LE((3 << 8) | 20, 4);
+  const system = file.system ?? 3;
+  header.writeUInt16LE((system << 8) | 20, 4);
   header.writeUInt16LE(20, 6);
   header.writeUInt16LE(said.flags, 8);
   header.writeUInt16LE(written.method, 10);
@@ -155,7 +160,7 @@ function listing(file: ZipFile, written: Written, offset: number, dialect: Diale
   header.writeUInt32LE(file.zip64 ? 0xffff_ffff : said.unpacked, 24);
   header.writeUInt16LE(name.length, 28);
   header.writeUInt16LE(extra.length, 30);
-  header.writeUInt32LE((mode << 16) >>> 0, 38);
+  header.writeUInt32LE(((system === 3 ? mode << 16 : 0) | (file.attributes ?? 0)) >>> 0, 38);
   header.writeUInt32LE(said.offset, 42);
   return Buffer.concat([header, name, extra]);
 }
