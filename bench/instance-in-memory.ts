@@ -37,6 +37,7 @@ export async function instanceInMemory(backups: number) {
     clock,
     random: secureRandom,
     fetch: fake.fetch,
+    reach: null,
     sleep: async () => undefined,
     detach(work) {
       works.add(work);

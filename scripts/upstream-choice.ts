@@ -59,13 +59,26 @@ export async function readCredential(environment: NodeJS.ProcessEnv, url: string
   return typed ? { email: typed, password: secret } : { token: secret };
 }
 
+/** Why `fetch` got no answer, by the runtime's code for it, with what to do. */
+function noAnswer(url: string, error: Error): Refusal {
+  const code = String((error.cause as NodeJS.ErrnoException | undefined)?.code ?? error.name);
+  if (/^(ENOTFOUND|EAI_AGAIN)$/.test(code))
+    return new Refusal(`The name in ${url} does not resolve: check its spelling and its DNS record.`);
+  if (/CERT|SELF_SIGNED|VERIFY/.test(code))
+    return new Refusal(`The certificate of ${url} is not valid (${code}): the relay would refuse it, too.`);
+  if (/^(ERR_SSL|EPROTO)/.test(code)) return new Refusal(`${url} speaks no TLS at this port: is it http://?`);
+  if (code === "TimeoutError")
+    return new Refusal(`${url} does not answer in time: does a firewall keep this machine out?`);
+  return new Refusal(`Nothing answers at ${url} (${code}): check the address and that the server runs.`);
+}
+
 /** Checks that a PocketBase answers there, without any credential. */
 export async function probeUpstream(url: string): Promise<void> {
-  const answer = await fetch(`${url}/api/health`, { redirect: "manual", signal: AbortSignal.timeout(15_000) }).catch(
-    () => null,
-  );
-  const body = (await answer?.json().catch(() => null)) as { code?: number } | null | undefined;
-  if (!answer) throw new Refusal(`Nothing answers at ${url}: check the address and that the server runs.`);
+  const signal = AbortSignal.timeout(15_000);
+  const answer = await fetch(`${url}/api/health`, { redirect: "manual", signal }).catch((error: Error) => {
+    throw noAnswer(url, error);
+  });
+  const body = (await answer.json().catch(() => null)) as { code?: number } | null | undefined;
   if (answer.status !== 200 || body?.code !== 200)
     throw new Refusal(`${url} answers, but not as a PocketBase does: give the address its /api/health lies under.`);
 }

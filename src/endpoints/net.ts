@@ -1,13 +1,12 @@
 import type { Clock } from "../base/clock.ts";
 import { systemSleep } from "../base/sleep.ts";
 import type { Bindings } from "../bindings.ts";
+import { reach } from "../http/reach.ts";
 import type { Settings } from "../settings.ts";
 import type { AddressPolicy } from "../webhooks/address.ts";
 import { dnsOverHttps } from "../webhooks/resolver.ts";
 import type { Net } from "./attempt.ts";
 import { Deadlines } from "./deadlines.ts";
-
-const REACH_MS = 3_000;
 
 export const addressPolicy = ({ privateNetwork, publicUrl, webhookPorts }: Settings): AddressPolicy => ({
   privateNetwork,
@@ -35,33 +34,10 @@ export function netOf(env: Bindings, settings: Settings, clock: Clock): Net {
   const out: Net["fetch"] = PUBLIC ? (url, init) => PUBLIC.fetch(url, init) : platform.fetch;
   return {
     fetch: out,
-    reach: PUBLIC ? (host, port) => reach(PUBLIC, host, port) : null,
+    reach: PUBLIC ? async (host, port) => (await reach(PUBLIC, host, port)) === "made" : null,
     resolve: settings.resolver === null ? null : dnsOverHttps(settings.resolver, out, clock),
     policy: addressPolicy(settings),
     clock,
     deadlines: new Deadlines(clock, systemSleep),
   };
-}
-
-/** Whether a TCP connection can be made within `REACH_MS`; it is closed at once. */
-async function reach(network: Fetcher, hostname: string, port: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  try {
-    const socket = network.connect({ hostname, port });
-    const timedOut = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), REACH_MS);
-    });
-    const opened = socket.opened.then(
-      () => true,
-      () => false,
-    );
-    socket.closed.catch(() => undefined);
-    const reached = await Promise.race([opened, timedOut]);
-    socket.close().catch(() => undefined);
-    return reached;
-  } catch {
-    return false;
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,3 +1,4 @@
+import { connect } from "cloudflare:sockets";
 import { DurableObject } from "cloudflare:workers";
 import { systemClock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
@@ -5,8 +6,9 @@ import { problems } from "../base/problems.ts";
 import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
-import type { Bindings } from "../bindings.ts";
+import { type Bindings, onPlainWorkerd } from "../bindings.ts";
 import { endpointOf } from "../endpoints/stub.ts";
+import { reach } from "../http/reach.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { ObjectAlarm } from "../storage/alarm.ts";
 import { Opening } from "../storage/opening.ts";
@@ -196,6 +198,7 @@ export class Instance extends DurableObject<Bindings> {
         clock: systemClock,
         random: secureRandom,
         fetch: (input, init) => fetch(input, init),
+        reach: onPlainWorkerd(this.env) ? (host, port) => reach({ connect }, host, port) : null,
         sleep: systemSleep,
         detach: (work) => this.ctx.waitUntil(work),
         endpoint: (id) => endpointOf(this.env, id) as unknown as EndpointObject,

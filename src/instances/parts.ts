@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { sealer } from "../base/seal.ts";
 import type { Sleep } from "../base/sleep.ts";
+import type { Reach } from "../http/reach.ts";
 import type { OperationKinds } from "../operations/kind.ts";
 import { kinds as operationKinds } from "../operations/kinds.ts";
 import type { Settings } from "../settings.ts";
@@ -52,6 +53,8 @@ export type Platform = {
   clock: Clock;
   random: Random;
   fetch: Fetch;
+  /** Tries a connection to a server; null on Cloudflare, which tells in its answers what is in the way. */
+  reach: Reach | null;
   sleep: Sleep;
   /** Keeps the object alive for work that no request waits for. */
   detach: (work: Promise<unknown>) => void;
@@ -67,7 +70,7 @@ export type Parts = ReturnType<typeof buildParts>;
 
 /** Puts an instance together: each part owns its tables and is handed the others it needs. */
 export function buildParts(platform: Platform, kinds: OperationKinds = operationKinds) {
-  const { storage, settings, clock, random, fetch, sleep, detach, settled } = platform;
+  const { storage, settings, clock, random, fetch, reach, sleep, detach, settled } = platform;
   const { sql } = storage;
   const seals = sealer(settings.encryptionKeys, random);
   const configuration = new Configuration(storage, seals, clock, random);
@@ -88,7 +91,9 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
     expectation: () => configuration.own.expect,
     verifies: () => configuration.own.verify,
   });
-  const server = new Server(configuration, settings, fetch, clock, (listing, began) => observer.take(listing, began));
+  const server = new Server(configuration, settings, fetch, clock, reach, (listing, began) =>
+    observer.take(listing, began),
+  );
   const verifier = new Verifier({
     storage,
     server,

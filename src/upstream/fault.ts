@@ -3,6 +3,7 @@ import type { ProblemCode } from "../base/problems.ts";
 import type { UpstreamFault } from "./backups-api.ts";
 import type { Silence, UpstreamAnswer } from "./exchange.ts";
 import { fieldRefusals } from "./field-refusals.ts";
+import { cloudflareFault, WANTS_TLS } from "./in-the-way.ts";
 
 type Meaning = { code: ProblemCode; message?: string; unauthorized?: boolean; unclear?: boolean };
 
@@ -63,6 +64,9 @@ const fault = (meaning: Meaning, mutates: boolean, more: Omit<Problem, "code"> =
   unauthorized: meaning.unauthorized === true,
 });
 
+/** `text` may be left out where a body was not read as text. */
+type Answered = Pick<UpstreamAnswer, "status" | "headers" | "json"> & { text?: string };
+
 /** No answer, or one that was not read to its end: a call that changes something may have changed it. */
 export function silenceFault(silence: Silence, mutates: boolean): UpstreamFault {
   if (silence === "timeout") return fault({ code: "upstream_timeout", unclear: true }, mutates);
@@ -74,8 +78,15 @@ export function silenceFault(silence: Silence, mutates: boolean): UpstreamFault 
 export const invalidFault = (mutates = false): UpstreamFault =>
   fault({ code: "upstream_invalid", unclear: true }, mutates);
 
+/** What Go, nginx and Apache say to a request without TLS at a port that has it. */
+const PLAIN_AT_TLS_PORT = /HTTP request (to an HTTPS server|was sent to HTTPS port)|plain HTTP to an SSL-enabled/i;
+
 /** An answer that PocketBase itself did not write: a proxy, a tunnel, another program. */
-function foreignFault(status: number, mutates: boolean): UpstreamFault {
+function foreignFault({ status, text = "" }: { status: number; text?: string }, mutates: boolean): UpstreamFault {
+  const known = cloudflareFault(status, text);
+  if (known && status < 500) return fault(known, mutates, { hint: known.hint });
+  if (known) return fault({ ...known, unclear: true }, mutates, { hint: known.hint, retryAfterSeconds: 10 });
+  if (status === 400 && PLAIN_AT_TLS_PORT.test(text)) return fault({ code: "upstream_tls_failed" }, mutates, WANTS_TLS);
   // 522 and 524 are Cloudflare's time-outs; the server behind goes on with what it was asked.
   if (status === 504 || status === 522 || status === 524)
     return fault(
@@ -117,7 +128,7 @@ function pocketBaseFault(answer: Pick<UpstreamAnswer, "status">, body: Body, mut
  * messages listed above and PocketBase's own messages about fields. `mutates` says whether a lost answer could have changed
  * something; only then can a fault be `unclear`.
  */
-export function faultOf(answer: Pick<UpstreamAnswer, "status" | "headers" | "json">, mutates: boolean): UpstreamFault {
+export function faultOf(answer: Answered, mutates: boolean): UpstreamFault {
   const { status } = answer;
   if (status >= 300 && status < 400) return fault({ code: "upstream_redirected" }, mutates);
   if (status === 429) {
@@ -127,5 +138,5 @@ export function faultOf(answer: Pick<UpstreamAnswer, "status" | "headers" | "jso
   }
   if (status === 413) return fault({ code: "upstream_body_refused" }, mutates);
   const body = bodyOf(answer.json);
-  return body && status >= 400 ? pocketBaseFault(answer, body, mutates) : foreignFault(status, mutates);
+  return body && status >= 400 ? pocketBaseFault(answer, body, mutates) : foreignFault(answer, mutates);
 }

@@ -1,13 +1,18 @@
+import { fail } from "../base/result.ts";
+import type { Reach } from "../http/reach.ts";
 import type { Observed } from "./check-result.ts";
 import type { Wire } from "./exchange.ts";
 import { pocketBase, type Timeouts } from "./pocketbase.ts";
 import type { UpstreamCredential, UpstreamSession } from "./session.ts";
 import { tokenExpiry } from "./token.ts";
+import { explained } from "./unanswered.ts";
 
 type Inspected = Wire & {
   credential: UpstreamCredential;
   edge: boolean;
   session: UpstreamSession;
+  /** As `explained` in unanswered.ts; null where connections cannot be tried. */
+  reach?: Reach | null;
   timeouts?: Partial<Timeouts>;
 };
 
@@ -18,9 +23,9 @@ type Inspected = Wire & {
 export async function inspect(inspected: Inspected, signal?: AbortSignal): Promise<Observed> {
   const { credential, session } = inspected;
   const { baseUrl, headers, fetch, clock, edge } = inspected;
-  const guest = await pocketBase({ baseUrl, headers, fetch, clock, token: "", timeouts: inspected.timeouts }).health(
-    signal,
-  );
+  const asGuest = pocketBase({ baseUrl, headers, fetch, clock, token: "", timeouts: inspected.timeouts });
+  const first = await asGuest.health(signal);
+  const guest = first.ok ? first : fail(await explained(first.error, baseUrl, fetch, inspected.reach ?? null));
   const expires = credential.kind === "token" ? tokenExpiry(credential.token) : null;
   const known = { at: clock(), baseUrl, edge, credential: { kind: credential.kind, expires } };
   if (!guest.ok) return { ...known, guest, health: guest, list: guest, settings: guest };

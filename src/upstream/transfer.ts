@@ -41,11 +41,12 @@ type Sent = { response: Response /** Closes the connection. */; close: () => voi
  * Reads a refusal for `faultOf`. `json` is undefined for an empty body, one that is not JSON and one that comes too slowly:
  * then only the status counts.
  */
-async function readRefusal({ response, close }: Sent): Promise<{ status: number; headers: Headers; json: unknown }> {
+async function readRefusal({ response, close }: Sent) {
   const timer = setTimeout(close, REFUSAL_MS);
   const text = await readText(response.body, 65_536).catch(() => null);
   clearTimeout(timer);
-  return { status: response.status, headers: response.headers, json: text === null ? undefined : parsed(text) };
+  const json = text === null ? undefined : parsed(text);
+  return { status: response.status, headers: response.headers, text: text ?? "", json };
 }
 
 async function send(

@@ -3,6 +3,7 @@ import { env, runInDurableObject } from "cloudflare:test";
 import type { ApiKey } from "../../src/access/key.ts";
 import { secureRandom } from "../../src/base/random.ts";
 import type { Bindings } from "../../src/bindings.ts";
+import type { Reach } from "../../src/http/reach.ts";
 import type { Caller } from "../../src/instances/caller.ts";
 import type { Command, CommandName, Output } from "../../src/instances/commands.ts";
 import { buildParts, type Parts, type Platform } from "../../src/instances/parts.ts";
@@ -53,6 +54,8 @@ export type StageOptions = Partial<FakeOptions> & {
   instance?: Partial<InstanceRequest>;
   seen?: boolean;
   kinds?: OperationKinds;
+  /** What became of a try to connect to the server. */
+  reach?: Reach | null;
 };
 
 const asked = { waitSeconds: 0, surface: "v1" as const, idempotency: null };
@@ -91,7 +94,7 @@ export async function onStage<T>(options: StageOptions, play: (stage: Stage) => 
 async function build(
   storage: DurableObjectStorage,
   bindings: Bindings,
-  { instance, seen = true, kinds, ...server }: StageOptions,
+  { instance, seen = true, kinds, reach = null, ...server }: StageOptions,
 ): Promise<Stage> {
   const settings = readSettings(bindings);
   if (!settings.ok) throw new Error(settings.error.message);
@@ -123,6 +126,7 @@ async function build(
       }
       return fake.fetch(url, init);
     },
+    reach,
     sleep,
     detach(work: Promise<unknown>) {
       works.add(work);

@@ -1,16 +1,20 @@
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { freePort } from "../../scripts/ports.ts";
 import { type Running, startProcess } from "../../scripts/processes.ts";
+import { Refusal } from "../../scripts/refusal.ts";
 import { root } from "../../scripts/root.ts";
+import { probeUpstream } from "../../scripts/upstream-choice.ts";
 import { startPocketBase, type TestPocketBase } from "../harness/pocketbase.ts";
 import { afterTheyEnd, familiesNaming, type Listed, processesNaming, stillThere } from "../harness/process-list.ts";
 import { STARTED } from "../harness/waiting.ts";
+import { selfSigned } from "../harness/webhooks/certificate.ts";
 
 type Demo = {
   relay: string;
@@ -158,6 +162,21 @@ describe("npm start", () => {
       running.signal("SIGTERM");
       expect((await running.exited).code).toBe(0);
       expect(running.log()).not.toContain(server.password);
+    });
+
+    it("says in one sentence why there is no answer", async () => {
+      const secure = createSecureServer(selfSigned()).listen(0, "127.0.0.1");
+      await new Promise((resolve) => secure.once("listening", resolve));
+      const { port } = secure.address() as AddressInfo;
+      const told = async (url: string) => {
+        const error = await probeUpstream(url).catch((thrown: unknown) => thrown);
+        expect(error).toBeInstanceOf(Refusal);
+        return (error as Refusal).message;
+      };
+      expect(await told(`https://127.0.0.1:${port}`)).toMatch(/certificate of .* is not valid/);
+      expect(await told(server.url.replace("http:", "https:"))).toMatch(/speaks no TLS at this port/);
+      expect(await told("https://no-such-server.invalid")).toMatch(/does not resolve/);
+      secure.close();
     });
 
     it("says in one sentence that nothing answers there, or that no credential was given", async () => {

@@ -47,7 +47,8 @@ describe("what goes wrong between the relay and a server", () => {
     ["Cloudflare's 521", { kind: "html", status: 521 }, "upstream_proxy_failed", true],
     ["Cloudflare's 522", { kind: "html", status: 522 }, "upstream_timeout", true],
     ["Cloudflare's 524", { kind: "html", status: 524 }, "upstream_timeout", true],
-    ["Cloudflare's 525", { kind: "html", status: 525 }, "upstream_proxy_failed", true],
+    ["Cloudflare's 525", { kind: "html", status: 525 }, "upstream_tls_failed", true],
+    ["Cloudflare's 526", { kind: "html", status: 526 }, "upstream_tls_failed", true],
     ["Cloudflare's 530", { kind: "html", status: 530 }, "upstream_proxy_failed", true],
     ["a gateway's 504", { kind: "html", status: 504 }, "upstream_timeout", true],
     ["a firewall's 403", { kind: "html", status: 403 }, "upstream_proxy_refused", false],
@@ -64,6 +65,24 @@ describe("what goes wrong between the relay and a server", () => {
       for (const one of everyCall)
         expect([one, told(await call(server, one))]).toEqual([one, [code, unclear && changes.includes(one), false]]);
     });
+
+  it.each([
+    [521, "error code: 521", "upstream_proxy_failed", /refuses Cloudflare's connection/],
+    [525, "error code: 525", "upstream_tls_failed", /handshake/],
+    [526, "<h1>Invalid SSL certificate</h1> Error code 526", "upstream_tls_failed", /not valid/],
+    [530, "error code: 1016", "upstream_name_unknown", /does not resolve/],
+    [530, "error code: 1033", "upstream_proxy_failed", /Tunnel is not connected/],
+    [403, "error code: 1003", "upstream_proxy_refused", /no IP addresses/],
+    [400, "Client sent an HTTP request to an HTTPS server.\n", "upstream_tls_failed", /wants TLS/],
+    [400, "The plain HTTP request was sent to HTTPS port", "upstream_tls_failed", /wants TLS/],
+  ] as const)("tells what is in the way by a foreign %s of %s", async (status, text, code, words) => {
+    const answer = await call(
+      always(() => new Response(text, { status })),
+      "list",
+    );
+    expect(answer).toMatchObject({ ok: false, error: { problem: { code, message: expect.stringMatching(words) } } });
+    if (!answer.ok) expect(answer.error.problem.hint).toMatch(/\w{3}.*\.$/);
+  });
 
   it("is unauthorized with a dead token, and a guest in health", async () => {
     const { fake, server } = setUp();

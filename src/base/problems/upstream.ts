@@ -85,7 +85,17 @@ export const upstreamProblems = {
   upstream_unreachable: {
     status: 503,
     message: "The server cannot be reached.",
-    hint: "It may be down or restarting, or its address is wrong; try again after Retry-After.",
+    hint: "It may be down or restarting: try again after Retry-After. POST /v1/instances/{name}/check tells what is in the way.",
+  },
+  upstream_name_unknown: {
+    status: 503,
+    message: "The server's name does not resolve, or leads to an address that the relay may not reach.",
+    hint: "Check the spelling of the instance's address and the name's DNS record, where the relay runs; private addresses need ALLOW_PRIVATE_NETWORK.",
+  },
+  upstream_tls_failed: {
+    status: 502,
+    message: "No TLS connection to the server could be made: its certificate is not valid.",
+    hint: "It must be of a public authority, for the name in the instance's address, in date, with its chain: a self-signed one is refused.",
   },
   upstream_saturated: {
     status: 503,

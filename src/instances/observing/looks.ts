@@ -73,7 +73,7 @@ export class Looks implements Duty {
       // The cache hands every list it gets to the observer.
       const listing = await listings.look();
       if (!listing.ok) {
-        if (!busy) observer.failed(listing.error);
+        if (!busy) observer.failed(await server.explained(listing.error));
         return;
       }
       const since = observer.cronFailuresUntil;

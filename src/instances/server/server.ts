@@ -3,14 +3,16 @@ import type { RangeReader } from "../../archive/ranges.ts";
 import type { Clock } from "../../base/clock.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
+import type { Reach } from "../../http/reach.ts";
 import type { Settings } from "../../settings.ts";
-import type { Listing } from "../../upstream/backups-api.ts";
+import type { Listing, UpstreamFault } from "../../upstream/backups-api.ts";
 import { checkOf } from "../../upstream/check.ts";
 import type { ServerCheck } from "../../upstream/check-result.ts";
 import type { Fetch } from "../../upstream/exchange.ts";
 import { inspect } from "../../upstream/inspect.ts";
 import { rangeReader } from "../../upstream/range-reader.ts";
 import { type UpstreamSession, upstreamSession } from "../../upstream/session.ts";
+import { explained } from "../../upstream/unanswered.ts";
 import { ListingCache } from "./listing-cache.ts";
 import type { Configuration } from "./store.ts";
 
@@ -27,6 +29,7 @@ export class Server {
   private readonly settings: Settings;
   private readonly fetch: Fetch;
   private readonly clock: Clock;
+  private readonly reach: Reach | null;
   private readonly onListing: (listing: Listing, began: number) => void;
   private connected: Promise<Result<Connected, Problem>> | null = null;
 
@@ -35,12 +38,14 @@ export class Server {
     settings: Settings,
     fetch: Fetch,
     clock: Clock,
+    reach: Reach | null,
     onListing: (listing: Listing, began: number) => void,
   ) {
     this.configuration = configuration;
     this.settings = settings;
     this.fetch = fetch;
     this.clock = clock;
+    this.reach = reach;
     this.onListing = onListing;
   }
 
@@ -83,10 +88,16 @@ export class Server {
       credential: credential.value,
       edge: this.settings.clientAddress.from === "cloudflare",
       session: connected.value.session,
+      reach: this.reach,
     });
     const found = checkOf(observed);
     this.configuration.checked(found.check);
     return ok(found);
+  }
+
+  /** The fault with what is in the way, as far as another try can tell. */
+  explained(fault: UpstreamFault): Promise<UpstreamFault> {
+    return explained(fault, this.configuration.own.url, this.fetch, this.reach);
   }
 
   /** As the server shows it now or, when it does not answer, as the last check saw it. */

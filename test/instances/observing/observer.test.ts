@@ -196,6 +196,18 @@ describe("the server itself", () => {
     });
   });
 
+  it("is unreachable for a reason that another try tells", async () => {
+    await onStage({ instance: { pollSeconds: 15 }, reach: async () => "refused" }, async (stage) => {
+      stage.fake.faults.add({ kind: "down" });
+      const [down] = await during(stage, 2 * MINUTE);
+      expect(down?.data.error).toEqual({
+        code: "upstream_unreachable",
+        message: "The server refuses connections at port 8090.",
+        hint: expect.stringMatching(/another port/),
+      });
+    });
+  });
+
   it("is unauthorized once, and no more when the credential is right again", async () => {
     await onStage({}, async (stage) => {
       const right = stage.fake.world.superuser.password;
