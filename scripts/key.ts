@@ -25,7 +25,7 @@ ADMIN_TOKEN comes from the environment, because arguments can be read by every p
 function readRelayUrl(text: string | undefined): string {
   const url = text ? URL.parse(text) : null;
   if (!url || !/^https?:$/.test(url.protocol)) throw new Refusal("--url must be the relay's http(s) address.");
-  if (url.protocol === "http:" && classifyHost(url.hostname) === "public")
+  if (url.protocol === "http:" && !["loopback", "private"].includes(classifyHost(url.hostname)))
     throw new Refusal(`The administrator's token is not sent over plain http: use https://${url.host}.`);
   return url.origin + url.pathname.replace(/\/+$/, "");
 }

@@ -42,10 +42,16 @@ export const neverReached = [
   "fd00:ec2::/32",
   "fd20:ce::/32",
   "64:ff9b::a9fe:0/112",
+  "64:ff9b::a83f:8110/128",
+  "64:ff9b::6464:64c8/128",
+  "64:ff9b::c000:c0/128",
 ];
 
-/** Private IPv4 seen through NAT64, retired 6to4, and what is reserved: public for workerd, but not for the relay. */
+/** Private IPv4 seen through NAT64, 6to4 and Teredo, and what is reserved: public for workerd, but not for the relay. */
 export const notPublic = [
+  "64:ff9b:1::/48",
+  "2001::/32",
+  "fec0::/10",
   "64:ff9b::a00:0/104",
   "64:ff9b::7f00:0/104",
   "64:ff9b::ac10:0/108",

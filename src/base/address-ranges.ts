@@ -65,6 +65,8 @@ function unwrapped(address: Address): Address {
   return new ipaddr.IPv4(address.toByteArray().slice(12));
 }
 
+const isMapped = (address: Address): boolean => address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress();
+
 /** The IPv4 address behind an ISATAP interface identifier (RFC 5214 §6.1), whose u bit may be set or not. */
 function isatap(address: Address): Address | null {
   const bytes = address.toByteArray();
@@ -83,17 +85,25 @@ function classOf(address: Address): AddressClass {
 export function classify(ip: string): AddressClass {
   // ipaddr.js reads ::1.2.3.4 as the mapped ::ffff:1.2.3.4; on the wire it is the retired ::/96 (RFC 4291 §2.5.5.1).
   if (!ipaddr.isValid(ip) || /^::\d+\./.test(ip)) return "special";
-  const address = unwrapped(ipaddr.parse(ip));
+  const written = ipaddr.parse(ip);
+  const address = unwrapped(written);
   const kind = classOf(address);
+  // No server on the internet has a mapped address: it is one program's way to write another address.
+  if (kind === "public" && isMapped(written)) return "special";
   const tunnelled = kind === "public" ? isatap(address) : null;
   return tunnelled ? classOf(tunnelled) : kind;
 }
 
 const names: readonly (readonly [pattern: RegExp, kind: AddressClass])[] = [
-  [/^(metadata|instance-data)(\.|$)|\.metadata\.google\.internal$/, "metadata"],
-  [/^(.+\.)?localhost$/, "loopback"],
+  // AWS, GCP and their like inside the cloud; Tencent and Equinix have public names for it.
+  [/^(metadata|instance-data)(\..+)?\.internal$|^(metadata|instance-data|metadata\.goog)$/, "metadata"],
+  [/\.metadata\.google\.internal$|^metadata\.(tencentyun\.com|platformequinix\.com|packet\.net)$/, "metadata"],
+  // RFC 6761, and what Red Hat's, Debian's and others' /etc/hosts give to 127.0.0.1 and ::1.
+  [/^(.+\.)?localhost$|^localhost[46]?(\.localdomain[46]?)?$|^ip6-(localhost|loopback)$/, "loopback"],
   // RFC 6762, RFC 8375, ICANN's private-use .internal, and names without a dot: a container's or a local host's.
   [/\.(local|internal|lan|home\.arpa)$|^[^.]+$/, "private"],
+  // Nothing reserves these, but nobody can own them either: search domains, cluster and container names.
+  [/\.(localdomain[46]?|intranet|corp|home|private|svc|cluster|consul|docker|podman|alt)$/, "private"],
   [/\.(test|example|invalid|onion|arpa)$/, "special"],
 ];
 
@@ -102,9 +112,9 @@ const names: readonly (readonly [pattern: RegExp, kind: AddressClass])[] = [
  * ending counts as `public`; its address is known only after resolving it.
  */
 export function classifyHost(hostname: string): AddressClass {
-  const host = hostname.toLowerCase().replace(/\.+$/, "");
+  const host = hostname.toLowerCase().replace(/\.$/, "");
   if (host.startsWith("[")) return classify(host.slice(1, -1));
   if (ipaddr.IPv4.isValidFourPartDecimal(host)) return classify(host);
-  if (host === "") return "special";
+  if (host.split(".").includes("")) return "special";
   return names.find(([pattern]) => pattern.test(host))?.[1] ?? "public";
 }

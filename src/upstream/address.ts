@@ -26,6 +26,8 @@ export function baseUrl(text: string, privateNetwork: PrivateNetwork): Result<st
   if (/[?#]/.test(text)) return refused("Must not have a query or a fragment.");
   if (/(^|\/)(_|api)\/*$/.test(url.pathname)) return refused("Must end before /_/ and /api: the relay adds the path.");
   const kind = classifyHost(url.hostname);
+  // The dot that ends a name says nothing, and with it one server would have two addresses.
+  url.hostname = url.hostname.replace(/\.$/, "");
   const reason = never[kind];
   if (reason) return refused(reason);
   if (kind !== "public" && privateNetwork === "none")

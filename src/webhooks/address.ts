@@ -55,8 +55,6 @@ const messages: Record<AddressRule, string> = {
 
 const refused = (rule: AddressRule) => fail<AddressRefusal>({ rule, message: messages[rule] });
 
-/** Names of private networks, though nothing reserves them: search domains, cluster and container names. */
-const PRIVATE_NAME = /\.(localdomain|intranet|corp|home|private|svc|cluster|consul|docker|podman|alt)$/;
 /** Public DNS services whose names resolve to the address they spell out, or always to 127.0.0.1. */
 const WILDCARD_DNS =
   /(^|\.)(nip\.io|sslip\.io|xip\.io|traefik\.me|localtest\.me|lvh\.me|vcap\.me|local\.gd|lacolhost\.com)$/;
@@ -123,7 +121,6 @@ function hostRule(hostname: string): AddressRule | null {
   if (hostname.startsWith("[")) return literalRule(hostname.slice(1, -1));
   const kind = classifyHost(hostname);
   if (kind !== "public") return kind;
-  if (PRIVATE_NAME.test(hostname)) return "private";
   return WILDCARD_DNS.test(hostname) ? "wildcard-dns" : null;
 }
 

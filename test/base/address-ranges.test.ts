@@ -9,7 +9,6 @@ const cases: Record<string, string[]> = {
     "172.32.0.1",
     "223.255.255.255",
     "2606:4700::1111",
-    "::ffff:8.8.8.8",
     "64:ff9b::808:808",
   ],
   loopback: ["2606:4700::5efe:7f00:1", "127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"],
@@ -49,6 +48,12 @@ const cases: Record<string, string[]> = {
     "255.255.255.255",
     "::",
     "::127.0.0.1",
+    "::8.8.8.8",
+    "::808:808",
+    "::ffff:8.8.8.8",
+    "::ffff:808:808",
+    "0:0:0:0:0:ffff:1.1.1.1",
+    "2002:808:808::",
     "::ffff:0:127.0.0.1",
     "64:ff9b:1::1",
     "100::1",
@@ -87,15 +92,31 @@ describe("address ranges", () => {
   });
 
   it("knows names that can only be local", () => {
-    for (const name of ["localhost", "localhost.", "a.localhost", "LOCALHOST"])
-      expect(classifyHost(name)).toBe("loopback");
-    for (const name of ["pocketbase", "nas.local", "db.internal", "x.home.arpa", "nas.lan"])
-      expect(classifyHost(name)).toBe("private");
-    for (const name of ["metadata.google.internal", "metadata", "instance-data.ec2.internal"])
-      expect(classifyHost(name)).toBe("metadata");
-    for (const name of ["x.invalid", "x.test", "1.0.0.127.in-addr.arpa", ""])
-      expect(classifyHost(name)).toBe("special");
-    for (const name of ["pb.example.com", "metadatas.example.com", "local.example.com"])
-      expect(classifyHost(name)).toBe("public");
+    const hosts: Record<string, string[]> = {
+      loopback: [
+        ...["localhost", "localhost.", "a.localhost", "LOCALHOST", "localhost.localdomain"],
+        ...["localhost4", "localhost4.localdomain4", "localhost6.localdomain6", "ip6-localhost", "ip6-loopback"],
+      ],
+      private: [
+        ...["pocketbase", "nas.local", "db.internal", "x.home.arpa", "nas.lan", "broadcasthost", "ip6-allnodes"],
+        ...["a.localdomain", "a.localdomain4", "pb.default.svc", "mail.corp", "host.docker.internal"],
+      ],
+      metadata: [
+        ...["metadata.google.internal", "metadata.google.internal.", "metadata", "metadata.goog", "instance-data"],
+        ...["instance-data.ec2.internal", "instance-data.eu-west-1.compute.internal", "metadata.tencentyun.com"],
+      ],
+      special: ["x.invalid", "x.test", "1.0.0.127.in-addr.arpa", "", ".", "a..example.com", "pb.example.com.."],
+      public: [
+        ...["pb.example.com", "pb.example.com.", "metadatas.example.com", "local.example.com", "localhost.example.com"],
+        ...[
+          "metadata.example.com",
+          "instance-data.example.com",
+          "metadata.goog.example.com",
+          "localdomain4.example.com",
+        ],
+      ],
+    };
+    for (const [kind, names] of Object.entries(hosts))
+      for (const name of names) expect([name, classifyHost(name)]).toEqual([name, kind]);
   });
 });

@@ -43,6 +43,17 @@ describe("the address of a server", () => {
     expect(accepted("http://0x7f.1:8090/", "instances")).toBe("http://127.0.0.1:8090");
   });
 
+  it("is one address in every spelling of a name, and none with an empty label", () => {
+    expect(accepted("https://pb.example.com./t/", "none")).toBe("https://pb.example.com/t");
+    expect(accepted("https://metadata.example.com", "none")).toBe("https://metadata.example.com");
+    for (const host of ["pb.example.com..", "pb..example.com", ".example.com", "[::ffff:8.8.8.8]", "[2002:808:808::]"])
+      expect([host, accepted(`https://${host}`, "all")]).toEqual([host, null]);
+    for (const host of ["localhost4.localdomain4", "localhost6.localdomain6", "localhost.localdomain", "pb.corp"]) {
+      expect([host, accepted(`https://${host}`, "none")]).toEqual([host, null]);
+      expect(accepted(`http://${host}:8090`, "instances")).toBe(`http://${host}:8090`);
+    }
+  });
+
   it("is never link-local, metadata or reserved", () => {
     for (const setting of all)
       for (const host of [

@@ -54,6 +54,7 @@ it("takes public addresses and shows only host and port of them", () => {
     "https://127.0.0.1.acme.dev/",
     "https://internal.acme.dev/",
     "https://x.localhosts.dev",
+    "https://metadata.acme.dev/",
   ])
     expect(taken(url), url).toMatchObject({ host: new URL(url).host });
   expect(readAddress("https://hooks.acme.dev:465/", { ...strict, ports: [465] }).ok).toBe(true);
@@ -99,6 +100,8 @@ it("refuses a name when any address it resolves to is not public", () => {
   expect(decided(["93.184.215.14", "10.0.0.1"])).toBe("private");
   expect(decided(["::ffff:127.0.0.1"])).toBe("loopback");
   expect(decided(["64:ff9b::a9fe:a9fe"])).toBe("metadata");
+  expect(decided(["64:ff9b::808:808"]), "what DNS64 makes of a public address").toBe("taken");
+  expect(decided(["::ffff:8.8.8.8"])).toBe("special");
   expect(decided(["169.254.169.254"])).toBe("metadata");
   expect(decided(["2600:1f18::5efe:a00:1"])).toBe("private");
   expect(decided(["fe80::1%eth0"])).toBe("link-local");
