@@ -30,7 +30,9 @@ export async function runDelete(work: Work): Promise<Ending> {
   for (let look = 0; look < LOOKS; look++) {
     if (look > 0) await work.sleep(1_000 * look);
     const listing = await work.look();
-    if (listing.ok) {
+    // What an earlier list showed may be over by now: two looks that agree have none between them that failed.
+    if (!listing.ok) there = null;
+    else {
       const listed = listing.value.items.some((item) => item.key === key);
       if (there === false && !listed) return { state: "succeeded", result: {} };
       if (refusal && listed) return { state: "failed", error: refusal };

@@ -4,7 +4,7 @@ import type { Operation } from "./operation.ts";
 import type { RestoreOutcome } from "./restore-outcome.ts";
 
 /** The backup made just before a restore, as it was then. */
-export type SafetyCopy = { key: string; size: number; directorySha256: string };
+export type SafetyCopy = { key: string; size: number; modified: string; directorySha256: string };
 
 /** What a request for a restore says beside its target. */
 export type RestoreInput = {
@@ -17,7 +17,7 @@ export type RestoreInput = {
 export type RestoreData = RestoreInput & {
   /** The name of the safety backup, chosen before it is made. */
   safetyKey: string;
-  safety: (SafetyCopy & { modified: string }) | null;
+  safety: SafetyCopy | null;
   /** Random part of the canary's fingerprint, chosen before it is planted. */
   nonce: string;
   canary: { kind: "record" | "log_row"; id: string } | null;

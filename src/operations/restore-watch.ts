@@ -1,3 +1,4 @@
+import { isAway } from "../upstream/fault.ts";
 import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
 import type { RestoreData, RestoreEnd } from "./restore-data.ts";
 import { downtime, type Probe, restoreOutcome } from "./restore-outcome.ts";
@@ -23,10 +24,10 @@ export async function watchRestore(work: Work<RestoreData>, data: RestoreData): 
     probes.push(probe);
     if (probes.length > KEPT) probes.splice(1, 1);
     if (probe.server === "guest" && !triedPrevious) {
-      triedPrevious = true;
-      const reach = await work.tryPreviousCredential();
-      if (reach) {
-        Object.assign(work, reach);
+      const tried = await work.tryPreviousCredential();
+      triedPrevious = tried !== "unseen";
+      if (typeof tried === "object") {
+        Object.assign(work, tried);
         continue;
       }
     }
@@ -54,7 +55,7 @@ async function look(work: Work<RestoreData>, data: RestoreData): Promise<Probe> 
       ? "superuser"
       : health.error.unauthorized
         ? "guest"
-        : AWAY.includes(health.error.problem.code)
+        : isAway(health.error.problem)
           ? "down"
           : "refused",
     idle: health.ok ? health.value.idle : null,
@@ -68,8 +69,6 @@ async function look(work: Work<RestoreData>, data: RestoreData): Promise<Probe> 
 
 /** By the server's clock, whose `Date` header says whole seconds. */
 const loggedSince = ({ sentAt, skewMs }: RestoreData): number => (sentAt ?? 0) + (skewMs ?? 0) - 2_000;
-
-const AWAY: readonly string[] = ["upstream_unreachable", "upstream_timeout"];
 
 /** A row shows up 3 s after the last logged request, so only the log itself is requested meanwhile. */
 async function reasonOf(work: Work<RestoreData>, data: RestoreData): Promise<RestoreFailureReason | null> {

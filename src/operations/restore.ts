@@ -2,6 +2,7 @@ import { asOfServer } from "../archive/finding.ts";
 import { inspectArchive } from "../archive/inspection.ts";
 import { isoTime } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
+import { problems } from "../base/problems.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
@@ -60,12 +61,12 @@ const steps: { [name: string]: StepRun } = {
     if (!looked.ok) return looked.error;
     const refusal = refusalOf(looked.value);
     if (refusal) return refusal;
-    const binding = bindingOf(looked.value)!;
+    const binding = bindingOf(looked.value.preflight)!;
     if (work.operation.binding) {
       const same = stillBound(work.operation.binding, binding);
       if (!same.ok) return same.error;
     }
-    work.bind(binding, restorePreview(looked.value, work.clock()));
+    work.bind(binding, restorePreview(looked.value.preflight, work.clock()));
     work.step("preflight", "done");
     return null;
   },
@@ -79,15 +80,21 @@ const steps: { [name: string]: StepRun } = {
       },
       sent: () => {},
     });
-    const failed = (reason: Problem) =>
-      problem("safety_backup_failed", reason.message ? { message: `${SAFETY} ${reason.message}` } : {});
+    const failed = (reason: Problem, what = "could not be made") =>
+      problem("safety_backup_failed", {
+        message: `The safety backup ${what}, so nothing was restored. ${reason.message ?? problems[reason.code].message}`,
+      });
     if (!made.ok) return failed(made.error.problem);
     const { key, size, modified } = made.value;
     const inspection = await inspectArchive(work.reader({ key, size }), size);
-    if (!inspection.ok) return failed(inspection.error);
+    if (!inspection.ok) return failed(inspection.error, "was made, but could not be read to check it");
     const worst = asOfServer(inspection.value.findings).find(({ severity }) => severity === "refuse");
     const { archive } = inspection.value;
-    if (worst || !archive) return failed(problem("preflight_refused", { message: worst?.message }));
+    if (worst || !archive)
+      return failed(
+        problem("preflight_refused", { message: worst?.message }),
+        "was made, but would not bring the data back",
+      );
     work.keep({ safety: { key, size, modified, directorySha256: archive.directorySha256 } });
     work.step("safety", "done", key);
     return null;
@@ -150,8 +157,6 @@ const steps: { [name: string]: StepRun } = {
   },
 };
 
-const SAFETY = "The safety backup could not be made, so nothing was restored.";
-
 /** A record where that works; else a row in the server's log. After a kill an earlier one is looked for first. */
 async function plant(work: Work<RestoreData>, { nonce }: RestoreData, how: string): Promise<RestoreData["canary"]> {
   const earlier = how === "look" ? await work.api.findCanary(nonce) : null;
@@ -173,17 +178,28 @@ async function removeCanary(work: Work<RestoreData>, data: RestoreData): Promise
   }
 }
 
-/** Removes a canary by its id or, where a kill came before that was written, its nonce. True when none is left. */
+/**
+ * Removes a canary by its nonce: a kill may have come before its id was written, and left a second one. True when none is
+ * left. To a guest every record is missing, so this begins with a look whether the credential is taken.
+ */
 async function canaryIsGone(
-  api: Pick<Work["api"], "findCanary" | "removeCanary">,
+  api: Pick<Work["api"], "health" | "findCanary" | "removeCanary">,
   { steps, data }: Restore,
 ): Promise<boolean> {
   if (data.cleanedUp || data.canary?.kind === "log_row") return true;
   if (!steps.some(({ name }) => name === "canary")) return true;
-  const found = data.canary ? ok(data.canary) : await api.findCanary(data.nonce);
-  if (!found.ok) return false;
-  return found.value === null || (await api.removeCanary(found.value.id)).ok;
+  if (!(await api.health()).ok) return false;
+  for (let removed = 0; removed <= MAX_CANARIES; removed++) {
+    const found = await api.findCanary(data.nonce);
+    if (!found.ok) return false;
+    if (found.value === null) return true;
+    if (!(await api.removeCanary(found.value.id)).ok) return false;
+  }
+  return false;
 }
+
+/** Each kill at the step that plants it may leave one. */
+const MAX_CANARIES = 10;
 
 /** For a restore that ended while the server could not be reached, or was canceled. */
 export const restoreCleanUp: CleanUp<RestoreData> = {

@@ -2,6 +2,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Operation } from "./operation.ts";
 import { isRestore, type Restore, type SafetyCopy } from "./restore-data.ts";
+import type { LookBeforeRestore } from "./restore-preflight.ts";
 
 /** A restore can be undone, and its safety copy is kept, this long after its request was sent. */
 export const UNDO_MS = 24 * 3_600_000;
@@ -9,12 +10,13 @@ export const UNDO_MS = 24 * 3_600_000;
 /**
  * Whether a restore can be undone now by restoring its safety copy (SECURITY 19), which the answer names; else
  * `undo_unavailable` in words. `newest` is the id of the newest restore that was sent to the server, an undo included.
- * `seen` is the copy as the server has it now, null when it is gone. Rights, quota and approval are those of a restore.
+ * `seen` is the copy as the server has it now, null when it is gone; a look that failed is the answer itself. Rights, quota
+ * and approval are those of a restore.
  */
 export function undoable(
   restore: Operation,
   newest: string,
-  seen: SafetyCopy | null,
+  seen: Result<SafetyCopy | null, Problem>,
   now: number,
 ): Result<SafetyCopy, Problem> {
   const refusal = (message: string) => fail(problem("undo_unavailable", { message }));
@@ -26,10 +28,20 @@ export function undoable(
   if (restore.id !== newest) return refusal("Another restore came after it; only the newest one can be undone.");
   if (now - sent >= UNDO_MS) return refusal("The restore is more than 24 hours old.");
   if (!restore.data.safety) return refusal("The restore was made without a safety backup.");
-  if (!seen) return refusal("Its safety backup is not on the server any more.");
+  if (!seen.ok) return seen;
+  if (!seen.value) return refusal("Its safety backup is not on the server any more.");
   const { key, size, directorySha256 } = restore.data.safety;
-  const same = seen.key === key && seen.size === size && seen.directorySha256 === directorySha256;
-  return same ? ok(restore.data.safety) : refusal("Its safety backup is not the file it was.");
+  const found = seen.value;
+  const same = found.key === key && found.size === size && found.directorySha256 === directorySha256;
+  return same ? ok(found) : refusal("Its safety backup is not the file it was.");
+}
+
+/** The copy as a look before its restore saw it, null when the server does not list it; or why it could not be seen. */
+export function seenCopy({ preflight, unseen }: LookBeforeRestore): Result<SafetyCopy | null, Problem> {
+  const failed = unseen.idle ?? unseen.archive;
+  if (failed) return fail(failed);
+  const { backup, archive } = preflight;
+  return ok(backup && { ...backup, directorySha256: archive?.directorySha256 ?? "" });
 }
 
 /** Until when a restore's safety backup is kept, so that it can be undone, ms since the epoch; null before it began. */

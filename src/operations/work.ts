@@ -35,8 +35,11 @@ export type Work<Data extends object | null = null> = {
   madeBy: (backup: ListedBackup) => MadeBy;
   /** What is known of the credential the relay uses. */
   credential: CredentialFacts;
-  /** A connection with the previous credential; null when there is none or the server does not accept it. */
-  tryPreviousCredential: () => Promise<Reach | null>;
+  /**
+   * A connection with the previous credential; `refused` when there is none or the server does not accept it, `unseen` when
+   * the server was away.
+   */
+  tryPreviousCredential: () => Promise<Reach | "refused" | "unseen">;
   /** Until the run's end the server is not polled: its log shows no new row while other requests come in. */
   pausePolling: () => void;
   clock: Clock;

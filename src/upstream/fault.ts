@@ -74,6 +74,9 @@ export function silenceFault(silence: Silence, mutates: boolean): UpstreamFault 
   return fault({ code: "upstream_unreachable", unclear: true }, mutates, { retryAfterSeconds: 10 });
 }
 
+/** No answer came: the server is down, restarting or out of reach, and nothing is known of what it would have said. */
+export const isAway = ({ code }: Problem): boolean => code === "upstream_unreachable" || code === "upstream_timeout";
+
 /** An answer with the right status whose body is not what it must be. */
 export const invalidFault = (mutates = false): UpstreamFault =>
   fault({ code: "upstream_invalid", unclear: true }, mutates);

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { problem } from "../../src/base/problem.ts";
+import { ok } from "../../src/base/result.ts";
 import {
   APPROVAL_SECONDS,
   hasExpired,
@@ -313,7 +314,7 @@ describe("an approval", () => {
 });
 
 describe("an undo", () => {
-  const safety = { key: "pre_restore_1.zip", size: 5, directorySha256: "ab" };
+  const safety = { key: "pre_restore_1.zip", size: 5, modified: "", directorySha256: "ab" };
   const steps = [{ name: "sent", state: "done" as const, at: NOW }];
   const restoreOf = (safety: RestoreData["safety"]): Restore => ({
     ...operation({ state: "succeeded", steps, started: NOW - 10 }),
@@ -328,11 +329,11 @@ describe("an undo", () => {
       end: null,
     },
   });
-  const restore = restoreOf({ ...safety, modified: "" });
+  const restore = restoreOf(safety);
 
   it("restores the safety copy of the newest restore, known or unknown, for 24 hours (SECURITY 19)", () => {
-    expect(undoable(restore, "op_1", safety, NOW + 1)).toEqual({ ok: true, value: restore.data.safety });
-    expect(codeOf(undoable({ ...restore, state: "unknown" }, "op_1", safety, NOW + 24 * HOUR - 1))).toBe("ok");
+    expect(undoable(restore, "op_1", ok(safety), NOW + 1)).toEqual({ ok: true, value: restore.data.safety });
+    expect(codeOf(undoable({ ...restore, state: "unknown" }, "op_1", ok(safety), NOW + 24 * HOUR - 1))).toBe("ok");
   });
 
   it.each<[string, Restore, string, typeof safety | null, number]>([
@@ -347,7 +348,7 @@ describe("an undo", () => {
     ["not the file", restore, "op_1", { ...safety, size: 6 }, NOW],
     ["not the file", restore, "op_1", { ...safety, directorySha256: "cd" }, NOW],
   ])("is refused in words: %s", (words, restore, newest, seen, now) => {
-    const refused = undoable(restore, newest, seen, now);
+    const refused = undoable(restore, newest, ok(seen), now);
     expect(refused).toMatchObject({ ok: false, error: { code: "undo_unavailable" } });
     expect(refused.ok || refused.error.message).toContain(words);
   });

@@ -7,8 +7,14 @@ import { isBackupKey } from "../../observing/backup-key.ts";
 import type { Operation } from "../../operations/operation.ts";
 import { deletePreview, type Preview, restorePreview } from "../../operations/preview.ts";
 import { isRestore, type RestoreInput } from "../../operations/restore-data.ts";
-import { bindingOf, lookBeforeRestore, preflightOver, refusalOf } from "../../operations/restore-preflight.ts";
-import { undoable } from "../../operations/undo.ts";
+import {
+  bindingOf,
+  type LookBeforeRestore,
+  lookBeforeRestore,
+  preflightOver,
+  refusalOf,
+} from "../../operations/restore-preflight.ts";
+import { seenCopy, undoable } from "../../operations/undo.ts";
 import { wasSent } from "../../operations/work.ts";
 import type { ListedBackup } from "../../upstream/backups-api.ts";
 import { find, seenBy } from "../backups/commands.ts";
@@ -79,7 +85,7 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
   /** PocketBase refuses what cannot begin at once; `/v1` lets it wait in line. */
   const mustRefuse = ({ surface }: RequestOptions) => surface === "api" && operations.rows.line().length > 0;
 
-  const inspect = async (key: string): Promise<Result<Preflight, Problem>> => {
+  const inspect = async (key: string): Promise<Result<LookBeforeRestore, Problem>> => {
     const work = await runDependencies();
     return work.ok ? lookBeforeRestore(work.value, key) : work;
   };
@@ -100,10 +106,10 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
       if (!inspected.ok) return inspected;
       const refusal = refusalOf(inspected.value);
       if (refusal) return fail(refusal);
-      const pending = pendingApproval(operations, admitted, bindingOf(inspected.value), clock());
+      const pending = pendingApproval(operations, admitted, bindingOf(inspected.value.preflight), clock());
       if (!pending.ok) return pending;
       approval = pending.value;
-      preview = restorePreview(inspected.value, clock());
+      preview = restorePreview(inspected.value.preflight, clock());
     }
     if (mustRefuse(options)) return fail(problem("upstream_busy"));
     const request = { kind: "restore", target: targetOf(found), actor: actorOf(admitted), approval, input, preview };
@@ -167,7 +173,9 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
 
     "backups.preflight": async ({ key }) => {
       const found = await find(server, key, "backup_missing");
-      return found.ok || found.error.code === "backup_missing" ? inspect(key) : found;
+      if (!found.ok && found.error.code !== "backup_missing") return found;
+      const inspected = await inspect(key);
+      return inspected.ok ? ok(inspected.value.preflight) : inspected;
     },
 
     "operations.undo": (options, admitted) =>
@@ -177,13 +185,12 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
           return fail(problem("operation_not_found"));
         const safety = isRestore(operation) ? operation.data.safety : null;
         const inspected = safety ? await inspect(safety.key) : null;
-        const seen = inspected?.ok ? bindingOf(inspected.value) : null;
-        const whole = seen?.directorySha256 ? { ...seen, directorySha256: seen.directorySha256 } : null;
         const sent = operations.rows.recent().filter((each) => isRestore(each) && wasSent(each));
-        const allowed = undoable(operation, sent.at(-1)?.id ?? "", whole, clock());
+        const seen = inspected?.ok ? seenCopy(inspected.value) : (inspected ?? ok(null));
+        const allowed = undoable(operation, sent.at(-1)?.id ?? "", seen, clock());
         if (!allowed.ok) return allowed;
-        if (!seen || !seenBy(admitted)(seen.key)) return fail(problem("pattern_refused"));
-        return restore(seen, { safetyBackup: true, undoes: operation.id }, options, admitted, onCreated);
+        if (!seenBy(admitted)(allowed.value.key)) return fail(problem("pattern_refused"));
+        return restore(allowed.value, { safetyBackup: true, undoes: operation.id }, options, admitted, onCreated);
       }),
   };
 }

@@ -23,8 +23,10 @@ export function runDependenciesOf({ configuration, server, origins }: Deps) {
       madeBy: (backup) => origins.madeBy(backup),
       credential: configuration.credentialFacts(),
       tryPreviousCredential: async () => {
-        const reconnected = (await server.tryPrevious()) ? await server.connect() : null;
-        return reconnected?.ok ? reach(reconnected.value) : null;
+        const tried = await server.tryPrevious();
+        if (tried !== "taken") return tried;
+        const reconnected = await server.connect();
+        return reconnected.ok ? reach(reconnected.value) : "refused";
       },
     });
   };

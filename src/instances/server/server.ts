@@ -9,6 +9,7 @@ import type { Listing, UpstreamFault } from "../../upstream/backups-api.ts";
 import { checkOf } from "../../upstream/check.ts";
 import type { ServerCheck } from "../../upstream/check-result.ts";
 import type { Fetch } from "../../upstream/exchange.ts";
+import { isAway } from "../../upstream/fault.ts";
 import { inspect } from "../../upstream/inspect.ts";
 import { rangeReader } from "../../upstream/range-reader.ts";
 import { type UpstreamSession, upstreamSession } from "../../upstream/session.ts";
@@ -109,20 +110,20 @@ export class Server {
   }
 
   /**
-   * Tries the credential before the present one, as after a restore that brought its superuser back. True when the
-   * server takes it: then it is the present one from here on.
+   * Tries the credential before the present one, as after a restore that brought its superuser back. When the server takes
+   * it, it is the present one from here on. `unseen`: the server was away, so nothing is known.
    */
-  async tryPrevious(): Promise<boolean> {
+  async tryPrevious(): Promise<"taken" | "refused" | "unseen"> {
     const previous = await this.configuration.previousCredential();
     const headers = await this.configuration.headers();
-    if (!previous || !headers.ok) return false;
+    if (!previous || !headers.ok) return "refused";
     const baseUrl = this.configuration.own.url;
     const wire = { baseUrl, headers: headers.value, fetch: this.fetch, clock: this.clock };
     const health = await upstreamSession({ ...wire, credential: previous }).health();
-    if (!health.ok) return false;
+    if (!health.ok) return isAway(health.error.problem) ? "unseen" : "refused";
     await this.configuration.swapCredentials();
     this.reset();
-    return true;
+    return "taken";
   }
 
   private async open(): Promise<Result<Connected, Problem>> {
