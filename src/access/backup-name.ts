@@ -38,8 +38,23 @@ export function backupKeyIn(url: string): Result<string, Problem> {
 }
 
 /**
+ * PocketBase's local store lists `__0xNN__` in a file's name as the character it stands for (`blob/hex.go`), while
+ * download and delete look for the file by the listed name: whoever makes such a file puts it in another one's place.
+ */
+const ESCAPED = /__0x[^_]*__/i;
+
+const ESCAPED_HINT = "The server would list it under another name: no new backup's name may hold __0x…__.";
+
+/** Whether a new file may have this name: one that can be a key at all, and that the server lists as it is (SECURITY 35). */
+export function checkNewName(name: string): Result<string, Problem> {
+  if (ESCAPED.test(name)) return fail(problem("backup_name_refused", { hint: ESCAPED_HINT }));
+  return checkBackupKey(name);
+}
+
+/**
  * Whether `POST /api/backups` may create a backup of this name, in PocketBase's words (`apis/backup_create.go`): 1–150
- * bytes, then the pattern. An empty name there means "generate one": do that first.
+ * bytes, then the pattern, which here leaves out what the server would list under another name. An empty name there means
+ * "generate one": do that first.
  */
 export function isCreatableName(name: string): Result<string, Problem> {
   const refuse = (code: string, message: string, params?: Record<string, unknown>) =>
@@ -49,7 +64,7 @@ export function isCreatableName(name: string): Result<string, Problem> {
     return refuse("validation_length_out_of_range", "The length must be between 1 and 150.", { max: 150, min: 1 });
   }
   if (!/^[a-z0-9_-]+\.zip$/.test(name)) return refuse("validation_match_invalid", "Must be in a valid format.");
-  return ok(name);
+  return checkNewName(name);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { checkBackupKey, isCreatableName } from "../access/backup-name.ts";
+import { checkNewName, isCreatableName } from "../access/backup-name.ts";
 import { systemClock } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { secureRandom } from "../base/random.ts";
@@ -78,7 +78,7 @@ class UploadSession {
     const taken = upload<ListedBackup>({
       ...form,
       request: { headers, body, signal },
-      check: (name) => (this.strict ? isCreatableName(name) : checkBackupKey(name)),
+      check: (name) => (this.strict ? isCreatableName(name) : checkNewName(name)),
       reserve: async (name, size) => {
         const reserved = await perform(c, resolved, { do: "upload.reserve", name, size, strict: this.strict });
         if (!reserved.ok) return reserved;

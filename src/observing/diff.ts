@@ -30,9 +30,17 @@ const nothing = (): Diff => ({ facts: [], upserts: [], removed: [], lookAgain: f
  * waits for a second look.
  */
 export function diff(observed: ObservedState, listing: Listing, at: number): Diff {
-  const listed = new Map<string, FileVersion>();
-  for (const { key, size, modified } of listing.items)
-    if (isBackupKey(key)) listed.set(key, { size, modified: readServerTime(modified) });
+  const entries = Map.groupBy(
+    listing.items.filter(({ key }) => isBackupKey(key)),
+    ({ key }) => key,
+  );
+  const versions = new Map(
+    [...entries].map(([key, all]) => [
+      key,
+      all.map(({ size, modified }) => ({ size, modified: readServerTime(modified) })),
+    ]),
+  );
+  const listed = new Map([...versions].map(([key, [version]]) => [key, version!]));
   if (observed.lookedAt === null)
     return { ...nothing(), upserts: [...listed].map(([key, version]) => newlyTracked(key, version, at)) };
 
@@ -48,8 +56,12 @@ export function diff(observed: ObservedState, listing: Listing, at: number): Dif
 
   look.storeInDoubt = most(unexplained.length);
   const result = nothing();
-  for (const [key, version] of listed) present(look, key, version, result);
-  for (const tracked of observed.tracked.values()) if (!listed.has(tracked.key)) absent(look, tracked, result);
+  for (const [key, all] of versions)
+    if (all.length > 1) ambiguous(look, key, all, result);
+    else present(look, key, all[0]!, result);
+  for (const tracked of observed.tracked.values())
+    if (!listed.has(tracked.key)) absent(look, tracked, result);
+    else if (tracked.ambiguous && versions.get(tracked.key)!.length === 1) unambiguous(tracked, result);
   result.facts.sort(inOrder);
   return result;
 }
@@ -78,6 +90,20 @@ const missingConfirmed = ({ missing }: TrackedBackup, at: number) =>
   missing !== null && at - missing.since >= CONFIRM_MS;
 const staleVersions = ({ recentlyGone }: TrackedBackup, at: number) =>
   recentlyGone.filter((version) => at - version.at < STALE_LIST_MS);
+
+/** Told once. Which of the entries is the one that was tracked cannot be known, so nothing else is said of the key. */
+function ambiguous({ observed, at }: Look, key: string, versions: FileVersion[], result: Diff): void {
+  const tracked = observed.tracked.get(key) ?? { ...newlyTracked(key, versions[0]!, at), announced: null };
+  if (tracked.ambiguous) return;
+  result.facts.push({ kind: "ambiguous", key, versions });
+  result.upserts.push({ ...tracked, ambiguous: true, missing: null });
+}
+
+/** One entry is left: from here on it is compared like any other. */
+function unambiguous(tracked: TrackedBackup, result: Diff): void {
+  const { ambiguous: _, ...next } = result.upserts.find(({ key }) => key === tracked.key) ?? tracked;
+  result.upserts = [...result.upserts.filter(({ key }) => key !== tracked.key), next];
+}
 
 function present(look: Look, key: string, version: FileVersion, result: Diff): void {
   const { at } = look;
@@ -178,12 +204,12 @@ function storeChanged(
   };
 }
 
-const RANK = { store_changed: 0, created: 1, changed: 1, deleted: 2 };
+const RANK = { store_changed: 0, created: 1, changed: 1, deleted: 2, ambiguous: 3 };
 
 /** Creations before deletions, each by the files' own times: the order in which it can have happened. */
 function inOrder(a: Fact, b: Fact): number {
   const rank = RANK[a.kind] - RANK[b.kind];
-  if (rank !== 0 || a.kind === "store_changed" || b.kind === "store_changed") return rank;
+  if (rank !== 0 || !("version" in a) || !("version" in b)) return rank;
   const time = (a.version.modified ?? Number.MAX_SAFE_INTEGER) - (b.version.modified ?? Number.MAX_SAFE_INTEGER);
   return time !== 0 ? time : a.key < b.key ? -1 : 1;
 }

@@ -17,6 +17,8 @@ export type TrackedBackup = {
   missing: { since: number; lastListed: number } | null;
   /** Versions announced as gone, for as long as a list that lags may still show them. */
   recentlyGone: (FileVersion & { at: number })[];
+  /** True while the list has more than one entry of this key, which was told. */
+  ambiguous?: boolean;
 };
 
 export type ObservedState = {
@@ -31,6 +33,8 @@ export type Fact =
   | { kind: "changed"; key: string; version: FileVersion; previous: FileVersion }
   /** `pruned`: it looks like the server's own cron, which removes the oldest of its files after adding one. */
   | { kind: "deleted"; key: string; version: FileVersion; pruned: boolean }
+  /** The list has more than one entry of this key. */
+  | { kind: "ambiguous"; key: string; versions: FileVersion[] }
   | { kind: "store_changed"; before: number; after: number; gone: number; kept: number; added: number };
 
 /** What to store, in the transaction that appends the facts. Rows that did not change are not in it. */

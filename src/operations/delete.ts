@@ -1,4 +1,5 @@
 import { type Problem, problem } from "../base/problem.ts";
+import { entryOf } from "../upstream/backups-api.ts";
 import { stillBound } from "./approval.ts";
 import type { Ending } from "./operation.ts";
 import { type Work, wasSent } from "./work.ts";
@@ -50,7 +51,8 @@ async function changedSinceApproval({ operation, look }: Work): Promise<Problem 
   if (!binding) return null;
   const listing = await look();
   if (!listing.ok) return listing.error.problem;
-  const found = listing.value.items.find(({ key }) => key === target.key);
-  const bound = stillBound(binding, found ? { ...found, directorySha256: null } : null);
+  const found = entryOf(listing.value.items, target.key);
+  if (!found.ok) return found.error;
+  const bound = stillBound(binding, found.value && { ...found.value, directorySha256: null });
   return bound.ok ? null : bound.error;
 }

@@ -3,6 +3,7 @@ import { type Preflight, preflight } from "../archive/preflight.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { readServerTime } from "../base/server-time.ts";
+import { entryOf } from "../upstream/backups-api.ts";
 import type { Binding, Operation } from "./operation.ts";
 import type { Work } from "./work.ts";
 
@@ -16,7 +17,7 @@ export async function lookBeforeRestore(work: Looking, key: string): Promise<Res
   const health = await work.api.health();
   const listed = async () => {
     const listing = await work.look();
-    return listing.ok ? ok(listing.value.items.find((item) => item.key === key)) : fail(listing.error.problem);
+    return listing.ok ? entryOf(listing.value.items, key) : fail(listing.error.problem);
   };
   let entry = await listed();
   // One list without it may be an old one.

@@ -4,7 +4,7 @@ import { isoTime } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import type { ListedBackup } from "../upstream/backups-api.ts";
+import { entryOf, type ListedBackup } from "../upstream/backups-api.ts";
 import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
 import { stillBound } from "./approval.ts";
 import type { CleanUp } from "./kind.ts";
@@ -216,8 +216,9 @@ async function present(
     const listing = await work.look();
     if (!listing.ok) return fail(listing.error.problem);
     const { items, serverTime } = listing.value;
-    const item = items.find((each) => each.key === key);
-    if (item) return ok({ item, serverTime });
+    const entry = entryOf(items, key);
+    if (!entry.ok) return entry;
+    if (entry.value) return ok({ item: entry.value, serverTime });
     if (looks === LOOKS) return fail(problem("approval_changed"));
     await work.sleep(1_000);
   }

@@ -1,6 +1,6 @@
 import type { Flavour } from "../archive/flavour.ts";
-import type { Problem } from "../base/problem.ts";
-import type { Result } from "../base/result.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
 
 /** One file as the server lists it. `modified` is the server's own text (a space, no `T`); unknown fields pass through. */
 export type ListedBackup = { key: string; size: number; modified: string } & Record<string, unknown>;
@@ -40,6 +40,12 @@ export type UpstreamFault = {
   /** True when the server did not accept our credential. */
   unauthorized: boolean;
 };
+
+/** The entry of this key, byte for byte; null when there is none. Of two nobody knows which one a call would take. */
+export function entryOf(items: readonly ListedBackup[], key: string): Result<ListedBackup | null, Problem> {
+  const found = items.filter((item) => item.key === key);
+  return found.length > 1 ? fail(problem("backup_ambiguous")) : ok(found[0] ?? null);
+}
 
 export type UpstreamResult<T> = Result<T, UpstreamFault>;
 

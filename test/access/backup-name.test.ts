@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   backupKeyIn,
   checkBackupKey,
+  checkNewName,
   decodeBackupKey,
   generatedBackupName,
   isCreatableName,
@@ -111,6 +112,22 @@ describe("a name to create", () => {
   it("has 1 to 150 bytes, and length is judged first", () => {
     for (const name of ["", `${"a".repeat(147)}.zip`, "é".repeat(76)]) expect(data(name)).toEqual(tooLong);
     expect(data("é".repeat(75))).toEqual(mismatch);
+  });
+
+  it("is one that the server lists as it is", () => {
+    for (const name of [
+      "__0x40__auto_pb_backup_zz0.zip",
+      "__0x70__rod.zip",
+      "pre__0x5F__restore.zip",
+      "___0x2e__zip.zip",
+    ])
+      expect([name, checkNewName(name)]).toMatchObject([name, { error: { code: "backup_name_refused" } }]);
+    for (const name of ["__0X40__a.zip", "A__0x__.zip", "a__0x-1__.zip"]) expect(checkNewName(name).ok).toBe(false);
+    for (const name of ["__0x40__auto_pb_backup_zz0.zip", "pre__0x5f__restore.zip"])
+      expect(isCreatableName(name)).toMatchObject({ error: { code: "backup_name_refused" } });
+    for (const name of ["a__0x40_.zip", "a_0x40__.zip", "0x40.zip", "x__0y40__.zip"])
+      expect(checkNewName(name).ok).toBe(true);
+    expect(checkBackupKey("__0x40__listed.zip").ok, "a file in S3 may be called so").toBe(true);
   });
 
   it("that somebody's pruning goes by is reserved", () => {

@@ -96,6 +96,31 @@ difference("reserved-names", "an upload that would make the server prune needs t
   expect((await upload("@auto_pb_backup_acme_20990101000000.zip")).status).toBe(204);
 });
 
+difference("escaped-names", "a name that the server would list as another one is refused", async () => {
+  await stage.store.reset(["prod_2.zip"]);
+  const { ask, upload, create } = await holder();
+  for (const name of ["__0x40__auto_pb_backup_zz0.zip", "pre__0x5f__restore_x.zip"])
+    expect([name, (await create(name)).body]).toMatchObject([name, { status: 400, code: "backup_name_refused" }]);
+  for (const name of ["__0x70__rod_2.zip", "__0X70__rod_2.zip", "a__0x41__.zip"])
+    expect([name, (await upload(name)).body]).toMatchObject([name, { status: 400, code: "backup_name_refused" }]);
+  expect(await stage.store.names()).toEqual(["prod_2.zip"]);
+
+  // What somebody else put there in another's place is neither downloaded, deleted nor restored instead of it.
+  const form = multipart([[{ name: "file", filename: "__0x70__rod_2.zip", type: "application/zip" }, emptyZip]]);
+  const put = { as: "S", body: form.body, headers: { "content-type": form.contentType } } as const;
+  expect((await stage.direct.raw("POST", "/api/backups/upload", put)).status).toBe(204);
+  const listed = (await ask("GET", "/api/backups")).body as { key: string }[];
+  expect(listed.map(({ key }) => key)).toEqual(["prod_2.zip", "prod_2.zip"]);
+  for (const [method, path] of [
+    ["GET", "/api/backups/prod_2.zip"],
+    ["DELETE", "/api/backups/prod_2.zip"],
+    ["POST", "/api/backups/prod_2.zip/restore"],
+  ] as const)
+    expect([method, (await ask(method, path)).body]).toMatchObject([method, { status: 409, code: "backup_ambiguous" }]);
+  expect(await stage.store.names()).toHaveLength(2);
+  await stage.store.reset([]);
+});
+
 difference("limits", "a rate and a quota of the key end in 429 with the time to wait", async () => {
   await stage.store.reset([]);
   const quick = await holder({ ratePerMinute: 2 });

@@ -6,7 +6,7 @@ import { EVENT_BYTES } from "../../src/ledger/fit.ts";
 import { matchesType, parseTypePatterns } from "../../src/ledger/type-pattern.ts";
 
 const promised = `
-  backup.created backup.changed backup.deleted backup.failed backup.verified backup.suspect backup.overdue
+  backup.created backup.changed backup.deleted backup.ambiguous backup.failed backup.verified backup.suspect backup.overdue
   backup.recovered restore.accepted restore.completed restore.failed restore.unknown approval.requested
   approval.granted approval.denied approval.expired instance.unreachable instance.reachable instance.unauthorized
   instance.store_changed credential.expiring key.expiring key.created key.rotated key.revoked webhook.disabled`;

@@ -6,6 +6,8 @@ import { median, statsOf } from "../../src/observing/stats.ts";
 import type { Fact, FileVersion } from "../../src/observing/tracked-backup.ts";
 import { type Files, START, Watcher } from "../harness/watcher.ts";
 
+const listedAs = (key: string, size: number) => ({ key, size, modified: "2026-11-22 09:00:00.000Z" });
+
 const told = (facts: Fact[]) =>
   facts.map((fact) => (fact.kind === "store_changed" ? fact.kind : `${fact.kind} ${fact.key}`));
 
@@ -245,7 +247,7 @@ it("yields each fact exactly once from any sequence of lists, however late and h
           });
           for (const fact of watcher.look(files, now, now + skew)) {
             expect(fact.kind).not.toBe("store_changed");
-            if (fact.kind === "store_changed") continue;
+            if (!("version" in fact)) continue;
             expect(said.get(fact.key) ?? null, "each fact follows from the one before").toEqual(
               fact.kind === "created" ? null : fact.kind === "changed" ? fact.previous : fact.version,
             );
@@ -295,4 +297,26 @@ it("yields each fact exactly once from any sequence of lists, however late and h
     ),
     { numRuns: 300 },
   );
+});
+
+it("tells two entries of one key once, and nothing else of that key until one is left", () => {
+  const watcher = watching({});
+  const at = START + 60_000;
+  const modified = Date.parse("2026-11-22T09:00:00.000Z");
+  expect(told(watcher.take([listedAs("a.zip", 1)], at))).toEqual(["created a.zip"]);
+  expect(watcher.take([listedAs("a.zip", 2), listedAs("a.zip", 1)], at + 10_000)).toEqual([
+    {
+      kind: "ambiguous",
+      key: "a.zip",
+      versions: [
+        { size: 2, modified },
+        { size: 1, modified },
+      ],
+    },
+  ]);
+  expect(watcher.take([listedAs("a.zip", 1), listedAs("a.zip", 2)], at + 20_000)).toEqual([]);
+  expect(watcher.take([listedAs("a.zip", 1)], at + 30_000), "the genuine one stays").toEqual([]);
+  expect(told(watcher.take([listedAs("a.zip", 1), listedAs("a.zip", 2)], at + 40_000))).toEqual(["ambiguous a.zip"]);
+  expect(told(watcher.take([listedAs("a.zip", 2)], at + 50_000)), "the genuine one went").toEqual(["changed a.zip"]);
+  expect(watcher.tracked.get("a.zip")).not.toHaveProperty("ambiguous");
 });

@@ -7,6 +7,11 @@ export const backupsProblems = {
     message: "Something went wrong while processing your request.",
     hint: "No backup can have this name: ., .., *.attrs, invalid UTF-8 and more than 1024 bytes are refused.",
   },
+  backup_ambiguous: {
+    status: 409,
+    message: "The server lists more than one backup of that name.",
+    hint: "Only one of them can be reached by the name, and not surely the right one: remove or rename one on the server.",
+  },
   backup_not_found: {
     status: 404,
     message: "The requested resource wasn't found.",

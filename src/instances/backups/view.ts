@@ -66,15 +66,26 @@ const orders: { [order in BackupOrder]: (one: ListedBackup, other: ListedBackup)
 };
 
 /**
- * One page in the order asked for. The cursor is the last key given out; when that backup is gone meanwhile, the list
- * starts anew, so that no backup is skipped.
+ * One page in the order asked for. The cursor names the last entry given out: its key, and which of several of that key
+ * it was. When it is gone meanwhile, the list starts anew, so that no backup is skipped.
  */
 export function pageOf(
   all: readonly ListedBackup[],
   { limit, cursor, sort }: PageRequest & { sort: BackupOrder },
 ): Page<ListedBackup> {
   const sorted = [...all].sort(orders[sort]);
-  const start = cursor === null ? 0 : sorted.findIndex(({ key }) => key === cursor) + 1;
-  const items = sorted.slice(start, start + limit);
-  return { items, nextCursor: start + limit < sorted.length ? items.at(-1)!.key : null };
+  const names = namesOf(sorted);
+  const start = cursor === null ? 0 : names.indexOf(cursor) + 1;
+  const end = start + limit;
+  return { items: sorted.slice(start, end), nextCursor: end < sorted.length ? names[end - 1]! : null };
+}
+
+/** A name for each entry: its key, with a number from the second of that key on. */
+function namesOf(entries: readonly ListedBackup[]): string[] {
+  const seen = new Map<string, number>();
+  return entries.map(({ key }) => {
+    const nth = (seen.get(key) ?? 0) + 1;
+    seen.set(key, nth);
+    return nth === 1 ? key : `${key}\t${nth}`;
+  });
 }

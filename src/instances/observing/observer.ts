@@ -162,6 +162,10 @@ export class Observer {
       this.deps.verifications.forgetAllBut((key) => this.tracked.has(key));
       return { type: "instance.store_changed", data: { ...counts, actor: { kind: "upstream" } } };
     }
+    if (fact.kind === "ambiguous") {
+      const [first, ...others] = fact.versions.map((version) => backupFact(fact.key, version));
+      return { type: "backup.ambiguous", data: { backup: first!, others, actor: { kind: "upstream" } } };
+    }
     const { key, version } = fact;
     const change = this.deps.expected.consume(key, fact.kind === "deleted" ? "deleted" : "made");
     const actor: Actor = change?.actor ?? { kind: "upstream" };

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
-import type { ListedBackup, Listing, UpstreamResult } from "../../upstream/backups-api.ts";
+import { fail, ok } from "../../base/result.ts";
+import { entryOf, type ListedBackup, type Listing, type UpstreamResult } from "../../upstream/backups-api.ts";
 
 type ListCall = { began: number; answer: Promise<UpstreamResult<Listing>> };
 
@@ -13,7 +14,7 @@ export class ListingCache {
   private readonly onListing: (listing: Listing, began: number) => void;
   private inFlight: ListCall | null = null;
   private changed = 0;
-  private byKey: Map<string, ListedBackup> | null = null;
+  private byKey: Map<string, ListedBackup[]> | null = null;
 
   constructor(
     clock: Clock,
@@ -43,7 +44,7 @@ export class ListingCache {
   /** The entry as last seen; on a miss the server is asked once more. Null: not there when it was asked. */
   async find(key: string): Promise<UpstreamResult<ListedBackup | null>> {
     const known = this.byKey?.get(key);
-    if (known) return { ok: true, value: known };
+    if (known?.length === 1) return ok(known[0]!);
     const began = this.inFlight !== null;
     const joined = await this.look();
     const found = entryIn(joined, key);
@@ -60,7 +61,7 @@ export class ListingCache {
       answer: this.list().then((answer) => {
         if (this.inFlight === call) this.inFlight = null;
         if (answer.ok && began === this.changed) {
-          this.byKey = new Map(answer.value.items.map((item) => [item.key, item]));
+          this.byKey = Map.groupBy(answer.value.items, ({ key }) => key);
         }
         if (answer.ok) this.onListing(answer.value, at);
         return answer;
@@ -73,7 +74,7 @@ export class ListingCache {
   /** The newest backup as last seen; null when nothing was seen. */
   newest(): ListedBackup | null {
     let newest: ListedBackup | null = null;
-    for (const item of this.byKey?.values() ?? [])
+    for (const item of [...(this.byKey?.values() ?? [])].flat())
       if (!item.key.endsWith(".tmp") && (newest === null || item.modified > newest.modified)) newest = item;
     return newest;
   }
@@ -87,5 +88,7 @@ export class ListingCache {
 
 // Not from `byKey`: a change meanwhile keeps a list out of it, though it answers the question.
 function entryIn(listing: UpstreamResult<Listing>, key: string): UpstreamResult<ListedBackup | null> {
-  return listing.ok ? { ok: true, value: listing.value.items.find((item) => item.key === key) ?? null } : listing;
+  if (!listing.ok) return listing;
+  const entry = entryOf(listing.value.items, key);
+  return entry.ok ? entry : fail({ problem: entry.error, unclear: false, unauthorized: false });
 }

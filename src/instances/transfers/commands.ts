@@ -1,4 +1,4 @@
-import { isCreatableName, isReservedName } from "../../access/backup-name.ts";
+import { checkNewName, isCreatableName, isReservedName } from "../../access/backup-name.ts";
 import type { Scope } from "../../access/scope.ts";
 import { utf8 } from "../../base/encoding.ts";
 import { type Problem, problem } from "../../base/problem.ts";
@@ -118,10 +118,8 @@ export function transferHandlers({ server, transfers, mayUse, expected, audit }:
     "upload.ask": () => ok(null),
 
     "upload.reserve": async ({ name, size, strict }, { auditRow, actor }) => {
-      if (strict) {
-        const creatable = isCreatableName(name);
-        if (!creatable.ok) return creatable;
-      }
+      const named = strict ? isCreatableName(name) : checkNewName(name);
+      if (!named.ok) return named;
       const taken = (refusal: Problem) =>
         fail(strict ? problem("backup_conflict", { data: nameExists.upload }) : refusal);
       const held = mayUse("upload", name);

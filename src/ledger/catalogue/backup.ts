@@ -42,6 +42,15 @@ export const backupKinds = {
     },
     { backup: sample.backup, reason: "request", actor: sample.key, operation: sample.operation },
   ),
+  "backup.ambiguous": kind(
+    "The server lists more than one backup of a name: until one is removed or renamed there, none of them is downloaded, restored or deleted.",
+    { backup, others: z.array(backup).min(1).describe("The further entries of the same key.") },
+    {
+      backup: sample.backup,
+      others: [{ ...sample.backup, size: 9_120, modified: "2026-11-22T05:12:40.002Z" }],
+      actor: sample.upstream,
+    },
+  ),
   "backup.failed": kind(
     "A backup was to be made and was not.",
     {

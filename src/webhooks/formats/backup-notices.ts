@@ -48,6 +48,14 @@ export const backupNotices: { [T in BackupType]: (data: EventData<T>) => Notice 
       ...(reason === "pruned_upstream" ? [line`Pruned by the server's own schedule.`] : byWhom(actor)),
     ],
   }),
+  "backup.ambiguous": ({ backup, others }) => ({
+    level: "failure",
+    title: line`${others.length === 1 ? "Two" : "Several"} backups of one name: ${foreign(backup.key)}`,
+    lines: [
+      ...[backup, ...others].map(sizeAndTime),
+      line`None of them is downloaded, restored or deleted until one is removed or renamed on the server.`,
+    ],
+  }),
   "backup.failed": ({ name, cause, error, actor }) => ({
     level: "failure",
     title: name === null ? line`Backup failed` : line`Backup failed: ${foreign(name)}`,

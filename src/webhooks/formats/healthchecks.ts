@@ -7,6 +7,7 @@ const BODY = 10_000;
 /** Events that prove that backups work. A reachable server or a restore does not, and must not turn a check green. */
 const SUCCESSES: readonly EventType[] = ["backup.created", "backup.recovered"];
 const FAILURES: readonly EventType[] = [
+  "backup.ambiguous",
   "backup.failed",
   "backup.suspect",
   "backup.overdue",
