@@ -1,5 +1,6 @@
 import { quotedName } from "../archive/entry-name.ts";
 import type { RestoreOutcome } from "./restore-outcome.ts";
+import { ASIDE, wayBack } from "./way-back.ts";
 
 type Unknown = Extract<RestoreOutcome, { state: "unknown" }>["because"];
 
@@ -15,25 +16,18 @@ const found: Record<Unknown, string> = {
 
 /**
  * What a person has to do when nothing proves a restore's end: what to look at, where the old data lies on the server,
- * the commands that put it back, and where the safety backup is. The commands were run against a server that a restore
+ * the command that puts it back, and where the safety backup is. The command was run against servers that a restore
  * had ended for good (PocketBase 0.40.6 and 0.39.11).
  */
 export function recoverySteps(because: Unknown, safetyKey: string | null): string[] {
   return [
     found[because],
-    "If it does not start any more, the data from before lies in its data folder, in pb_data/.pb_temp_to_delete/old_pb_data_* (the newest one; the first start that succeeds deletes it). Copy it away before anything else.",
-    `Stop the server for good, go to the folder that holds pb_data, and run: ${commands.join(" && ")}`,
-    "Start the server again. What the restore had put in place is in pb_data_of_the_restore.",
+    "Only if it does not start any more: look for its data from before in pb_data/.pb_temp_to_delete/old_pb_data_* on the server, and copy that folder away before anything else; the first start that succeeds deletes it. If there is none, leave out the next two steps.",
+    "Stop the server for good, go to the folder that holds pb_data, and run the line below. It says why when it moves nothing.",
+    wayBack,
+    `Start the server again. What the restore had put in place is in ${ASIDE}.`,
     safetyKey
       ? `The data from just before the restore is also in the safety backup ${quotedName(safetyKey)}: in pb_data/backups on the server, or in its S3 bucket. It can be restored like any other backup.`
       : "There is no safety backup: it was left out on request.",
   ];
 }
-
-/** POSIX shell, in the folder above `pb_data`: swaps everything a restore moves. */
-export const commands: readonly string[] = [
-  "mkdir pb_data_of_the_restore",
-  "find pb_data -mindepth 1 -maxdepth 1 ! -name backups ! -name .pb_temp_to_delete ! -name .autocert_cache ! -name lost+found -exec mv {} pb_data_of_the_restore/ ';'",
-  "old=$(ls -dt pb_data/.pb_temp_to_delete/old_pb_data_* | head -n 1)",
-  "find \"$old\" -mindepth 1 -maxdepth 1 -exec mv {} pb_data/ ';'",
-];

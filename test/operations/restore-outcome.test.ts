@@ -9,6 +9,7 @@ import {
   SETTLED_MS,
   type Watched,
 } from "../../src/operations/restore-outcome.ts";
+import { wayBack } from "../../src/operations/way-back.ts";
 
 const T0 = 1_000_000;
 const watched: Watched = { sentAt: T0, tokenWouldLive: true };
@@ -177,12 +178,12 @@ describe("the downtime", () => {
 });
 
 describe("the way back", () => {
-  it("names what to look at, where the old data lies, the commands, and the safety backup", () => {
+  it("names what to look at, where the old data lies, the command, and the safety backup", () => {
     const steps = recoverySteps("not_back", "pre_restore_1.zip");
     const text = steps.join("\n");
     expect(steps[0]).toContain("has not come back");
     expect(text).toContain("pb_data/.pb_temp_to_delete/old_pb_data_*");
-    expect(text).toContain("mkdir pb_data_of_the_restore && find pb_data");
+    expect(steps).toContain(wayBack);
     expect(text).toContain('"pre_restore_1.zip"');
   });
 

@@ -3,6 +3,8 @@ import { expect, it } from "vitest";
 import type { LedgerEvent } from "../../src/ledger/event.ts";
 import { eventTypes } from "../../src/ledger/event-kinds.ts";
 import { exampleEvent } from "../../src/ledger/event-types.ts";
+import { recoverySteps } from "../../src/operations/recovery-steps.ts";
+import { wayBack } from "../../src/operations/way-back.ts";
 import { describe } from "../../src/webhooks/formats/describe.ts";
 import { type Format, formats, missingInAddress, render } from "../../src/webhooks/formats/render.ts";
 
@@ -25,6 +27,16 @@ it.each(people)("tells every type of event through %s as its golden file shows",
     }),
   );
   await expect(`${JSON.stringify(told, null, 2)}\n`).toMatchFileSnapshot(`golden/${format}.json`);
+});
+
+it("tells people a command of the way back whole or not at all", () => {
+  const steps = recoverySteps("not_back", "pre_restore_1.zip");
+  const unknown = example("restore.unknown");
+  const event = { ...unknown, data: { ...unknown.data, steps } } as LedgerEvent;
+  const text = render("telegram", event, addresses.telegram).body;
+  expect(text).not.toContain("sh -c");
+  expect(text).toContain("result.steps");
+  for (const prose of steps.filter((step) => step !== wayBack).slice(1, -1)) expect(text).toContain(prose);
 });
 
 const hostile =

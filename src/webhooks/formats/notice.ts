@@ -16,7 +16,7 @@ export type Line = Span[];
 export type Notice = { level: Level; title: Line; lines: Line[] };
 
 const LONGEST_NAME = 160;
-const LONGEST_MESSAGE = 400;
+export const LONGEST_MESSAGE = 400;
 
 /** Text of others, with characters escaped that could reorder or hide what stands around it (SECURITY 34). */
 export const foreign = (text: string, longest: number = LONGEST_NAME): Span => ({

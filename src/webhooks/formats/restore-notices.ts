@@ -1,11 +1,27 @@
 import type { BackupFact } from "../../ledger/catalogue/shapes.ts";
 import type { EventData, EventType } from "../../ledger/event-kinds.ts";
-import { byWhom, foreign, type Line, line, message, type Notice, sizeAndTime, when } from "./notice.ts";
+import {
+  byWhom,
+  foreign,
+  type Line,
+  LONGEST_MESSAGE,
+  line,
+  message,
+  type Notice,
+  sizeAndTime,
+  when,
+} from "./notice.ts";
 
 type RestoreType = Extract<EventType, `restore.${string}` | `approval.${string}`>;
 
 const safety = (backup: BackupFact | null): Line[] =>
   backup === null ? [line`No safety backup was made.`] : [line`The data before is in ${foreign(backup.key)}.`];
+
+/** A command is shown whole or not at all: nobody is to run half of one. */
+const step = (text: string, at: number): Line =>
+  text.length <= LONGEST_MESSAGE
+    ? [`${at + 1}. `, message(text)]
+    : [`${at + 1}. (A command, too long for a message: it stands in the event and in the operation's result.steps.)`];
 
 /** Downtimes are tens of milliseconds as often as minutes. */
 const away = (downtimeMs: number | null): Line[] =>
@@ -54,12 +70,7 @@ export const restoreNotices: { [T in RestoreType]: (data: EventData<T>) => Notic
   "restore.unknown": ({ backup, error, safetyBackup, steps, actor }) => ({
     level: "failure",
     title: line`Restore with unknown outcome: ${foreign(backup.key)}`,
-    lines: [
-      [message(error.message)],
-      ...steps.map((step, at): Line => [`${at + 1}. `, message(step)]),
-      ...safety(safetyBackup),
-      ...byWhom(actor),
-    ],
+    lines: [[message(error.message)], ...steps.map(step), ...safety(safetyBackup), ...byWhom(actor)],
   }),
   "approval.requested": (data) => ({
     level: "warning",
