@@ -19,6 +19,8 @@ export type ArrivalReport = {
   reasons: { code: FindingCode | "shrunk"; message: string }[];
   cost: ReadCost;
   archive: ArchiveFacts | null;
+  /** As of `ArchiveInspection`. */
+  newestEntry: number | null;
 };
 
 /** A new backup smaller than this share of the median is suspect: data is missing, or another server was backed up. */
@@ -39,7 +41,7 @@ export async function verifyOnArrival(
 ): Promise<Result<ArrivalReport, Problem>> {
   const inspection = await inspectArchive(reader, size, flavour);
   if (!inspection.ok) return inspection;
-  const { findings, archive, cost } = inspection.value;
+  const { findings, archive, newestEntry, cost } = inspection.value;
   const refusals = findings.filter(({ severity }) => severity === "refuse");
   const reasons: ArrivalReport["reasons"] = refusals.map(({ code, message }) => ({ code, message }));
   if (medianSize !== null && size < medianSize * SHRUNK) {
@@ -49,5 +51,5 @@ export async function verifyOnArrival(
   const unexamined = refusals.some(({ code }) => BEYOND_LIMITS.includes(code));
   const verified = unexamined ? "no" : reasons.length > 0 ? "suspect" : "ok";
   const level = verified === "ok" ? (archive?.database ? "L2" : "L1") : null;
-  return ok({ verified, level, reasons, cost, archive });
+  return ok({ verified, level, reasons, cost, archive, newestEntry });
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { DirectoryLocation } from "./end-record.ts";
+import { entryTime } from "./entry-time.ts";
 import { type Finding, finding, type Halt, refused } from "./finding.ts";
 import { u16, u32 } from "./little-endian.ts";
 import { type Ranges, WINDOW } from "./ranges.ts";
@@ -19,6 +20,8 @@ export type Entry = {
   /** Length of its extra data without a ZIP64 block: what the writer also puts into the local header. */
   otherExtra: number;
   kind: "file" | "folder" | "special";
+  /** When it was changed last, ms since the epoch; null when the listing states no time. */
+  time: number | null;
 };
 
 const ENTRY = 0x02014b50;
@@ -62,7 +65,8 @@ export async function readDirectory(
 
 function readEntry(bytes: Uint8Array, at: number): Entry | null {
   const nameEnd = at + ENTRY_SIZE + u16(bytes, at + 28);
-  const extents = readExtra(bytes.subarray(nameEnd, nameEnd + u16(bytes, at + 30)), {
+  const extra = bytes.subarray(nameEnd, nameEnd + u16(bytes, at + 30));
+  const extents = readExtra(extra, {
     packed: u32(bytes, at + 20),
     unpacked: u32(bytes, at + 24),
     offset: u32(bytes, at + 42),
@@ -76,6 +80,7 @@ function readEntry(bytes: Uint8Array, at: number): Entry | null {
     crc: u32(bytes, at + 16),
     ...extents,
     kind: kindOf(name, bytes[at + 5]!, u32(bytes, at + 38)),
+    time: entryTime(extra, u16(bytes, at + 12), u16(bytes, at + 14)),
   };
 }
 

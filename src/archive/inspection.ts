@@ -27,6 +27,8 @@ export type ArchiveInspection = {
   findings: Finding[];
   /** Null when the table of contents could not be trusted. */
   archive: ArchiveFacts | null;
+  /** The newest time of a file beside a `data.db`, ms since the epoch; null when it has none or states no time. */
+  newestEntry: number | null;
   cost: ReadCost;
 };
 
@@ -54,17 +56,17 @@ export async function inspectArchive(
   flavour: Flavour = "pocketbase",
 ): Promise<Result<ArchiveInspection, Problem>> {
   const ranges = new Ranges(reader, size);
-  const progress: Progress = { findings: [], archive: null, localHeaders: 0 };
+  const progress: Progress = { findings: [], archive: null, newestEntry: null, localHeaders: 0 };
   const end = await inspect(ranges, progress, flavour === "bosbase");
   if (!end.ok) {
     if (end.error.kind === "unread") return fail(end.error.problem);
     progress.findings.push(end.error.finding);
   }
-  const { findings, archive, localHeaders } = progress;
-  return ok({ findings, archive, cost: { reads: ranges.reads, bytes: ranges.bytes, localHeaders } });
+  const { findings, archive, newestEntry, localHeaders } = progress;
+  return ok({ findings, archive, newestEntry, cost: { reads: ranges.reads, bytes: ranges.bytes, localHeaders } });
 }
 
-type Progress = { findings: Finding[]; archive: ArchiveFacts | null; localHeaders: number };
+type Progress = Pick<ArchiveInspection, "findings" | "archive" | "newestEntry"> & { localHeaders: number };
 
 async function inspect(ranges: Ranges, progress: Progress, filesOnly: boolean): Promise<Result<null, Halt>> {
   const directory = await findDirectory(ranges);
@@ -90,6 +92,7 @@ async function inspect(ranges: Ranges, progress: Progress, filesOnly: boolean): 
   }
   progress.findings.push(...survey.names.findings());
   progress.archive = archive;
+  if (!filesOnly && survey.serverFiles.has("data.db")) progress.newestEntry = survey.newest;
   return filesOnly ? ok(null) : inspectDatabases(ranges, survey, progress);
 }
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { isoTime } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
 import type { Result } from "../base/result.ts";
@@ -6,6 +7,7 @@ import { binarySizeInWords } from "./entry-name.ts";
 import { type ArchiveCheckName, archiveCheckNames, asOfServer, severities } from "./finding.ts";
 import type { Flavour } from "./flavour.ts";
 import { type ArchiveFacts, ArchiveFactsSchema, type ArchiveInspection } from "./inspection.ts";
+import { MADE_AT_BY, type MadeAt, madeAtKinds } from "./made.ts";
 
 const CheckSchema = z.object({
   name: z.enum(["exists", "idle", "flavour", ...archiveCheckNames, "credential", "tokens"]),
@@ -31,16 +33,19 @@ export const PreflightSchema = z
     backup: z.object({ key: z.string(), size: z.number(), modified: z.string() }).nullable(),
     archive: ArchiveFactsSchema.nullable(),
     madeBy: MadeBySchema,
+    /** ISO 8601; null when there is no backup of that name. */
+    madeAt: z.string().nullable(),
+    madeAtBy: z.enum(madeAtKinds).nullable().describe(MADE_AT_BY),
   })
   .meta({ id: "Preflight" });
 export type Preflight = z.infer<typeof PreflightSchema>;
 
-/** What is known before a restore. Times are ms since the epoch, by the server's clock. */
+/** What is known before a restore. Times are ms since the epoch. */
 export type PreflightEvidence = {
   /** As a list made just now shows it; null when it does not. */
   backup: { key: string; size: number; modified: string } | null;
-  /** When it was made, from its name or `modified`; null when unknown. */
-  made: number | null;
+  /** When it was made, and by which evidence; null when it is not there. */
+  made: MadeAt | null;
   /** Health's `canBackup`; null when it is not known. */
   idle: boolean | null;
   /** Null when there was nothing to inspect. */
@@ -59,7 +64,7 @@ export type PreflightEvidence = {
  * Decides whether a backup may be restored. What could not be checked because something before it failed is left out.
  */
 export function preflight(evidence: PreflightEvidence): Preflight {
-  const { backup, inspection, madeBy } = evidence;
+  const { backup, inspection, made, madeBy } = evidence;
   const checks = [exists(backup !== null), idle(evidence.idle)];
   if (backup !== null) {
     if (evidence.flavour === "bosbase") checks.push(filesOnly);
@@ -68,7 +73,15 @@ export function preflight(evidence: PreflightEvidence): Preflight {
     if (evidence.flavour !== "bosbase") checks.push(credential(evidence), revivedTokens);
   }
   const archive = inspection?.ok ? inspection.value.archive : null;
-  return { ok: !checks.some((check) => check.severity === "refuse" && !check.ok), checks, backup, archive, madeBy };
+  return {
+    ok: !checks.some((check) => check.severity === "refuse" && !check.ok),
+    checks,
+    backup,
+    archive,
+    madeBy,
+    madeAt: made && isoTime(made.at),
+    madeAtBy: made?.by ?? null,
+  };
 }
 
 /** The checks `archive`, `names` and `database`: one each when nothing is wrong, else one per finding. */
@@ -133,7 +146,7 @@ const filesOnly: PreflightCheck = {
 
 function credential({ made, credentialSince }: PreflightEvidence): PreflightCheck {
   const known = made !== null && credentialSince !== null;
-  const ok = known && credentialSince < made;
+  const ok = known && credentialSince < made.at;
   const why = known
     ? "The relay's superuser or its token changed after this backup was made."
     : "It is not known whether the relay's superuser and token are older than this backup.";

@@ -24,6 +24,8 @@ export class Survey {
   readonly toCompare: PlacedEntry[];
   packed = 0;
   unpacked = 0;
+  /** The newest time of a file in it, ms since the epoch; null when none is stated. */
+  newest: number | null = null;
   readonly #keepAll: boolean;
   readonly #tiling = new Tiling<Entry & { role: ServerFile | null }>();
 
@@ -41,6 +43,7 @@ export class Survey {
     this.packed += entry.packed;
     this.unpacked += entry.unpacked;
     this.names.add(name, entry.kind);
+    if (entry.kind === "file" && entry.time !== null) this.newest = Math.max(entry.time, this.newest ?? entry.time);
     return packing(entry, name.text) ?? this.#tiling.next({ ...entry, role }, this.#keep);
   }
 

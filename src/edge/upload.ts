@@ -38,6 +38,7 @@ export async function uploadRaw(c: AppContext, key: Result<string, Problem>): Pr
   const stored = await new UploadSession(c, resolved.value, true).take({ form: "raw", name: key.value });
   if (!stored.ok) return refuse(c, asConflict(stored.error));
   const unseen = {
+    madeAt: null,
     firstSeen: null,
     actor: null,
     operation: null,

@@ -26,9 +26,11 @@ import { eventHandlers } from "./ledger/commands.ts";
 import { ExpectedChanges } from "./ledger/expected-changes.ts";
 import { Ledger } from "./ledger/store.ts";
 import { Expiries } from "./observing/expiries.ts";
+import { Judge } from "./observing/judge.ts";
 import { Looks } from "./observing/looks.ts";
 import { Nudges } from "./observing/nudges.ts";
 import { Observer } from "./observing/observer.ts";
+import { TrackedBackups } from "./observing/tracked-backups.ts";
 import { Verifications } from "./observing/verifications.ts";
 import { Verifier } from "./observing/verifier.ts";
 import { CleanUps } from "./operations/clean-ups.ts";
@@ -82,11 +84,15 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
   const origins = new BackupOrigins(sql);
   const expected = new ExpectedChanges(sql, clock);
   const verifications = new Verifications(sql, clock);
-  const observer = new Observer({
+  const tracked = new TrackedBackups(sql);
+  const judge = new Judge({ tracked, verifications, skewMs: () => observer.skewMs, clock });
+  const observer: Observer = new Observer({
     storage,
     clock,
     ledger,
     expected,
+    tracked,
+    judge,
     verifications,
     expectation: () => configuration.own.expect,
     verifies: () => configuration.own.verify,
@@ -98,13 +104,15 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
     storage,
     server,
     verifications,
+    judge,
     ledger,
     clock,
     detach,
     paused: () => operations.pollingPaused,
+    judged: () => observer.judgeAgain(),
   });
   const expiries = new Expiries({ storage, keys, configuration, ledger });
-  const runDependencies = runDependenciesOf({ configuration, server, origins });
+  const runDependencies = runDependenciesOf({ configuration, server, origins, judge });
   const rows = new OperationStore({ kinds, storage, ledger, clock, random, sleep });
   const mayUse = buildClaims({ transfers, operations: rows, clock });
   const operations = new Operations(rows, {
@@ -130,14 +138,14 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
     ledger,
     instanceName: () => configuration.own.name,
   });
-  const view = describer({ configuration, server, endpointsToReseal: () => webhooks.resealing.left(), clock });
+  const view = describer({ configuration, server, judge, endpointsToReseal: () => webhooks.resealing.left(), clock });
   const minter = new KeyMinter({ store: keys, ledger, clock, random, place: () => configuration.own });
   const tokenKeys = new SessionKeys(configuration);
   const door = new Door(
     { configuration, tokenKeys, keys, counters, audit, transfers, clock },
     {
-      ...backupHandlers({ server, verifications, observer, origins, clock }),
-      ...operationHandlers({ server, operations, keys, idempotent, mayUse, runDependencies, clock }),
+      ...backupHandlers({ server, judge, observer, origins, clock }),
+      ...operationHandlers({ server, judge, operations, keys, idempotent, mayUse, runDependencies, clock }),
       ...transferHandlers({ server, transfers, mayUse, expected, audit }),
       ...sessionHandlers({ configuration, tokenKeys }),
       ...keyHandlers({ store: keys, minter, counters, ledger, clock }),

@@ -1,9 +1,14 @@
+import type { Arrival } from "./made-at.ts";
+
 /** One content of a file: another size or time means that it was replaced. */
 export type FileVersion = {
   size: number;
   /** ms since the epoch; null when the server gave no time. */
   modified: number | null;
 };
+
+/** When a version was first seen, with what it took to read its time then: evidence of when it was made. */
+export type Sight = FileVersion & { at: number; skewMs: number; arrival: Arrival };
 
 /** What is stored of one key: a row of `tracked_backups`. Times are ms by the relay's clock. */
 export type TrackedBackup = {
@@ -19,6 +24,8 @@ export type TrackedBackup = {
   recentlyGone: (FileVersion & { at: number })[];
   /** True while the list has more than one entry of this key, which was told. */
   ambiguous?: boolean;
+  /** Of the versions `announced` and `candidate`; undefined in rows of older relays. */
+  sights?: Sight[];
 };
 
 export type ObservedState = {
@@ -48,3 +55,15 @@ export type Diff = {
 
 export const sameVersion = (a: FileVersion | null, b: FileVersion | null): boolean =>
   a !== null && b !== null && a.size === b.size && a.modified === b.modified;
+
+/** The sights to keep of a backup: those of its present versions, a version not seen before as it was seen now. */
+export const sightsOf = (
+  { announced, candidate }: TrackedBackup,
+  before: readonly Sight[],
+  now: Pick<Sight, "at" | "skewMs">,
+): Sight[] =>
+  [announced, candidate].flatMap((version) => {
+    if (version === null) return [];
+    const { size, modified } = version;
+    return [before.find((sight) => sameVersion(sight, version)) ?? { size, modified, ...now, arrival: null }];
+  });

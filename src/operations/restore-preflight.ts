@@ -2,12 +2,11 @@ import { inspectArchive } from "../archive/inspection.ts";
 import { type Preflight, preflight } from "../archive/preflight.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
-import { readServerTime } from "../base/server-time.ts";
 import { entryOf } from "../upstream/backups-api.ts";
 import type { Binding, Operation } from "./operation.ts";
 import type { Work } from "./work.ts";
 
-type Looking = Pick<Work, "api" | "look" | "reader" | "madeBy" | "credential">;
+type Looking = Pick<Work, "api" | "look" | "reader" | "madeBy" | "madeAt" | "credential">;
 
 /** What was seen, and by check why something could not be: a look that failed says nothing about the backup. */
 export type LookBeforeRestore = { preflight: Preflight; unseen: { [check: string]: Problem | undefined } };
@@ -30,7 +29,7 @@ export async function lookBeforeRestore(work: Looking, key: string): Promise<Res
   return ok({
     preflight: preflight({
       backup,
-      made: backup && readServerTime(backup.modified),
+      made: backup && work.madeAt(backup, inspection?.ok ? inspection.value.newestEntry : null),
       idle: health.ok ? health.value.idle : null,
       inspection,
       credentialSince: work.credential.since,

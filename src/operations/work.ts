@@ -1,3 +1,4 @@
+import type { MadeAt } from "../archive/made.ts";
 import type { MadeBy } from "../archive/preflight.ts";
 import type { RangeReader } from "../archive/ranges.ts";
 import type { Clock } from "../base/clock.ts";
@@ -33,6 +34,8 @@ export type Work<Data extends object | null = null> = {
   expect: (key: string) => void;
   /** Who made a backup, as far as the ledger knows. */
   madeBy: (backup: ListedBackup) => MadeBy;
+  /** When it was made, the newest time in its archive being known from a look just now; null when it is not. */
+  madeAt: (backup: ListedBackup, newestEntry: number | null) => MadeAt;
   /** What is known of the credential the relay uses. */
   credential: CredentialFacts;
   /**

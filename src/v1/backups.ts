@@ -4,7 +4,7 @@ import { PreflightSchema } from "../archive/preflight.ts";
 import { refuse } from "../edge/context.ts";
 import { downloadKey } from "../edge/download.ts";
 import { uploadRaw } from "../edge/upload.ts";
-import { BackupSchema, backupOrders } from "../instances/backups/view.ts";
+import { BackupSchema, backupOrders, LatestBackupSchema } from "../instances/backups/view.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
 import { accepted, OperationSchema } from "./operation-view.ts";
 import { orNull, pageQuery, pageSchema } from "./page.ts";
@@ -39,10 +39,10 @@ export const backupRoutes: Route[] = [
       method: "get",
       path: "/v1/backups/latest",
       tag,
-      summary: "The newest backup; 503 when it is older than maxAgeSeconds, for uptime monitors",
+      summary: "The newest backup that counts; with maxAgeSeconds 503 when it is older or a newer one is suspect",
       command: "backups.latest",
       query: newest,
-      answers: { 200: { description: "The newest one.", schema: BackupSchema } },
+      answers: { 200: { description: "The newest one, and what is newer and none.", schema: LatestBackupSchema } },
     },
     ({ query }) => query,
   ),

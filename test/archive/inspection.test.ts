@@ -41,6 +41,40 @@ function noise(length: number): Uint8Array {
   return bytes;
 }
 
+describe("the newest file in an archive", () => {
+  const newest = async (files: ZipFile[], options?: ZipOptions) => (await inspect(zip(files, options))).newestEntry;
+  const changed = Date.UTC(2024, 10, 23, 12, 30, 44);
+
+  it.each(["server", "infozip"] as const)("is told by what the %s writer writes in UTC", async (dialect) => {
+    expect(await newest(backup, { dialect, changed })).toBe(changed);
+  });
+
+  it("is told by Windows' and by ZIP's own times where there is nothing better", async () => {
+    const windows = Buffer.alloc(36);
+    windows.writeUInt16LE(0x000a, 0);
+    windows.writeUInt16LE(32, 2);
+    windows.writeUInt16LE(1, 8);
+    windows.writeUInt16LE(24, 10);
+    windows.writeBigUInt64LE((BigInt(changed) + 11_644_473_600_000n) * 10_000n, 12);
+    expect(await newest([{ ...data, extra: windows }], { dialect: "plain" })).toBe(changed);
+    const dos = (year: number, month: number, day: number) => ({
+      date: ((year - 1980) << 9) | (month << 5) | day,
+      time: (12 << 11) | (30 << 5) | 22,
+    });
+    expect(await newest([{ ...data, listed: dos(2024, 11, 23) }], { dialect: "plain" })).toBe(changed);
+    expect(await newest([{ ...data, listed: dos(1980, 1, 1) }, types], { dialect: "plain" })).toBe(
+      Date.UTC(1980, 0, 1, 12, 30, 44),
+    );
+    expect(await newest(backup, { dialect: "plain" })).toBeNull();
+  });
+
+  it("is not told where there is no data.db, and a folder is no file", async () => {
+    expect(await newest([upload, types], { changed })).toBeNull();
+    const made = { name: "storage/", data: "", extra: Buffer.from("5554050001ffffff7f", "hex") };
+    expect(await newest([made, data], { dialect: "plain" })).toBeNull();
+  });
+});
+
 describe("a sound archive", () => {
   it("passes with its facts, from a handful of reads", async () => {
     const bytes = zip(backup);

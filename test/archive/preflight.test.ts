@@ -17,7 +17,7 @@ async function judge(files: ZipFile[], evidence: Partial<PreflightEvidence> = {}
   const bytes = zip(files);
   return preflight({
     backup: listed,
-    made,
+    made: { at: made, by: "seen" },
     idle: true,
     inspection: await inspectArchive(readerOf(bytes), bytes.length, evidence.flavour),
     credentialSince: made - 1,

@@ -159,6 +159,22 @@ it("pings a check on success, at /fail on failure and overdue, at /log on anythi
   expect(end("backup.overdue", `${addresses.healthchecks}/?rid=1`)).toBe("/fail?rid=1");
 });
 
+it("turns a check green by a new backup that is sound, or is not to be looked into, and not by an old one", () => {
+  const end = (type: LedgerEvent["type"], more: object, since = "2026-11-22T03:00:04.120Z") => {
+    const event = example(type) as LedgerEvent & { data: { backup: object } };
+    const data = { ...event.data, ...more, backup: { ...event.data.backup, madeAt: since } };
+    const told = { ...event, data } as unknown as LedgerEvent;
+    return render("healthchecks", told, addresses.healthchecks).url.slice(addresses.healthchecks.length);
+  };
+  expect([end("backup.created", { verified: "pending" }), end("backup.created", { verified: "no" })]).toEqual([
+    "/log",
+    "",
+  ]);
+  expect(end("backup.verified", {})).toBe("");
+  for (const type of ["backup.created", "backup.verified"] as const)
+    expect(end(type, {}, "2024-11-22T03:00:04.120Z"), type).toBe("/log");
+});
+
 it("says what a service needs of its address", () => {
   for (const format of formats) expect(missingInAddress(format, addresses[format]), format).toBeNull();
   expect(missingInAddress("telegram", "https://api.telegram.org/bot1:t/sendMessage")).toMatch(/chat_id/);

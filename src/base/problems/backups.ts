@@ -20,7 +20,12 @@ export const backupsProblems = {
   backup_overdue: {
     status: 503,
     message: "The newest backup is older than it may be.",
-    hint: "Look at the server: its schedule may have stopped. data.backup tells the newest one.",
+    hint: "Look at the server: its schedule may have stopped. data.backup names the newest one.",
+  },
+  backup_suspect: {
+    status: 503,
+    message: "The newest backup may be worthless.",
+    hint: "Look into it before older ones are deleted: its reason stands in GET /v1/backups. data.backup names it.",
   },
   backup_name_exists: {
     status: 400,

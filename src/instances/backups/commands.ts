@@ -1,5 +1,4 @@
 import { visibility } from "../../access/lineage.ts";
-import { matcher } from "../../access/pattern.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { type Problem, problem } from "../../base/problem.ts";
@@ -7,30 +6,28 @@ import { fail, ok, type Result } from "../../base/result.ts";
 import type { Health, ListedBackup } from "../../upstream/backups-api.ts";
 import type { Admitted, Handlers, Policies } from "../caller.ts";
 import type { BackupOrigins } from "../ledger/backup-origins.ts";
+import { type Judge, versionOf } from "../observing/judge.ts";
 import type { Observer } from "../observing/observer.ts";
-import type { Verifications } from "../observing/verifications.ts";
 import type { Server } from "../server/server.ts";
-import type { BackupOrder } from "./view.ts";
-import { type BackupView, backupView, modifiedAt, pageOf } from "./view.ts";
+import { type NewestRequest, NO_BACKUP, newestFor } from "./newest.ts";
+import type { BackupOrder, LatestBackup } from "./view.ts";
+import { type BackupView, backupView, pageOf } from "./view.ts";
 
 type Deps = {
   server: Server;
-  verifications: Verifications;
+  judge: Judge;
   observer: Observer;
   origins: BackupOrigins;
   clock: Clock;
 };
 
-/** The newest backup of a pattern, not older than so many seconds. */
-type Newest = { pattern: string | null; maxAgeSeconds: number | null };
-
 export type BackupCommands = {
   "health.read": { input: object; output: Health };
   "backups.list": { input: object; output: ListedBackup[] };
   "backups.page": { input: PageRequest & { sort: BackupOrder }; output: Page<BackupView> };
-  "backups.latest": { input: Newest; output: BackupView };
+  "backups.latest": { input: NewestRequest; output: LatestBackup };
   /** The same for a caller who is about to download it; the right to list is not needed for that. */
-  "download.latest": { input: Newest; output: BackupView };
+  "download.latest": { input: NewestRequest; output: LatestBackup };
 };
 
 export const backupPolicies: Policies<BackupCommands> = {
@@ -46,7 +43,7 @@ export const seenBy = (admitted: Admitted): ((key: string) => boolean) =>
   admitted.lineage ? visibility(admitted.lineage) : () => true;
 
 /** Reading the server's health and its backups. */
-export function backupHandlers({ server, verifications, observer, origins, clock }: Deps): Handlers<BackupCommands> {
+export function backupHandlers({ server, judge, observer, origins, clock }: Deps): Handlers<BackupCommands> {
   const list = async (admitted: Admitted): Promise<Result<ListedBackup[], Problem>> => {
     const connected = await server.connect();
     if (!connected.ok) return connected;
@@ -57,38 +54,28 @@ export function backupHandlers({ server, verifications, observer, origins, clock
   };
 
   const shown = (backup: ListedBackup): BackupView => {
-    const verification = verifications.read(backup.key);
-    const { verified, level, reason } =
-      verification?.size === backup.size ? verification : { verified: "no" as const, level: null, reason: null };
+    const version = versionOf(backup);
+    const { madeAt, verified, noBackup } = judge.of(version);
+    const { level, reason } = judge.verification(version) ?? { level: null, reason: null };
     const { actor, operation } = origins.of(backup) ?? { actor: null, operation: null };
     return backupView(backup, {
+      madeAt,
       firstSeen: observer.firstSeen(backup.key),
       actor,
       operation,
       verified,
       level: level ?? null,
-      reason,
+      reason: reason ?? (noBackup && NO_BACKUP[noBackup]),
     });
   };
 
-  const latest = async (
-    { pattern, maxAgeSeconds }: Newest,
-    admitted: Admitted,
-  ): Promise<Result<BackupView, Problem>> => {
+  const latest = async (request: NewestRequest, admitted: Admitted): Promise<Result<LatestBackup, Problem>> => {
     const listed = await list(admitted);
     if (!listed.ok) return listed;
-    const wanted = matcher([pattern ?? "*"]);
-    const [newest] = listed.value
-      .filter(({ key }) => wanted(key) && !key.endsWith(".tmp"))
-      .sort((one, other) => modifiedAt(other.modified) - modifiedAt(one.modified));
-    if (!newest) return fail(problem("backup_not_found"));
-    const ageSeconds = (clock() - modifiedAt(newest.modified)) / 1000;
-    if (maxAgeSeconds === null || ageSeconds <= maxAgeSeconds) return ok(shown(newest));
-    return fail(
-      problem("backup_overdue", {
-        message: `The newest backup is ${Math.round(ageSeconds)} s old and may be ${maxAgeSeconds} s old.`,
-      }),
-    );
+    const found = newestFor(listed.value, request, judge, clock());
+    if (!found.ok) return found;
+    const { newest, skipped } = found.value;
+    return ok({ ...shown(newest.listed), skipped: skipped.map(({ listed }) => shown(listed)) });
   };
 
   return {

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { verifiedLevels } from "../../archive/arrival.ts";
+import { MADE_AT_BY, type MadeAt, madeAtKinds } from "../../archive/made.ts";
 import { isoTime } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import type { ListedBackup } from "../../upstream/backups-api.ts";
@@ -10,6 +11,8 @@ export const BackupSchema = z
     key: z.string(),
     size: z.number(),
     modified: z.string(),
+    madeAt: z.string().nullable().describe("When it was made; null right after an upload, when it is not known yet."),
+    madeAtBy: z.enum(madeAtKinds).nullable().describe(MADE_AT_BY),
     /** When the relay saw it first; null before it was announced. */
     firstSeen: z.string().nullable(),
     actor: z
@@ -21,14 +24,19 @@ export const BackupSchema = z
     verified: z.enum(["ok", "suspect", "no", "pending"]),
     /** How far it was looked into; left out when it is not `ok`. */
     level: z.enum(verifiedLevels).optional(),
-    /** Why it is not `ok`. */
+    /** Why it is not `ok`, or does not count as a backup. */
     reason: z.string().optional(),
   })
   .meta({ id: "Backup" });
 export type BackupView = z.infer<typeof BackupSchema>;
 
+/** The newest backup, with the files newer than that which are none, at most 20. */
+export const LatestBackupSchema = BackupSchema.extend({ skipped: z.array(BackupSchema) }).meta({ id: "LatestBackup" });
+export type LatestBackup = z.infer<typeof LatestBackupSchema>;
+
 /** What the relay knows of a backup besides the server's list. */
 type RecordedFacts = Pick<BackupView, "actor" | "operation"> & {
+  madeAt: MadeAt | null;
   firstSeen: number | null;
   verified: BackupView["verified"];
   level: BackupView["level"] | null;
@@ -47,6 +55,8 @@ export function backupView({ key, size, modified }: ListedBackup, known: Recorde
     key,
     size,
     modified: Number.isNaN(at) ? modified : isoTime(at),
+    madeAt: known.madeAt && isoTime(known.madeAt.at),
+    madeAtBy: known.madeAt?.by ?? null,
     firstSeen: known.firstSeen === null ? null : isoTime(known.firstSeen),
     actor: known.actor,
     operation: known.operation,

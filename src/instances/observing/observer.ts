@@ -1,17 +1,20 @@
 import type { Clock } from "../../base/clock.ts";
-import { isoTime } from "../../base/clock.ts";
 import type { Problem } from "../../base/problem.ts";
-import type { Actor, BackupFact } from "../../ledger/catalogue/shapes.ts";
+import type { Actor, Stats } from "../../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../../ledger/event.ts";
+import { backupFact } from "../../observing/backup-fact.ts";
 import { diff } from "../../observing/diff.ts";
 import type { Expectation } from "../../observing/expectation.ts";
+import { clockSkew } from "../../observing/made-at.ts";
 import { dueAt, type Overdue, overdue, recovered } from "../../observing/overdue.ts";
 import { lookFailed, lookSucceeded, REACHABLE, type Reachability } from "../../observing/reachability.ts";
 import { statsOf } from "../../observing/stats.ts";
-import type { Fact, FileVersion, TrackedBackup } from "../../observing/tracked-backup.ts";
+import type { Fact } from "../../observing/tracked-backup.ts";
 import type { Listing } from "../../upstream/backups-api.ts";
 import type { ExpectedChanges } from "../ledger/expected-changes.ts";
 import type { Ledger } from "../ledger/store.ts";
+import type { Judge, Version } from "./judge.ts";
+import type { TrackedBackups } from "./tracked-backups.ts";
 import type { Verifications } from "./verifications.ts";
 
 /** A look that left something open is repeated after this. */
@@ -38,6 +41,8 @@ type Deps = {
   clock: Clock;
   ledger: Ledger;
   expected: ExpectedChanges;
+  tracked: TrackedBackups;
+  judge: Judge;
   verifications: Verifications;
   expectation: () => Expectation | null;
   verifies: () => boolean;
@@ -49,9 +54,10 @@ type Deps = {
  */
 export class Observer {
   private readonly deps: Deps;
-  private readonly tracked = new Map<string, TrackedBackup>();
   private state: ObserverState;
   private again = false;
+  /** When the newest backup was made; undefined when it is to be found out. */
+  private newestAt: number | null | undefined;
   /** When a look failed last. */
   private failedAt = 0;
   /** When the row was last written: a look that changed nothing is not written each time. */
@@ -72,13 +78,19 @@ export class Observer {
     const usual = last + (this.again ? Math.min(AGAIN_MS, pollMs) : pollMs);
     const expect = this.deps.expectation();
     if (!expect || this.state.overdue) return usual;
+    if (this.newestAt === undefined) this.newestAt = this.newest()?.madeAt.at ?? null;
     // A missing backup is announced when it is due, not up to a poll interval later.
-    const due = dueAt(expect, this.newestAt() ?? this.state.expectedSince ?? last);
+    const due = dueAt(expect, this.newestAt ?? this.state.expectedSince ?? last);
     return due > last ? Math.min(usual, due) : usual;
   }
 
   firstSeen(key: string): number | null {
-    return this.tracked.get(key)?.firstSeen ?? null;
+    return this.deps.tracked.byKey.get(key)?.firstSeen ?? null;
+  }
+
+  /** How far the server's clock was ahead at the last list, ms. */
+  get skewMs(): number {
+    return this.state.skewMs ?? 0;
   }
 
   /** Null: not known yet from which time on a row of the server's log is new. */
@@ -89,10 +101,10 @@ export class Observer {
   /** A list that began at `began`. One that began before the last one taken is ignored. */
   take(listing: Listing, began: number): void {
     if (began < (this.state.lookedAt ?? 0)) return;
-    const { clock, ledger } = this.deps;
-    const found = diff({ lookedAt: this.state.lookedAt, tracked: this.tracked }, listing, began);
+    const { clock, ledger, tracked } = this.deps;
+    const found = diff({ lookedAt: this.state.lookedAt, tracked: tracked.byKey }, listing, began);
     const { reach, lookedAt } = this.state;
-    this.state = { ...this.state, skewMs: listing.serverTime === null ? 0 : listing.serverTime - began };
+    this.state = { ...this.state, skewMs: clockSkew(listing.serverTime, began) };
     const idle = found.upserts.length === 0 && found.removed.length === 0;
     const news = lookedAt === null || reach.failingSince !== null || reach.announced !== "reachable";
     this.again = found.lookAgain;
@@ -101,8 +113,8 @@ export class Observer {
       return;
     }
     this.commit(() => {
-      for (const backup of found.upserts) this.remember(backup);
-      for (const key of found.removed) this.forget(key);
+      for (const backup of found.upserts) tracked.see(backup, began, this.skewMs);
+      for (const key of found.removed) tracked.forget(key);
       const reached = lookSucceeded(this.state.reach, clock());
       ledger.append([...reached.drafts, ...this.eventsOf(found.facts)]);
       const due = this.judgeOverdue();
@@ -150,39 +162,56 @@ export class Observer {
     this.commit(() => ({ ...this.state, overdue: null, expectedSince: expectation ? this.deps.clock() : null }));
   }
 
-  private eventsOf(facts: Fact[]): EventDraft[] {
-    if (facts.length === 0) return [];
-    const stats = statsOf(this.listed());
-    return facts.map((fact) => this.draft(fact, stats));
+  /** What was found in a backup may change which is the newest. */
+  judgeAgain(): void {
+    this.newestAt = undefined;
+    if (this.judgeOverdue().drafts.length === 0) return;
+    this.commit(() => {
+      const { after, drafts } = this.judgeOverdue();
+      this.deps.ledger.append(drafts);
+      return { ...this.state, overdue: after };
+    });
   }
 
-  private draft(fact: Fact, stats: ReturnType<typeof statsOf>): EventDraft {
+  private eventsOf(facts: Fact[]): EventDraft[] {
+    if (facts.length === 0) return [];
+    const { tracked, judge } = this.deps;
+    const dated = (version: Version) => ({ ...version, modified: judge.latestAt(version) });
+    const stats = statsOf(tracked.announced().map(dated));
+    return facts.map((fact) => this.draft(fact, (version) => stats(dated(version))));
+  }
+
+  private draft(fact: Fact, stats: (version: Version) => Stats): EventDraft {
+    const { tracked, judge, expected, verifications } = this.deps;
     if (fact.kind === "store_changed") {
       const { kind: _kind, ...counts } = fact;
-      this.deps.verifications.forgetAllBut((key) => this.tracked.has(key));
+      verifications.forgetAllBut((key) => tracked.byKey.has(key));
       return { type: "instance.store_changed", data: { ...counts, actor: { kind: "upstream" } } };
     }
     if (fact.kind === "ambiguous") {
-      const [first, ...others] = fact.versions.map((version) => backupFact(fact.key, version));
+      const [first, ...others] = fact.versions.map((version) => backupFact({ key: fact.key, ...version }));
       return { type: "backup.ambiguous", data: { backup: first!, others, actor: { kind: "upstream" } } };
     }
     const { key, version } = fact;
-    const change = this.deps.expected.consume(key, fact.kind === "deleted" ? "deleted" : "made");
+    const change = expected.consume(key, fact.kind === "deleted" ? "deleted" : "made");
     const actor: Actor = change?.actor ?? { kind: "upstream" };
+    if (change && fact.kind !== "deleted") tracked.arrived(key, version, change.operation ? "relay" : "upload");
+    const named = { key, ...version };
     const data = {
-      backup: backupFact(key, version),
+      backup: backupFact(named, judge.of(named)),
       actor,
       ...(change?.operation ? { operation: change.operation } : {}),
-      stats: stats({ key, ...version }),
+      stats: stats(named),
     };
     if (fact.kind === "deleted") {
-      this.deps.verifications.forget(key);
+      verifications.forget(key);
       const reason = change ? "request" : fact.pruned ? "pruned_upstream" : "unknown";
       return { type: "backup.deleted", data: { ...data, reason } };
     }
-    if (this.deps.verifies()) this.deps.verifications.await(key, version, data.stats.medianSize);
-    if (fact.kind === "created") return { type: "backup.created", data };
-    return { type: "backup.changed", data: { ...data, previous: backupFact(key, fact.previous) } };
+    const verified = this.deps.verifies() ? "pending" : "no";
+    if (verified === "pending") verifications.await(key, version, data.stats.medianSize);
+    if (fact.kind === "created") return { type: "backup.created", data: { ...data, verified } };
+    return { type: "backup.changed", data: { ...data, verified, previous: backupFact({ key, ...fact.previous }) } };
   }
 
   /** An expectation set at registration counts from the first look. */
@@ -190,43 +219,36 @@ export class Observer {
     return this.deps.expectation() ? (this.state.expectedSince ?? this.deps.clock()) : null;
   }
 
-  /** By the relay's clock, because the server's may be ahead or behind. */
+  /**
+   * A backup that came after the announcement, or one that makes the next due later than now, ends it, once it was looked
+   * into: a worthless one must not be good news first.
+   */
   private judgeOverdue(): { after: Overdue; drafts: EventDraft[] } {
     const expect = this.deps.expectation();
     if (!expect) return { after: null, drafts: [] };
     const at = this.deps.clock();
-    const newest = this.newest();
-    const made = newest && { backup: backupFact(newest.key, newest), at: this.newestAt()! };
     const { overdue: before } = this.state;
-    // A backup that came after the announcement, or one that makes the next due later than now, ends it.
-    if (before && made && (made.at > before.announcedAt || dueAt(expect, made.at) > at))
+    const newest = this.newest();
+    const made = newest && { backup: backupFact(newest, newest), at: newest.madeAt.at };
+    if (
+      before &&
+      made &&
+      newest.verified !== "pending" &&
+      (made.at > before.announcedAt || dueAt(expect, made.at) > at)
+    )
       return recovered(before, made.backup, at);
     return overdue(expect, before, made, this.expectedSince() ?? at, at);
   }
 
-  /** When the newest backup was made, by the relay's clock. */
-  private newestAt(): number | null {
-    const newest = this.newest();
-    if (!newest) return null;
-    return newest.modified === null ? newest.firstSeen : newest.modified - (this.state.skewMs ?? 0);
-  }
-
-  private listed(): (FileVersion & { key: string; firstSeen: number })[] {
-    return [...this.tracked.values()].flatMap(({ key, firstSeen, announced }) =>
-      announced ? [{ key, firstSeen, ...announced }] : [],
-    );
-  }
-
   private newest() {
-    return this.listed().reduce<ReturnType<Observer["listed"]>[number] | null>(
-      (best, each) => ((each.modified ?? each.firstSeen) > (best?.modified ?? best?.firstSeen ?? 0) ? each : best),
-      null,
-    );
+    const { judge, tracked } = this.deps;
+    return judge.newest(tracked.announced()).newest;
   }
 
   /** After a failure memory is read again from what is stored. */
   private commit(change: () => ObserverState): void {
-    const { storage, ledger, clock } = this.deps;
+    const { storage, ledger, tracked, clock } = this.deps;
+    this.newestAt = undefined;
     try {
       this.state = storage.transactionSync(() => {
         const state = change();
@@ -236,6 +258,7 @@ export class Observer {
       this.writtenAt = clock();
     } catch (error) {
       ledger.forget();
+      tracked.load();
       this.state = this.load();
       throw error;
     }
@@ -243,33 +266,8 @@ export class Observer {
 
   private load(): ObserverState {
     const { sql } = this.deps.storage;
-    this.tracked.clear();
-    for (const row of sql.exec<{ record: string }>("SELECT record FROM tracked_backups")) {
-      const backup: TrackedBackup = JSON.parse(row.record);
-      this.tracked.set(backup.key, backup);
-    }
     const [row] = sql.exec<{ value: string }>("SELECT value FROM meta WHERE name = 'observer'").toArray();
     if (row) return JSON.parse(row.value);
     return { lookedAt: null, reach: REACHABLE, overdue: null, expectedSince: null, cronFailuresUntil: null };
   }
-
-  private remember(backup: TrackedBackup): void {
-    this.tracked.set(backup.key, backup);
-    this.deps.storage.sql.exec(
-      "INSERT OR REPLACE INTO tracked_backups (key, record) VALUES (?, ?)",
-      backup.key,
-      JSON.stringify(backup),
-    );
-  }
-
-  private forget(key: string): void {
-    this.tracked.delete(key);
-    this.deps.storage.sql.exec("DELETE FROM tracked_backups WHERE key = ?", key);
-  }
 }
-
-const backupFact = (key: string, { size, modified }: FileVersion): BackupFact => ({
-  key,
-  size,
-  modified: modified === null ? null : isoTime(modified),
-});

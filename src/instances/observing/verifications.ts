@@ -1,5 +1,6 @@
 import type { VerifiedLevel } from "../../archive/arrival.ts";
 import type { Clock } from "../../base/clock.ts";
+import type { Verified } from "../../observing/made-at.ts";
 import type { FileVersion } from "../../observing/tracked-backup.ts";
 
 /** What is known of one backup's content. `pending`: waits for its turn; `no`: could not be inspected. */
@@ -8,10 +9,12 @@ export type Verification = {
   size: number;
   modified: number | null;
   medianSize: number | null;
-  verified: "ok" | "suspect" | "no" | "pending";
+  verified: Verified;
   /** How far it was looked into; null when it is not `ok`, undefined in rows of older relays. */
   level?: VerifiedLevel | null;
   reason: string | null;
+  /** The newest time of a file in the archive, by the server's clock; null or undefined when it is not known. */
+  newestEntry?: number | null;
   tries: number;
   /** ms since the epoch; the next try when pending. */
   at: number;

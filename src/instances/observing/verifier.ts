@@ -1,12 +1,13 @@
 import { type ArrivalReport, verifyOnArrival } from "../../archive/arrival.ts";
 import type { Flavour } from "../../archive/flavour.ts";
 import type { Clock } from "../../base/clock.ts";
-import { isoTime } from "../../base/clock.ts";
 import type { BackupFact } from "../../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../../ledger/event.ts";
+import { backupFact } from "../../observing/backup-fact.ts";
 import type { Duty } from "../../storage/duties.ts";
 import type { Ledger } from "../ledger/store.ts";
 import type { Server } from "../server/server.ts";
+import type { Judge } from "./judge.ts";
 import { MAX_TRIES, type Verification, type Verifications } from "./verifications.ts";
 
 /** How soon to ask again while one is under way, or the server is to be left alone, ms. */
@@ -16,11 +17,14 @@ type Deps = {
   storage: DurableObjectStorage;
   server: Server;
   verifications: Verifications;
+  judge: Judge;
   ledger: Ledger;
   clock: Clock;
   detach: (work: Promise<unknown>) => void;
   /** Whether the server is to be asked for nothing that can wait. */
   paused: () => boolean;
+  /** Called when a backup was looked into: another may be the newest now. */
+  judged: () => void;
 };
 
 /** Inspects new backups, one after the other, and announces what it found. */
@@ -55,7 +59,7 @@ export class Verifier implements Duty {
   }
 
   private async look(pending: Verification, flavour: Flavour): Promise<void> {
-    const { server, verifications, clock } = this.deps;
+    const { server, verifications, judge, judged, clock } = this.deps;
     const connected = await server.connect();
     const { key, size, medianSize } = pending;
     const arrival = connected.ok
@@ -74,15 +78,16 @@ export class Verifier implements Duty {
         reason: gaveUp ? "Its bytes could not be read." : null,
         at: clock() + 30_000 * 2 ** tries,
       });
+      if (gaveUp) judged();
       return;
     }
-    const { verified, level, reasons } = arrival.value;
-    const backup = { key, size, modified: pending.modified === null ? null : isoTime(pending.modified) };
+    const { verified, level, reasons, newestEntry } = arrival.value;
     const reason = reasons[0]?.message ?? null;
     this.deps.storage.transactionSync(() => {
-      verifications.write({ ...pending, tries, verified, level, reason, at: clock() });
-      this.deps.ledger.append(eventsOf(arrival.value, backup));
+      verifications.write({ ...pending, tries, verified, level, reason, newestEntry, at: clock() });
+      this.deps.ledger.append(eventsOf(arrival.value, backupFact(pending, judge.of(pending))));
     });
+    judged();
   }
 }
 

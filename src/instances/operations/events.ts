@@ -2,6 +2,7 @@ import { isoTime } from "../../base/clock.ts";
 import { readServerTime } from "../../base/server-time.ts";
 import type { Actor, BackupFact } from "../../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../../ledger/event.ts";
+import { backupFact } from "../../observing/backup-fact.ts";
 import { eventFault } from "../../observing/reachability.ts";
 import type { Operation, OperationActor } from "../../operations/operation.ts";
 import { isRestore, type Restore } from "../../operations/restore-data.ts";
@@ -101,12 +102,11 @@ const about = (operation: Operation) => ({
   actor: factActor(operation.actor),
 });
 
-const fact = (key: string, size: number, modified: string): BackupFact => {
-  const at = readServerTime(modified);
-  return { key, size, modified: at === null ? null : isoTime(at) };
-};
-
-const targetFact = ({ target }: Operation): BackupFact => fact(target.key, target.size ?? 0, target.modified ?? "");
+/** What is lost by restoring a backup is all since it was made. */
+const targetFact = ({ target: { key, size = 0, modified = "" }, preview }: Operation): BackupFact => ({
+  ...backupFact({ key, size, modified: readServerTime(modified) }),
+  ...(preview?.losesSince ? { madeAt: preview.losesSince } : {}),
+});
 
 const safetyFact = ({ data: { safety } }: Restore): BackupFact | null =>
-  safety && fact(safety.key, safety.size, safety.modified);
+  safety && backupFact({ key: safety.key, size: safety.size, modified: readServerTime(safety.modified) });

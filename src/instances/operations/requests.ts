@@ -4,6 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { isBackupKey } from "../../observing/backup-key.ts";
+import type { Judged } from "../../observing/newest.ts";
 import type { Operation } from "../../operations/operation.ts";
 import { deletePreview, type Preview, restorePreview } from "../../operations/preview.ts";
 import { isRestore, type RestoreInput } from "../../operations/restore-data.ts";
@@ -21,6 +22,7 @@ import { find, seenBy } from "../backups/commands.ts";
 import type { Admitted, Handlers, Policies, RequestOptions } from "../caller.ts";
 import type { MayUse } from "../claims.ts";
 import type { KeyStore } from "../keys/store.ts";
+import { type Judge, versionOf } from "../observing/judge.ts";
 import type { Server } from "../server/server.ts";
 import { busyFirst } from "./busy.ts";
 import type { OperationRequest, Operations, RunDependencies } from "./engine.ts";
@@ -29,6 +31,7 @@ import { actorOf, isVisible, pendingApproval } from "./requester.ts";
 
 export type RequestDeps = {
   server: Server;
+  judge: Judge;
   operations: Operations;
   keys: KeyStore;
   idempotent: IdempotentRequests;
@@ -68,7 +71,7 @@ type OnCreated = (operation: Operation) => void;
 
 /** Everything that becomes an operation. */
 export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
-  const { server, operations, idempotent, mayUse, runDependencies, clock } = deps;
+  const { server, judge, operations, idempotent, mayUse, runDependencies, clock } = deps;
 
   /** Writes the row, and waits for the end, or until `enough`, as long as the caller wants to. */
   const submit = async (
@@ -122,7 +125,8 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
     const listing = work.ok ? await work.value.look() : work;
     if (!work.ok || !listing.ok) return null;
     const others = listing.value.items.filter(({ key }) => key !== found.key && isBackupKey(key));
-    const newer = others.filter(({ modified }) => modified > found.modified);
+    const since = judge.of(versionOf(found)).madeAt.at;
+    const newer = others.map((other) => judge.of(versionOf(other))).filter((other) => isNewer(other, since));
     return deletePreview(work.value.madeBy(found), others.length, newer.length);
   };
 
@@ -194,6 +198,8 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
       }),
   };
 }
+
+const isNewer = ({ madeAt, noBackup }: Judged, since: number) => noBackup === null && madeAt.at > since;
 
 const targetOf = ({ key, size, modified }: Pick<ListedBackup, "key" | "size" | "modified">) => ({
   key,

@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.ts";
-import { modifiedAt } from "../backups/view.ts";
+import { isoTime } from "../../base/clock.ts";
+import { type Judge, versionOf } from "../observing/judge.ts";
 import type { Server } from "./server.ts";
 import type { Configuration } from "./store.ts";
 import type { InstanceView } from "./view.ts";
@@ -7,6 +8,7 @@ import type { InstanceView } from "./view.ts";
 type Deps = {
   configuration: Configuration;
   server: Server;
+  judge: Judge;
   /** Ids of the endpoints that may still need a former ENCRYPTION_KEY. */
   endpointsToReseal: () => Promise<readonly string[]>;
   clock: Clock;
@@ -14,17 +16,19 @@ type Deps = {
 
 /** Answers the instance as an administrator sees it, its endpoints' sealed values counted in. */
 export const describer =
-  ({ configuration, server, endpointsToReseal, clock }: Deps) =>
+  ({ configuration, server, judge, endpointsToReseal, clock }: Deps) =>
   async (): Promise<InstanceView> => {
-    const own = await configuration.view(await newestBackup(server, clock));
+    const own = await configuration.view(await newestBackup({ server, judge, clock }));
     const { length } = await endpointsToReseal();
     return { ...own, leftToReseal: own.leftToReseal + length };
   };
 
-async function newestBackup(server: Server, clock: Clock): Promise<InstanceView["newestBackup"]> {
-  const connected = await server.connect();
-  const newest = connected.ok ? connected.value.listings.newest() : null;
+async function newestBackup(deps: Pick<Deps, "server" | "judge" | "clock">): Promise<InstanceView["newestBackup"]> {
+  const connected = await deps.server.connect();
+  const listed = connected.ok ? connected.value.listings.last() : [];
+  const { newest } = deps.judge.newest(listed.map((each) => ({ ...versionOf(each), stated: each.modified })));
   if (!newest) return null;
-  const { key, modified } = newest;
-  return { key, modified, ageSeconds: Math.max(0, Math.round((clock() - modifiedAt(modified)) / 1000)) };
+  const { key, stated, madeAt } = newest;
+  const ageSeconds = Math.max(0, Math.round((deps.clock() - madeAt.at) / 1000));
+  return { key, modified: stated, ageSeconds, madeAt: isoTime(madeAt.at), madeAtBy: madeAt.by };
 }

@@ -71,12 +71,9 @@ export class ListingCache {
     return call.answer;
   }
 
-  /** The newest backup as last seen; null when nothing was seen. */
-  newest(): ListedBackup | null {
-    let newest: ListedBackup | null = null;
-    for (const item of [...(this.byKey?.values() ?? [])].flat())
-      if (!item.key.endsWith(".tmp") && (newest === null || item.modified > newest.modified)) newest = item;
-    return newest;
+  /** What was listed last; empty when nothing was. */
+  last(): readonly ListedBackup[] {
+    return [...(this.byKey?.values() ?? [])].flat();
   }
 
   /** Forgets one entry that is known to be gone. */

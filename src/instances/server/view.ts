@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { MADE_AT_BY, madeAtKinds } from "../../archive/made.ts";
 import { isoTime } from "../../base/clock.ts";
 import { ExpectationSchema } from "../../observing/expectation.ts";
 import { CheckSchema } from "../../upstream/check-result.ts";
@@ -20,8 +21,16 @@ export const InstanceSchema = z
     pollSeconds: z.number(),
     expect: ExpectationSchema.nullable(),
     verify: z.boolean(),
-    /** Null when none was seen yet. */
-    newestBackup: z.object({ key: z.string(), modified: z.string(), ageSeconds: z.number() }).nullable(),
+    /** The newest one that counts, as of latest; null when none was seen yet. */
+    newestBackup: z
+      .object({
+        key: z.string(),
+        modified: z.string(),
+        ageSeconds: z.number().describe("Since madeAt."),
+        madeAt: z.string(),
+        madeAtBy: z.enum(madeAtKinds).describe(MADE_AT_BY),
+      })
+      .nullable(),
     created: z.string(),
     updated: z.string(),
     check: z.union([CheckSchema, z.null()]),

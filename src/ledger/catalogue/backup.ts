@@ -3,11 +3,18 @@ import { archive, backup, count, expect, fault, kind, operation, sample, stats, 
 
 const op = operation.optional();
 
+const verified = z
+  .enum(["pending", "no"])
+  .optional()
+  .describe(
+    "pending: it is looked into next, and verified or suspect follows; no: this instance's are not looked into.",
+  );
+
 /** What happens to backups, and what did not happen in time. */
 export const backupKinds = {
   "backup.created": kind(
     "A backup appeared in the server's list.",
-    { backup, operation: op, stats: stats.optional() },
+    { backup, operation: op, stats: stats.optional(), verified },
     {
       backup: sample.backup,
       actor: sample.key,
@@ -23,10 +30,10 @@ export const backupKinds = {
   ),
   "backup.changed": kind(
     "A listed backup has another size or time than before: the file was replaced.",
-    { backup, previous: backup, operation: op, stats: stats.optional() },
+    { backup, previous: backup, operation: op, stats: stats.optional(), verified },
     {
       backup: sample.backup,
-      previous: { ...sample.backup, size: 47_185_920, modified: "2026-11-21T03:00:03.900Z" },
+      previous: { key: sample.backup.key, size: 47_185_920, modified: "2026-11-21T03:00:03.900Z" },
       actor: sample.upstream,
     },
   ),
@@ -100,7 +107,12 @@ export const backupKinds = {
     {
       expect: { everySeconds: 86_400, graceSeconds: 3_600 },
       due: "2026-11-22T04:00:03.900Z",
-      newest: { key: "acme_nightly_20261121.zip", size: 47_185_920, modified: "2026-11-21T03:00:03.900Z" },
+      newest: {
+        key: "acme_nightly_20261121.zip",
+        size: 47_185_920,
+        modified: "2026-11-21T03:00:03.900Z",
+        madeAt: "2026-11-21T03:00:03.900Z",
+      },
       newestAgeSeconds: 111_596,
       reminderDays: 0,
       actor: sample.relay,

@@ -17,6 +17,7 @@ export const backup = z
     key: z.string().describe("The file's name on the server. Text of others: never render it as markup."),
     size: count.describe("Bytes."),
     modified: time.nullable().describe("As the server lists it; null when it gave no time."),
+    madeAt: time.optional().describe("When it was made, as far as the relay knew when it told the event."),
   })
   .describe("The backup as the server lists it.");
 
@@ -83,7 +84,12 @@ export const kind = <Shape extends z.ZodRawShape>(
 
 /** What the examples are about. */
 export const sample = {
-  backup: { key: "acme_nightly_20261122.zip", size: 48_212_992, modified: "2026-11-22T03:00:04.120Z" },
+  backup: {
+    key: "acme_nightly_20261122.zip",
+    size: 48_212_992,
+    modified: "2026-11-22T03:00:04.120Z",
+    madeAt: "2026-11-22T03:00:04.120Z",
+  },
   safety: { key: "pre_restore_20261122100000_h3k9.zip", size: 48_300_110, modified: "2026-11-22T10:00:02.000Z" },
   key: { kind: "key" as const, id: "Zk3v9QpLx7", name: "nightly robot" },
   approver: { kind: "key" as const, id: "Rt5Yw2Nc5H", name: "ops on call" },

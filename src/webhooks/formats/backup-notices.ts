@@ -33,17 +33,13 @@ export const backupNotices: { [T in BackupType]: (data: EventData<T>) => Notice 
   "backup.changed": ({ backup, previous, actor }) => ({
     level: "warning",
     title: line`Backup replaced: ${foreign(backup.key)}`,
-    lines: [
-      line`Now ${sizeInWords(backup.size)}${backup.modified === null ? "" : `, of ${when(backup.modified)}`}.`,
-      line`Before ${sizeInWords(previous.size)}${previous.modified === null ? "" : `, of ${when(previous.modified)}`}.`,
-      ...byWhom(actor),
-    ],
+    lines: [["Now ", ...sizeAndTime(backup)], ["Before ", ...sizeAndTime(previous)], ...byWhom(actor)],
   }),
   "backup.deleted": ({ backup, reason, stats, actor }) => ({
     level: reason === "unknown" ? "warning" : "info",
     title: line`Backup deleted: ${foreign(backup.key)}`,
     lines: [
-      line`It had ${sizeInWords(backup.size)}${backup.modified === null ? "" : `, of ${when(backup.modified)}`}.`,
+      ["It had ", ...sizeAndTime(backup)],
       ...(stats ? [line`${String(stats.count)} left, ${sizeInWords(stats.totalSize)} in all.`] : []),
       ...(reason === "pruned_upstream" ? [line`Pruned by the server's own schedule.`] : byWhom(actor)),
     ],

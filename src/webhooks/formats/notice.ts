@@ -49,9 +49,15 @@ export function byWhom(actor: Actor): Line[] {
   }
 }
 
+/** When a backup was made, in words; null when it is not known. */
+export function whenMade({ madeAt, modified }: BackupFact): string | null {
+  const time = madeAt ?? modified;
+  return time === null ? null : timeInWords(time);
+}
+
 /** Size and time of a backup, in words. */
 export function sizeAndTime(backup: BackupFact): Line {
-  const time = backup.modified === null ? null : timeInWords(backup.modified);
+  const time = whenMade(backup);
   return time === null ? [`${sizeInWords(backup.size)}.`] : [`${sizeInWords(backup.size)}, of ${time}.`];
 }
 

@@ -14,7 +14,16 @@ export type ZipFile = {
   attributes?: number;
   flags?: number;
   /** Replaces what the listing says. */
-  listed?: Partial<{ name: string; crc: number; packed: number; unpacked: number; offset: number; flags: number }>;
+  listed?: Partial<{
+    name: string;
+    crc: number;
+    packed: number;
+    unpacked: number;
+    offset: number;
+    flags: number;
+    date: number;
+    time: number;
+  }>;
   /** Replaces what the local header says. */
   local?: Partial<{
     name: string;
@@ -45,6 +54,8 @@ export type Dialect = "server" | "infozip" | "plain";
 
 export type ZipOptions = {
   dialect?: Dialect;
+  /** When every file was changed last, ms since the epoch, for the writers that say so in UTC; without, one fixed time. */
+  changed?: number;
   before?: Uint8Array;
   after?: Uint8Array;
   comment?: Uint8Array | string;
@@ -65,14 +76,25 @@ export type ZipOptions = {
   }>;
 };
 
-const MTIME = Buffer.from("5554050001a0b1c26a", "hex");
-const INFOZIP_LISTED = Buffer.from("5554050003a0b1c26a75780b000104e803000004e8030000", "hex");
-const INFOZIP_LOCAL = Buffer.from("5554090003a0b1c26aa0b1c26a75780b000104e803000004e8030000", "hex");
-const extras: Record<Dialect, { local: Buffer; listed: Buffer }> = {
-  server: { local: MTIME, listed: MTIME },
-  infozip: { local: INFOZIP_LOCAL, listed: INFOZIP_LISTED },
-  plain: { local: Buffer.alloc(0), listed: Buffer.alloc(0) },
-};
+/** 2026-10-04T19:45:52Z, where no test cares. */
+const FIXED = 0x6ac2_b1a0 * 1000;
+
+type Extras = Record<Dialect, { local: Buffer; listed: Buffer }>;
+
+function extrasOf(changed = FIXED): Extras {
+  const time = Buffer.alloc(4);
+  time.writeInt32LE(Math.floor(changed / 1000));
+  const [hex, owner] = [time.toString("hex"), "75780b000104e803000004e8030000"];
+  const server = Buffer.from(`5554050001${hex}`, "hex");
+  return {
+    server: { local: server, listed: server },
+    infozip: {
+      local: Buffer.from(`5554090003${hex}${hex}${owner}`, "hex"),
+      listed: Buffer.from(`5554050003${hex}${owner}`, "hex"),
+    },
+    plain: { local: Buffer.alloc(0), listed: Buffer.alloc(0) },
+  };
+}
 
 const bytesOf = (value: Uint8Array | string | undefined): Uint8Array =>
   typeof value === "string" ? Buffer.from(value) : (value ?? Buffer.alloc(0));
@@ -81,6 +103,7 @@ const bytesOf = (value: Uint8Array | string | undefined): Uint8Array =>
 export function zip(files: ZipFile[], options: ZipOptions = {}): Uint8Array<ArrayBuffer> {
   // Not a Buffer: its slice() does not copy.
   const dialect = options.dialect ?? "server";
+  const extras = extrasOf(options.changed);
   const parts: Uint8Array[] = [bytesOf(options.before)];
   const directory: Uint8Array[] = [];
   let at = 0;
@@ -90,9 +113,9 @@ export function zip(files: ZipFile[], options: ZipOptions = {}): Uint8Array<Arra
   };
   for (const file of files) {
     const offset = at;
-    const written = writeFile(file, dialect);
+    const written = writeFile(file, dialect, extras);
     push(...written.parts);
-    directory.push(listing(file, written, offset, dialect));
+    directory.push(listing(file, written, offset, extras[dialect].listed));
   }
   push(bytesOf(options.beforeDirectory));
   const listed = Buffer.concat(directory);
@@ -106,7 +129,7 @@ export function zip(files: ZipFile[], options: ZipOptions = {}): Uint8Array<Arra
 
 type Written = { crc: number; packed: number; unpacked: number; method: number; flags: number; parts: Uint8Array[] };
 
-function writeFile(file: ZipFile, dialect: Dialect): Written {
+function writeFile(file: ZipFile, dialect: Dialect, extras: Extras): Written {
   const name = bytesOf(file.name);
   const data = bytesOf(file.data);
   const folder = name.at(-1) === 0x2f;
@@ -141,13 +164,13 @@ function descriptor({ crc, packed, unpacked }: { crc: number; packed: number; un
   return bytes;
 }
 
-function listing(file: ZipFile, written: Written, offset: number, dialect: Dialect): Buffer {
+function listing(file: ZipFile, written: Written, offset: number, ownExtra: Buffer): Buffer {
   const name = file.listed?.name === undefined ? bytesOf(file.name) : Buffer.from(file.listed.name);
-  const said = { ...written, offset, ...file.listed };
+  const said = { ...written, offset, date: 0, time: 0, ...file.listed };
   const folder = name.at(-1) === 0x2f;
   const mode = file.mode ?? (folder ? 0o040755 : 0o100644);
   const block = file.zip64 ? block64(said) : Buffer.alloc(0);
-  const extra = Buffer.concat([extras[dialect].listed, block, bytesOf(file.extra)]);
+  const extra = Buffer.concat([ownExtra, block, bytesOf(file.extra)]);
   const header = Buffer.alloc(46);
   header.writeUInt32LE(0x02014b50, 0);
   const system = file.system ?? 3;
@@ -155,6 +178,8 @@ function listing(file: ZipFile, written: Written, offset: number, dialect: Diale
   header.writeUInt16LE(20, 6);
   header.writeUInt16LE(said.flags, 8);
   header.writeUInt16LE(written.method, 10);
+  header.writeUInt16LE(said.time, 12);
+  header.writeUInt16LE(said.date, 14);
   header.writeUInt32LE(said.crc, 16);
   header.writeUInt32LE(file.zip64 ? 0xffff_ffff : said.packed, 20);
   header.writeUInt32LE(file.zip64 ? 0xffff_ffff : said.unpacked, 24);

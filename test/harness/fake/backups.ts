@@ -71,7 +71,7 @@ export async function create(turn: Turn, sleep: (ms: number) => Promise<void>): 
   if (strikes.failedCreate && !strikes.failedCreate.stored) return replies.error("ECREATE");
 
   const key = name || `pb_backup_acme_${new Date(now).toISOString().replace(/\D/g, "").slice(0, 14)}.zip`;
-  const archive = await world.archive();
+  const archive = await world.archive(now);
   const whole = await world.prepared(archive);
   const { create: ms } = world.pace;
   if (ms === 0) world.store(key, whole, now);

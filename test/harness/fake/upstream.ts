@@ -84,7 +84,7 @@ export class FakeUpstream {
 
   /** A backup that the server made itself of its present state. */
   async make(key: string, modified = this.now()): Promise<void> {
-    this.world.store(key, await this.world.prepared(await this.world.archive()), modified);
+    this.world.store(key, await this.world.prepared(await this.world.archive(modified)), modified);
   }
 
   /** One run of the server's own backup job: a backup, or, while the lock is held, a row in the log. */

@@ -70,23 +70,24 @@ export class World {
     }
   }
 
-  /** An archive of the present state, as PocketBase (or BosBase, without a database) would make it. */
-  async archive(): Promise<Uint8Array<ArrayBuffer>> {
+  /** An archive of the present state, its files changed at `at`, as PocketBase (or BosBase, without a database) would make it. */
+  async archive(at?: number): Promise<Uint8Array<ArrayBuffer>> {
     const types = { name: "types.d.ts", data: utf8("// types\n".repeat(500)) };
-    if (this.recordsElsewhere) return zip(this.localFiles);
+    if (this.recordsElsewhere) return zip(this.localFiles, { changed: at });
     const id = randomId();
     this.snapshots.set(id, {
       superuser: { ...this.superuser },
       canaries: [...this.canaries],
       logs: [...this.log.rows],
     });
-    return zip([
+    const files = [
       { name: "data.db", data: database({ pages: 4 }) },
       { name: "auxiliary.db", data: database({ pages: 2 }) },
       // Stored, not packed: random text packs to one length or another, and archives of one state are equally long.
       { name: `storage/fake/${id}.txt`, data: utf8(id), method: 0 },
       types,
-    ]);
+    ];
+    return zip(files, { changed: at });
   }
 
   /** The archive of another server: whoever restores it finds other keys and another superuser. */

@@ -163,7 +163,7 @@ describe("an expectation", () => {
           expect(days.map(([, reminder]) => reminder)).toEqual([0, 1, 3, 7]);
           for (const [at, reminder] of days) expect(at - 24 - Number(reminder) * 24).toBeLessThanOrEqual(13);
           await fake.cron();
-          expect(types(await during(stage, DAY))).toEqual(["backup.created", "backup.recovered", "backup.verified"]);
+          expect(types(await during(stage, DAY))).toEqual(["backup.created", "backup.verified", "backup.recovered"]);
           expect(types(await during(stage, DAY))).toEqual(["backup.overdue"]);
         },
       );

@@ -1,0 +1,60 @@
+import type { Arrival } from "../../observing/made-at.ts";
+import { type FileVersion, sightsOf, type TrackedBackup } from "../../observing/tracked-backup.ts";
+
+/** The stored rows of what is known of each key, all of them in memory as well. */
+export class TrackedBackups {
+  private readonly sql: SqlStorage;
+  private readonly rows = new Map<string, TrackedBackup>();
+
+  constructor(sql: SqlStorage) {
+    this.sql = sql;
+    this.load();
+  }
+
+  get byKey(): ReadonlyMap<string, TrackedBackup> {
+    return this.rows;
+  }
+
+  /** To be called when a transaction that wrote was rolled back. */
+  load(): void {
+    this.rows.clear();
+    for (const { record } of this.sql.exec<{ record: string }>("SELECT record FROM tracked_backups")) {
+      const backup: TrackedBackup = JSON.parse(record);
+      this.rows.set(backup.key, backup);
+    }
+  }
+
+  /** Stores what a look at `at` found, with the server's clock that much ahead. */
+  see(backup: TrackedBackup, at: number, skewMs: number): void {
+    this.write({ ...backup, sights: sightsOf(backup, this.rows.get(backup.key)?.sights ?? [], { at, skewMs }) });
+  }
+
+  /** How a version came turned out. */
+  arrived(key: string, version: FileVersion, arrival: Arrival): void {
+    const backup = this.rows.get(key);
+    if (!backup || arrival === null) return;
+    const same = ({ size, modified }: FileVersion) => size === version.size && modified === version.modified;
+    this.write({ ...backup, sights: backup.sights?.map((sight) => (same(sight) ? { ...sight, arrival } : sight)) });
+  }
+
+  forget(key: string): void {
+    this.rows.delete(key);
+    this.sql.exec("DELETE FROM tracked_backups WHERE key = ?", key);
+  }
+
+  /** What the ledger says is there. */
+  announced(): (FileVersion & { key: string })[] {
+    return [...this.rows.values()].flatMap(({ key, announced }) =>
+      announced ? [{ key, size: announced.size, modified: announced.modified }] : [],
+    );
+  }
+
+  private write(backup: TrackedBackup): void {
+    this.rows.set(backup.key, backup);
+    this.sql.exec(
+      "INSERT OR REPLACE INTO tracked_backups (key, record) VALUES (?, ?)",
+      backup.key,
+      JSON.stringify(backup),
+    );
+  }
+}
