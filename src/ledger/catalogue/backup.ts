@@ -54,7 +54,7 @@ export const backupKinds = {
     { backup, others: z.array(backup).min(1).describe("The further entries of the same key.") },
     {
       backup: sample.backup,
-      others: [{ ...sample.backup, size: 9_120, modified: "2026-11-22T05:12:40.002Z" }],
+      others: [{ key: sample.backup.key, size: 9_120, modified: "2026-11-22T05:12:40.002Z" }],
       actor: sample.upstream,
     },
   ),
