@@ -10,7 +10,7 @@ import type { WorkerBuild } from "./build-worker.ts";
 import { endOfOutput } from "./pocketbase-server.ts";
 import { type Running, startProcess } from "./processes.ts";
 import { Refusal } from "./refusal.ts";
-import { settingNames, workerdConfig } from "./workerd-config.ts";
+import { roomFolder, settingNames, workerdConfig } from "./workerd-config.ts";
 
 export type RelaySettings = { [name in SettingName]?: string };
 
@@ -71,7 +71,8 @@ async function listeningPort(running: Running): Promise<number | null> {
  * else. SIGTERM to `running` stops new connections, lets requests under way finish, then ends it with code 0.
  */
 export async function startRelayProcess(start: RelayStart): Promise<{ running: Running; port: number; url: string }> {
-  await mkdir(start.dataDir, { recursive: true, mode: 0o700 });
+  const room = join(start.dataDir, roomFolder);
+  await mkdir(room, { recursive: true, mode: 0o700 });
   const host = bracketed(start.host);
   const commandLine = [
     ...(start.within ?? []),
@@ -79,6 +80,7 @@ export async function startRelayProcess(start: RelayStart): Promise<{ running: R
     "serve",
     await writeConfig(start.build, start.settings),
     `--directory-path=store=${start.dataDir}`,
+    `--directory-path=room=${room}`,
     `--socket-addr=http=${host}:${start.port}`,
     "--control-fd=3",
   ];

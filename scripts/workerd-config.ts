@@ -30,6 +30,8 @@ const OBJECT_FOLDER = "backup-relay-";
  * stored object unreachable.
  */
 export const uniqueKey = (className: string): string => `${OBJECT_FOLDER}${className.toLowerCase()}`;
+/** On the disk of the objects' data, so that the Worker can find out whether there is room without touching them. */
+export const roomFolder = `${OBJECT_FOLDER}room`;
 export const isObjectFolder = (name: string): boolean => name.startsWith(OBJECT_FOLDER);
 
 /** Link-local and metadata addresses (AWS, ECS, GCP, Azure, Alibaba, Oracle; v4, v6, NAT64): never reached. */
@@ -83,7 +85,7 @@ const lines = (values: string[]): string => values.map((value) => `    ${value},
 
 /**
  * The configuration of plain workerd for the built Worker, to stand beside its `index.js`: objects with SQLite in the
- * directory service `store` and the socket `http`, both named without path and address (those come as arguments), and
+ * directory services `store` and `room` and the socket `http`, all named without path and address (those come as arguments), and
  * two ways out. `internet` carries calls to instances; `PUBLIC` is for addresses other people choose and checks the
  * address a name resolved to, which stops DNS rebinding.
  */
@@ -97,6 +99,7 @@ export function workerdConfig({ build, privateNetwork, settings }: ConfigOptions
     ...build.objects.map((o) => `(name = ${text(o.binding)}, durableObjectNamespace = ${text(o.className)})`),
     ...settings.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(name)})`),
     `(name = "PUBLIC", service = "public")`,
+    `(name = "ROOM", service = "room")`,
   ];
   const namespaces = build.objects.map(
     (o) => `(className = ${text(o.className)}, uniqueKey = ${text(uniqueKey(o.className))}, enableSql = true)`,
@@ -109,6 +112,7 @@ const config :Workerd.Config = (
     ${network("internet", privateNetwork !== "none")},
     ${network("public", privateNetwork === "all")},
     (name = "store", disk = (writable = true)),
+    (name = "room", disk = (writable = true)),
   ],
   sockets = [(name = "http", http = (), service = "relay")],
   v8Flags = ${list(v8Flags)},

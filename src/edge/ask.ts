@@ -3,10 +3,12 @@ import type { ProblemCode } from "../base/problems.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Command, CommandAnswer, CommandName, Output } from "../instances/commands.ts";
 import { instanceOf } from "../instances/stub.ts";
+import { isOutOfRoom } from "../storage/room.ts";
 import { slowed } from "./brake.ts";
 import type { AppContext } from "./context.ts";
 import { problemOfFailedCall } from "./problem-of-error.ts";
 import { type ResolvedCaller, resolveCredential } from "./resolve-caller.ts";
+import { noteOutOfRoom, wasOutOfRoom } from "./room.ts";
 
 /** How an instance refuses a made-up secret: these answers count against the client's address and the key it names. */
 const REFUSED_SECRET: readonly ProblemCode[] = ["unauthenticated", "ticket_refused"];
@@ -17,13 +19,8 @@ export async function perform<N extends CommandName>(
   resolved: ResolvedCaller,
   command: Command<N>,
 ): Promise<Result<Output<N>, Problem>> {
-  const instance = instanceOf(c.env, resolved.instanceId);
   // The RPC's types cannot carry that the output follows from the command; `Handlers` proves it on the other side.
-  const answered = instance.perform(resolved.caller, command as Command) as unknown as Promise<CommandAnswer<N>>;
-  const answer = await answered.catch((error): CommandAnswer<N> => {
-    console.error(`${command.do}: no answer, ${error instanceof Error ? error.name : "unknown error"}`);
-    return { result: fail(problemOfFailedCall(error)), limits: [] };
-  });
+  const answer = (await answerTo(c, resolved, command as Command)) as CommandAnswer<N>;
   c.set("limits", answer.limits);
   const { result } = answer;
   if (result.ok || !REFUSED_SECRET.includes(result.error.code)) {
@@ -33,6 +30,30 @@ export async function perform<N extends CommandName>(
   // A stream or download that ends because its key was revoked has guessed nothing.
   const refusal = c.get("admitted") ? null : await slowed(c, "secret", resolved.subject);
   return refusal ? fail(refusal) : result;
+}
+
+/** While there is no room to write, reads go on and everything else is refused. */
+async function answerTo(
+  c: AppContext,
+  { instanceId, caller }: ResolvedCaller,
+  command: Command,
+): Promise<CommandAnswer> {
+  // A stub does not outlive its object, so each try has its own.
+  const read = () => instanceOf(c.env, instanceId).read(caller, command) as unknown as Promise<CommandAnswer>;
+  const perform = () => instanceOf(c.env, instanceId).perform(caller, command) as unknown as Promise<CommandAnswer>;
+  try {
+    if (wasOutOfRoom()) return await read();
+    const answer = await perform().catch((error) => {
+      if (isOutOfRoom(error)) return null;
+      throw error;
+    });
+    if (answer !== null && (answer.result.ok || answer.result.error.code !== "storage_full")) return answer;
+    noteOutOfRoom();
+    return await read();
+  } catch (error) {
+    console.error(`${command.do}: no answer, ${error instanceof Error ? error.name : "unknown error"}`);
+    return { result: fail(problemOfFailedCall(error)), limits: [] };
+  }
 }
 
 /**

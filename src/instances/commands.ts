@@ -44,3 +44,6 @@ export const policies: Policies<Commands> = {
   ...transferPolicies,
   ...webhookPolicies,
 };
+
+/** Whether a command keeps nothing: a read that takes nothing out writes no audit row of its own. */
+export const onlyReads = ({ do: name }: Command): boolean => policies[name].audit === false;

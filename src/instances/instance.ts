@@ -12,11 +12,12 @@ import { reach } from "../http/reach.ts";
 import { readSettings, type Settings } from "../settings.ts";
 import { ObjectAlarm } from "../storage/alarm.ts";
 import { Opening } from "../storage/opening.ts";
+import { isOutOfRoom, readOnly } from "../storage/room.ts";
 import type { ListedBackup } from "../upstream/backups-api.ts";
 import type { PullAnswer, PullRequest } from "../webhooks/feed.ts";
 import type { Caller } from "./caller.ts";
-import type { Command, CommandAnswer } from "./commands.ts";
-import { buildParts, type Parts } from "./parts.ts";
+import { type Command, type CommandAnswer, onlyReads } from "./commands.ts";
+import { buildParts, type Parts, type Platform } from "./parts.ts";
 import { forgetRights, instanceSteps } from "./schema.ts";
 import type { InstanceRequest, Place } from "./server/record.ts";
 import { DEFAULT_POLL_SECONDS } from "./server/store.ts";
@@ -38,6 +39,9 @@ export class Instance extends DurableObject<Bindings> {
     settings: () => readSettings(this.env),
   });
 
+  /** For reads while the disk is full; null as soon as anything may have been written by the real ones. */
+  private writingNothing: Parts | null = null;
+
   constructor(state: DurableObjectState, env: Bindings) {
     super(state, env);
     if (this.opening.hasTables) this.open();
@@ -47,9 +51,31 @@ export class Instance extends DurableObject<Bindings> {
     return this.opening.parts;
   }
 
+  /** A command that only reads, while there is no room to write: nothing of it is kept. Never throws. */
+  async read(caller: Caller, command: Command): Promise<CommandAnswer> {
+    if (!this.parts) return this.closed();
+    if (!onlyReads(command)) return { result: fail(problem("storage_full")), limits: [] };
+    const settings = this.opening.settings();
+    if (settings === null) return this.closed();
+    this.writingNothing ??= buildParts({
+      ...this.platform(settings),
+      storage: readOnly(this.ctx.storage),
+      writesNothing: true,
+      wake: () => undefined,
+      settled: () => undefined,
+    });
+    try {
+      return await this.writingNothing.door.perform(caller, command);
+    } catch (error) {
+      console.error(`${command.do}: ${error instanceof Error ? error.name : "unknown error"}`);
+      return { result: fail(problem("storage_full")), limits: [] };
+    }
+  }
+
   /** Every command of every caller. Never throws. */
   async perform(caller: Caller, command: Command): Promise<CommandAnswer> {
     if (!this.parts) return this.closed();
+    this.writingNothing = null;
     try {
       const answer = await this.parts.door.perform(caller, command);
       await this.arm();
@@ -57,6 +83,7 @@ export class Instance extends DurableObject<Bindings> {
     } catch (error) {
       // The instance was removed while the command ran; anything else is a fault of ours.
       if (!this.parts) return this.closed();
+      if (isOutOfRoom(error)) return { result: fail(problem("storage_full")), limits: [] };
       console.error(`${command.do}: ${error instanceof Error ? error.name : "unknown error"}`);
       return { result: fail(problem("internal")), limits: [] };
     }
@@ -155,6 +182,7 @@ export class Instance extends DurableObject<Bindings> {
   /** The watchdog's call: sets the alarm again if the platform dropped it, and has the endpoints' alarms looked after. */
   async poke(): Promise<void> {
     if (!this.parts?.configuration.stored) return;
+    this.writingNothing = null;
     this.parts.webhooks.round.request();
     // What is due runs here: an alarm for it would cost two rows at every call, and most calls find nothing to do.
     this.parts.duties.run(systemClock());
@@ -165,6 +193,7 @@ export class Instance extends DurableObject<Bindings> {
   async wipe(): Promise<void> {
     const { endpoints } = this.parts?.webhooks ?? {};
     this.parts?.operations.close();
+    this.writingNothing = null;
     this.opening.close();
     this.ctx.storage.transactionSync(() => {
       endpoints?.markAllDeleting();
@@ -178,6 +207,7 @@ export class Instance extends DurableObject<Bindings> {
   override async alarm(): Promise<void> {
     if (!this.parts?.configuration.stored) return;
     const { duties } = this.parts;
+    this.writingNothing = null;
     this.objectAlarm.ring(() => {
       duties.run(systemClock());
       return duties.due(systemClock());
@@ -191,22 +221,24 @@ export class Instance extends DurableObject<Bindings> {
 
   private open(): Parts | null {
     if (this.parts) return this.parts;
-    const parts = this.opening.open((settings) =>
-      buildParts({
-        storage: this.ctx.storage,
-        settings,
-        clock: systemClock,
-        random: secureRandom,
-        fetch: (input, init) => fetch(input, init),
-        reach: onPlainWorkerd(this.env) ? (host, port) => reach({ connect }, host, port) : null,
-        sleep: systemSleep,
-        detach: (work) => this.ctx.waitUntil(work),
-        endpoint: (id) => endpointOf(this.env, id) as unknown as EndpointObject,
-        wake: (at) => this.objectAlarm.set(at),
-        settled: () => this.ctx.waitUntil(this.arm()),
-      }),
-    );
+    const parts = this.opening.open((settings) => buildParts(this.platform(settings)));
     parts?.operations.resume();
     return parts;
+  }
+
+  private platform(settings: Settings): Platform {
+    return {
+      storage: this.ctx.storage,
+      settings,
+      clock: systemClock,
+      random: secureRandom,
+      fetch: (input, init) => fetch(input, init),
+      reach: onPlainWorkerd(this.env) ? (host, port) => reach({ connect }, host, port) : null,
+      sleep: systemSleep,
+      detach: (work) => this.ctx.waitUntil(work),
+      endpoint: (id) => endpointOf(this.env, id) as unknown as EndpointObject,
+      wake: (at) => this.objectAlarm.set(at),
+      settled: () => this.ctx.waitUntil(this.arm()),
+    };
   }
 }

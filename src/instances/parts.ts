@@ -64,6 +64,8 @@ export type Platform = {
   endpoint: (id: string) => EndpointObject;
   /** An alarm no later than `at`, written with what this turn writes. */
   wake: (at: number) => void;
+  /** The storage is only read (src/storage/room.ts): what a list shows is not turned into events. */
+  writesNothing?: boolean;
   /** Called when work of its own is over: what is due next may be another moment. */
   settled: () => void;
 };
@@ -97,9 +99,9 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
     expectation: () => configuration.own.expect,
     verifies: () => configuration.own.verify,
   });
-  const server = new Server(configuration, settings, fetch, clock, reach, (listing, began) =>
-    observer.take(listing, began),
-  );
+  const server = new Server(configuration, settings, fetch, clock, reach, (listing, began) => {
+    if (!platform.writesNothing) observer.take(listing, began);
+  });
   const verifier = new Verifier({
     storage,
     server,

@@ -1,4 +1,7 @@
 import { z } from "@hono/zod-openapi";
+import { problem } from "../base/problem.ts";
+import { refuse } from "../edge/context.ts";
+import { isOutOfRoomNow } from "../edge/room.ts";
 import { version } from "../version.ts";
 import { type Route, route } from "./route.ts";
 
@@ -8,12 +11,15 @@ export const healthRoutes: Route[] = [
       method: "get",
       path: "/v1/health",
       tag: "Relay",
-      summary: "For load balancers: no credential, no upstream call",
+      summary: "For load balancers: no credential, no upstream call; 503 while the relay cannot write",
       access: "public",
       answers: {
         200: { description: "The relay answers.", schema: z.object({ status: z.literal("ok"), version: z.string() }) },
       },
     },
-    (c) => c.json({ status: "ok", version }, 200),
+    async (c) => {
+      if (await isOutOfRoomNow(c.env)) return refuse(c, problem("storage_full"));
+      return c.json({ status: "ok", version }, 200);
+    },
   ),
 ];

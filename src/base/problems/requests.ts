@@ -57,6 +57,11 @@ export const requestsProblems = {
     message: "The relay is not set up.",
     hint: "Its operator finds the setting to mend in this message.",
   },
+  storage_full: {
+    status: 503,
+    message: "The relay's disk is full: nothing can be written.",
+    hint: "Whoever runs the relay makes room where its data lies; until then it only reads. What was asked may have been begun before: look before asking again.",
+  },
   internal: {
     status: 500,
     message: "Something went wrong while processing your request.",
