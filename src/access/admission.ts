@@ -1,7 +1,7 @@
 import { problem } from "../base/problem.ts";
 import { fail } from "../base/result.ts";
 import { DENIED_PER_MINUTE, type MinuteCounter } from "./counters.ts";
-import { type AccessRequest, type Decision, type Denial, decide } from "./decision.ts";
+import { type AccessRequest, type Decision, type Denial, decide, type QuotaUse } from "./decision.ts";
 import type { Scope } from "./scope.ts";
 
 /** The counters of one instance. Rates and denials live in memory, quotas are written. */
@@ -11,6 +11,7 @@ export type Counters = {
   quotas: {
     used(key: string, scope: Scope, day: string): number;
     use(key: string, scope: Scope, day: string): void;
+    giveBack(use: QuotaUse): void;
   };
 };
 

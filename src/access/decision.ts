@@ -24,6 +24,8 @@ export type AccessRequest = {
   continuation?: boolean;
   /** Nothing is done, as in a dry run: the request counts against the rate, not against the quotas of its scopes. */
   skipQuota?: boolean;
+  /** Another principal's approval is not missing: the command waits for it, or does nothing. */
+  mayWait?: boolean;
 };
 
 /** What was counted so far. Reading only: `admit` moves the counters. */
@@ -35,7 +37,8 @@ export type Counts = {
 };
 
 export type QuotaState = { scope: Scope; limit: number; remaining: number; resetSeconds: number };
-type QuotaUse = { key: string; scope: Scope; day: string };
+/** One use of a scope that was counted against a level's quota. */
+export type QuotaUse = { key: string; scope: Scope; day: string };
 
 /** An admitted request, and what it is to be counted against. */
 export type Admission = {
@@ -53,7 +56,16 @@ export type Admission = {
 };
 
 /** For the audit. The caller gets `problem`, which may say less. */
-export type DenialReason = "unknown" | "disabled" | "time" | "network" | "scope" | "pattern" | "rate" | "quota";
+export type DenialReason =
+  | "unknown"
+  | "disabled"
+  | "time"
+  | "network"
+  | "scope"
+  | "pattern"
+  | "approval"
+  | "rate"
+  | "quota";
 
 export type Denial = {
   reason: DenialReason;
@@ -93,11 +105,14 @@ function decideByLineage(request: AccessRequest, counts: Counts): Decision {
   if (missing) return deny("scope", missingScope(missing, lineage));
   if (backupKey !== undefined && !visibility(lineage)(backupKey)) return deny("pattern", problem("not_found"));
 
+  const approval = scopes.some((scope) => needsApproval(lineage, scope));
+  if (approval && !request.mayWait) return deny("approval", problem("approval_required"));
+
   const admission: Admission = {
     key,
     lineage,
     match,
-    needsApproval: scopes.some((scope) => needsApproval(lineage, scope)),
+    needsApproval: approval,
     rate: null,
     quotas: [],
     charge: { rate: [], quotas: [] },
@@ -135,7 +150,7 @@ function decideByLineage(request: AccessRequest, counts: Counts): Decision {
 
 /**
  * Whether a request is admitted. Asked in the order of DESIGN "Access": known → disabled → time → network → scope →
- * pattern → rate → quota, each of the key and of every key above it. Counts nothing; `admit` does. An unknown, wrong,
+ * pattern → approval → rate → quota, each of the key and of every key above it. Counts nothing; `admit` does. An unknown, wrong,
  * disabled, expired and not yet valid key are refused with the same 401.
  */
 export function decide(request: AccessRequest, counts: Counts): Decision {

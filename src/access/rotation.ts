@@ -45,6 +45,12 @@ export function rotate(key: ApiKey, newDigest: string, graceSeconds: number, at:
   });
 }
 
+/**
+ * The key without the sessions and tickets it ever had: for one that is disabled or out of its time, so that nothing of it
+ * comes alive again with the key. By two, because a version behind by one lives on in a rotation's grace.
+ */
+export const withoutTokens = (key: ApiKey): ApiKey => ({ ...key, secretVersion: key.secretVersion + 2 });
+
 /** Which secret has this digest (SHA-256 hex), or null. Both are always compared. */
 export function matchSecret(key: Secrets, digest: string, at: number): SecretMatch | null {
   const matches = (stored: string | null | undefined) => stored != null && sameDigest(stored, digest);

@@ -1,3 +1,4 @@
+import type { QuotaUse } from "../access/decision.ts";
 import type { Holder, Lineage } from "../access/key.ts";
 import type { Scope } from "../access/scope.ts";
 import type { SessionClaims } from "../access/session.ts";
@@ -46,8 +47,12 @@ export type Admitted = {
   claims: SessionClaims | null;
   /** Of the secret the caller holds: what is minted for it carries this and ends with it. */
   secretVersion: number;
-  /** The scope is one that another principal has to agree to. */
+  /** Another principal has to agree first: true only for commands whose policy waits for that. */
   needsApproval: boolean;
+  /** The scopes that were needed; none for the administrator. */
+  scopes: readonly Scope[];
+  /** What was counted against quotas for it. */
+  charged: readonly QuotaUse[];
 };
 
 /** Who was admitted, as audit and events name it: an administrator, by name where the token has one, or by id and name the rights that were used. */
@@ -87,8 +92,13 @@ export type Policy<Input = any> = {
   also?: (input: Input, target: string | null) => Scope[];
   target?: "key" | "name" | "reservation";
   audit: boolean | "handler";
-  /** Asks for the scope without using its daily quota: nothing is done. */
-  skipQuota?: boolean;
+  /** Asks for the scope and does nothing with it: uses no daily quota, needs nobody's approval. */
+  dryRun?: boolean;
+  /**
+   * Whether this form of the command makes its operation wait for another principal. What does not wait is refused for a
+   * caller who needs an approval: no handler has to think of it.
+   */
+  waitsForApproval?: (input: Input) => boolean;
   /** A further step of something already admitted: everything is checked again, but nothing is counted again. */
   continuation?: boolean;
   /** Kinds of credentials that may ask; `DEFAULT_CREDENTIALS` when left out. */

@@ -6,6 +6,7 @@ import type { Sleep } from "../base/sleep.ts";
 import type { Reach } from "../http/reach.ts";
 import type { OperationKinds } from "../operations/kind.ts";
 import { kinds as operationKinds } from "../operations/kinds.ts";
+import { requesterRefusal } from "../operations/requester.ts";
 import type { Settings } from "../settings.ts";
 import type { Fetch } from "../upstream/exchange.ts";
 import { auditHandlers } from "./audit/commands.ts";
@@ -120,6 +121,9 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
   const operations = new Operations(rows, {
     kinds,
     mayUse,
+    requesterRefusal: (operation) =>
+      requesterRefusal(operation, operation.actor.id ? keys.lineage(operation.actor.id) : null, clock()),
+    giveBack: (use) => counters.quotas.giveBack(use),
     runDependencies,
     expected,
     ledger,
@@ -144,13 +148,22 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
   const minter = new KeyMinter({ store: keys, ledger, clock, random, place: () => configuration.own });
   const tokenKeys = new SessionKeys(configuration);
   const door = new Door(
-    { configuration, tokenKeys, keys, counters, audit, transfers, clock },
+    {
+      configuration,
+      tokenKeys,
+      keys,
+      counters,
+      audit,
+      transfers,
+      clock,
+      repeats: (actor, command) => "idempotency" in command && idempotent.repeats(actor, command.idempotency),
+    },
     {
       ...backupHandlers({ server, judge, observer, origins, clock }),
       ...operationHandlers({ server, judge, operations, keys, idempotent, mayUse, runDependencies, clock }),
       ...transferHandlers({ server, transfers, mayUse, expected, audit }),
       ...sessionHandlers({ configuration, tokenKeys }),
-      ...keyHandlers({ store: keys, minter, counters, ledger, clock }),
+      ...keyHandlers({ store: keys, minter, counters, ledger, clock, narrowed: () => operations.resume() }),
       ...administrationHandlers({ configuration, server, observer, tokenKeys, view }),
       ...auditHandlers({ audit }),
       ...eventHandlers({ ledger }),

@@ -2,13 +2,14 @@ import type * as z from "zod";
 import { keyKinds, ledgerKinds, webhookKinds } from "./catalogue/access.ts";
 import { backupKinds } from "./catalogue/backup.ts";
 import { instanceKinds } from "./catalogue/instance.ts";
-import { approvalKinds, restoreKinds } from "./catalogue/restore.ts";
+import { approvalKinds, cancellationKinds, restoreKinds } from "./catalogue/restore.ts";
 
 /** Every kind of event the ledger can hold. Names are dotted words of `[a-z_]` (Standard Webhooks, "Event types"). */
 export const eventKinds = {
   ...backupKinds,
   ...restoreKinds,
   ...approvalKinds,
+  ...cancellationKinds,
   ...instanceKinds,
   ...keyKinds,
   ...webhookKinds,

@@ -18,11 +18,14 @@ export function readableText(text: string, reader: EventReader): string | null {
 type Backup = { key: string } | null;
 type Data = Record<string, unknown> & { backup?: Backup; safetyBackup?: Backup; newest?: Backup; name?: string | null };
 
+/** Events about a backup that there may never have been. */
+const NAMED = ["backup.failed", "operation.canceled"];
+
 function limited(event: LedgerEvent, admits: (key: string) => boolean): Data | null {
   const { stats: _, ...data } = event.data as Data;
   const visible = (backup: Backup | undefined) => (backup && admits(backup.key) ? backup : null);
   if (event.type === "instance.store_changed") return null;
-  if (event.type === "backup.failed" && (data.name == null || !admits(data.name))) return null;
+  if (NAMED.includes(event.type) && (data.name == null || !admits(data.name))) return null;
   if (data.backup !== undefined && visible(data.backup) === null) return null;
   if (data.safetyBackup !== undefined) data.safetyBackup = visible(data.safetyBackup);
   if (data.newest !== undefined && visible(data.newest) === null)

@@ -1,3 +1,5 @@
+import type { QuotaUse } from "../access/decision.ts";
+import type { Scope } from "../access/scope.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Preview } from "./preview.ts";
@@ -50,6 +52,8 @@ export type Operation<Data extends object | null = object | null> = {
   data: Data;
   /** What it takes away, and who made the file; of a restore and of what waits for an approval. */
   preview?: Preview | null;
+  /** What its key was admitted with when it asked; left out for an administrator's, and by relays before this field. */
+  admitted?: { scopes: readonly Scope[]; charged: readonly QuotaUse[] };
   /** Only in answers: how many operations go before this one; null when it does not wait in line. */
   ahead?: number | null;
 };

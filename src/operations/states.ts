@@ -7,7 +7,9 @@ import { wasSent } from "./work.ts";
 /** What may happen to an operation. `at` is ms since the epoch, `by` the principal who decided. */
 export type OperationEvent =
   | { type: "granted" | "denied"; by: string; at: number }
-  | { type: "expired" | "canceled" | "started"; at: number }
+  | { type: "expired" | "started"; at: number }
+  /** `error` when the relay cancels it, null when a caller does. */
+  | { type: "canceled"; at: number; error: Problem | null }
   | { type: "ended"; ending: Ending; at: number };
 
 /** From each state, the states an event may lead to. Final states have none. */
@@ -55,7 +57,7 @@ function after(operation: Operation, event: OperationEvent): Result<Operation, P
       return ok({ ...ended, state: "expired", error: problem("approval_expired") });
     case "canceled":
       if (operation.state === "running" && wasSent(operation)) return fail(problem("operation_not_cancelable"));
-      return ok({ ...ended, state: "canceled" });
+      return ok({ ...ended, state: "canceled", error: event.error });
     case "started":
       return ok({ ...operation, state: "running", started: event.at });
     case "ended": {

@@ -24,6 +24,7 @@ function someCounters(): Counters & { used: Map<string, number> } {
     quotas: {
       used: (key, scope, day) => used.get(name(key, scope, day)) ?? 0,
       use: (key, scope, day) => used.set(name(key, scope, day), (used.get(name(key, scope, day)) ?? 0) + 1),
+      giveBack: ({ key, scope, day }) => used.set(name(key, scope, day), (used.get(name(key, scope, day)) ?? 1) - 1),
     },
   };
 }

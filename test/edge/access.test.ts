@@ -101,6 +101,27 @@ describe("a credential that is not accepted", () => {
     }
   }, 20_000);
 
+  it("stays refused: sessions and tickets do not come alive again with a key that was off, nor with one below it", async () => {
+    const { mint, admin } = await anInstance();
+    const above = await mint({ scopes: ["backups:list", "backups:download", "keys:write"] });
+    const key = await mint({ scopes: ["backups:list", "backups:download"] }, above.key);
+    const off: [string, object, object][] = [
+      [key.id, { disabled: true }, { disabled: false }],
+      [above.id, { disabled: true }, { disabled: false }],
+      [key.id, { expires: "2020-01-01T00:00:00Z" }, { expires: null }],
+    ];
+    for (const [id, end, begin] of off) {
+      const [old, opens] = [await session(key.key), await ticket(key.key)];
+      expect((await call("/api/backups", { as: old, address: elsewhere() })).status).toBe(200);
+      await admin(`/v1/keys/${id}`, { method: "PATCH", body: end });
+      await admin(`/v1/keys/${id}`, { method: "PATCH", body: begin });
+      expect((await call("/api/backups", { as: key.key, address: elsewhere() })).status).toBe(200);
+      expect((await call("/api/backups", { as: old, address: elsewhere() })).status).toBe(401);
+      const opened = await call(`/api/backups/a.zip?token=${opens}`, { as: null, address: elsewhere() });
+      expect([opened.status, opened.json.code]).toEqual([403, "ticket_refused"]);
+    }
+  });
+
   it("as a password reads as PocketBase's failed login, whatever is wrong with it", async () => {
     const { mint, admin } = await anInstance();
     const { id, key } = await mint();

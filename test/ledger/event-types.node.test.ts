@@ -8,7 +8,7 @@ import { matchesType, parseTypePatterns } from "../../src/ledger/type-pattern.ts
 const promised = `
   backup.created backup.changed backup.deleted backup.ambiguous backup.failed backup.verified backup.suspect backup.overdue
   backup.recovered restore.accepted restore.completed restore.failed restore.unknown approval.requested
-  approval.granted approval.denied approval.expired instance.unreachable instance.reachable instance.unauthorized
+  approval.granted approval.denied approval.expired operation.canceled instance.unreachable instance.reachable instance.unauthorized
   instance.store_changed credential.expiring key.expiring key.created key.rotated key.revoked webhook.disabled`;
 
 const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true, formats: { "date-time": rfc3339 } });

@@ -68,7 +68,7 @@ describe("states", () => {
     const expired = applied(waiting(), { type: "expired", at: NOW });
     expect(expired).toMatchObject({ ok: true, value: { state: "expired", error: { code: "approval_expired" } } });
     for (const before of [waiting(), operation(), operation({ state: "running" })]) {
-      const canceled = applied(before, { type: "canceled", at: NOW });
+      const canceled = applied(before, { type: "canceled", at: NOW, error: null });
       expect(canceled).toMatchObject({ ok: true, value: { state: "canceled", finished: NOW, error: null } });
     }
   });
@@ -76,14 +76,14 @@ describe("states", () => {
   it("cannot be canceled once the request is sent, and canceling twice changes nothing", () => {
     const steps = [{ name: "sent", state: "running" as const, at: NOW }];
     const sent = operation({ state: "running", steps });
-    expect(codeOf(applied(sent, { type: "canceled", at: NOW }))).toBe("operation_not_cancelable");
+    expect(codeOf(applied(sent, { type: "canceled", at: NOW, error: null }))).toBe("operation_not_cancelable");
     const canceled = operation({ state: "canceled", finished: NOW - 5 });
-    expect(applied(canceled, { type: "canceled", at: NOW })).toEqual({ ok: true, value: canceled });
+    expect(applied(canceled, { type: "canceled", at: NOW, error: null })).toEqual({ ok: true, value: canceled });
   });
 
   it("are final when they have ended", () => {
     for (const state of ["succeeded", "failed", "unknown", "denied", "expired"] as const) {
-      expect(codeOf(applied(operation({ state }), { type: "canceled", at: NOW }))).toBe("operation_final");
+      expect(codeOf(applied(operation({ state }), { type: "canceled", at: NOW, error: null }))).toBe("operation_final");
       expect(codeOf(applied(operation({ state }), { type: "granted", by: "bob", at: NOW }))).toBe("operation_final");
     }
   });
@@ -105,7 +105,7 @@ describe("states", () => {
       { type: "granted", by: "bob", at: NOW },
       { type: "denied", by: "bob", at: NOW },
       { type: "expired", at: NOW },
-      { type: "canceled", at: NOW },
+      { type: "canceled", at: NOW, error: null },
       { type: "started", at: NOW },
     );
     fc.assert(
@@ -199,9 +199,21 @@ describe("the queue", () => {
 
   it("takes 20 and refuses the next with 429", () => {
     const line = Array.from({ length: MAX_QUEUED }, (_, index) => queued(`op_${index}`, index));
-    expect(queueRefusal(line.slice(1))).toBeNull();
-    expect(queueRefusal([...line.slice(1), queued("op_r", 0, "running")])).toBeNull();
-    expect(queueRefusal(line)).toMatchObject({ code: "queue_full", retryAfterSeconds: 60 });
+    const asked = { kind: "create", actor: { kind: "key" as const } };
+    expect(queueRefusal(line.slice(1), asked)).toBeNull();
+    expect(queueRefusal([...line.slice(1), queued("op_r", 0, "running")], asked)).toBeNull();
+    expect(queueRefusal(line, asked)).toMatchObject({ code: "queue_full", retryAfterSeconds: 60 });
+  });
+
+  it("has an administrator's restore before everything that keys asked for, and always a place for one", () => {
+    const line = Array.from({ length: MAX_QUEUED }, (_, index) => queued(`op_${index}`, index));
+    const emergency = { ...queued("op_x", 99), kind: "restore", actor: { kind: "admin" as const } };
+    const ofAKey = { ...queued("op_y", 98), kind: "restore" };
+    expect(queueRefusal(line, emergency)).toBeNull();
+    expect(queueRefusal(line, ofAKey)).toMatchObject({ code: "queue_full" });
+    expect(nextToRun([...line, emergency, ofAKey])?.id).toBe("op_x");
+    expect(placeInQueue([...line, emergency], "op_x")).toBe(0);
+    expect(placeInQueue([...line, emergency, queued("op_r", 0, "running")], "op_x")).toBe(1);
   });
 });
 

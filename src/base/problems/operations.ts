@@ -37,6 +37,11 @@ export const operationsProblems = {
     message: "The authorized record is not allowed to perform this action.",
     hint: "This key needs another principal's approval: ask through /v1, which answers with an operation to follow.",
   },
+  requester_revoked: {
+    status: 403,
+    message: "The key that asked for this may not have it any more.",
+    hint: "It, or a key above it, was disabled or deleted or has expired; ask again with a key that may do this.",
+  },
   approvals_full: {
     status: 429,
     message: "Too Many Requests.",

@@ -21,7 +21,7 @@ import type { KeyStore } from "../keys/store.ts";
 import type { Configuration } from "../server/store.ts";
 import type { Transfers } from "../transfers/store.ts";
 import { type Identity, identify, type KeyIdentity, matchIdentity } from "./identity.ts";
-import { exhaustedLimits, type LimitState, limitsOf } from "./limits.ts";
+import { exhaustedLimits, givenBack, type LimitState, limitsOf } from "./limits.ts";
 import { policyOf, type Requirements, requirementsOf, transferStart } from "./requirements.ts";
 
 type Deps = {
@@ -31,6 +31,8 @@ type Deps = {
   counters: Counters;
   audit: Audit;
   transfers: Transfers;
+  /** Whether a request is a repetition, which is answered without anything being done again. */
+  repeats: (actor: CallerActor, command: Command) => boolean;
   clock: Clock;
 };
 
@@ -58,7 +60,10 @@ export class Door {
     const decided = this.decide(caller, command, identity.value);
     if (!decided.ok) return { result: fail(decided.error.problem), limits: decided.error.limits };
     const { admitted, limits } = decided.value;
-    return { result: await this.run(command, admitted), limits };
+    const result = await this.run(command, admitted);
+    if (result.ok) return { result, limits };
+    for (const use of admitted.charged) this.parts.counters.quotas.giveBack(use);
+    return { result, limits: givenBack(limits, admitted.charged) };
   }
 
   /** Everything about the credential that has to be awaited, before the synchronous turn. */
@@ -95,9 +100,9 @@ export class Door {
     return result;
   }
 
-  private admit({ caller, requirements, at }: Turn, identity: KeyIdentity, lineage: Lineage | null): Decision {
+  private admit({ caller, command, requirements, at }: Turn, identity: KeyIdentity, lineage: Lineage | null): Decision {
     const { policy, scopes, backupKey, continuation } = requirements;
-    const { counters } = this.parts;
+    const { counters, repeats } = this.parts;
     const adminOnly = policy.scope === "admin";
     const decision = admit(
       {
@@ -109,7 +114,8 @@ export class Door {
         scopes,
         // What only the administrator may is refused in any case: of the limits nothing is used.
         continuation: continuation || adminOnly,
-        skipQuota: policy.skipQuota === true,
+        skipQuota: policy.dryRun === true || (lineage !== null && repeats(actorOfKey(lineage[0]), command)),
+        mayWait: policy.dryRun === true || policy.waitsForApproval?.(command) === true,
         ...(backupKey === null ? {} : { backupKey }),
       },
       counters,
@@ -127,7 +133,7 @@ export class Door {
     const actor: CallerActor = { kind: "admin", ...(name ? { name } : {}) };
     const audited = !policy.continuation && policy.audit !== "handler";
     const auditRow = audited ? this.parts.audit.admit(actor, command.do, targetText(command), caller) : null;
-    const rights = { lineage: null, claims: null, secretVersion: 0, needsApproval: false };
+    const rights = { lineage: null, claims: null, secretVersion: 0, needsApproval: false, scopes: [], charged: [] };
     return { admitted: { caller, actor, at, auditRow, ...rights }, limits: [] };
   }
 
@@ -143,7 +149,18 @@ export class Door {
     const claims = identity.by === "session" ? identity.claims : null;
     const secretVersion = secretVersionOf(key, match);
     return {
-      admitted: { caller, lineage, actor, at, auditRow, claims, secretVersion, needsApproval },
+      admitted: {
+        caller,
+        lineage,
+        actor,
+        at,
+        auditRow,
+        claims,
+        secretVersion,
+        needsApproval,
+        scopes: requirements.scopes,
+        charged: admission.charge.quotas,
+      },
       limits: limitsOf(admission),
     };
   }

@@ -1,6 +1,6 @@
 import type { Counters } from "../../access/admission.ts";
 import type { RateState } from "../../access/counters.ts";
-import type { Admission, Denial, QuotaState } from "../../access/decision.ts";
+import type { Admission, Denial, QuotaState, QuotaUse } from "../../access/decision.ts";
 import type { Lineage } from "../../access/key.ts";
 import { quotasLeft, rateLeft } from "../../access/limits-left.ts";
 
@@ -30,6 +30,12 @@ export const limitsOf = ({ rate, quotas }: Pick<Admission, "rate" | "quotas">): 
   ...rateLimit(rate),
   ...quotaLimits(quotas),
 ];
+
+/** The same after what was counted against quotas was taken back. */
+export const givenBack = (limits: readonly LimitState[], charged: readonly QuotaUse[]): LimitState[] =>
+  limits.map((limit) =>
+    charged.some(({ scope }) => scope === limit.name) ? { ...limit, remaining: limit.remaining + 1 } : limit,
+  );
 
 /** The limit that a denied request ran into; none when it was denied for another reason. */
 export function exhaustedLimits(

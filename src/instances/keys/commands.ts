@@ -1,7 +1,8 @@
 import type { Counters } from "../../access/admission.ts";
 import { type AskedRights, mayActFor, mayChange, mayManage } from "../../access/delegation.ts";
 import type { ApiKey } from "../../access/key.ts";
-import { DEFAULT_GRACE_SECONDS, rotate } from "../../access/rotation.ts";
+import { isDisabled, isInTime } from "../../access/lineage.ts";
+import { DEFAULT_GRACE_SECONDS, rotate, withoutTokens } from "../../access/rotation.ts";
 import { secretDigest } from "../../access/token.ts";
 import { type Clock, isoTime } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
@@ -39,6 +40,8 @@ type Deps = {
   counters: Counters;
   ledger: Ledger;
   clock: Clock;
+  /** Called when a key may do less, or is gone: what it asked for is judged again. */
+  narrowed: () => void;
 };
 
 export type KeyCommands = {
@@ -65,7 +68,7 @@ export const keyPolicies: Policies<KeyCommands> = {
 };
 
 /** Minting, changing, rotating and revoking keys, within the caller's own rights. */
-export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): Handlers<KeyCommands> {
+export function keyHandlers({ store, minter, counters, ledger, clock, narrowed }: Deps): Handlers<KeyCommands> {
   const view = (key: ApiKey): KeyView => keyView(key, store.use(key.id), clock());
   const managed = (id: string, admitted: Admitted, may = mayManage): Result<ApiKey, Problem> => {
     const target = store.lineage(id);
@@ -83,6 +86,12 @@ export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): H
       passOn(child, principal);
     }
   };
+  /** Ends the sessions and tickets of a key and of all below it. */
+  const endTokens = (key: ApiKey): void => {
+    store.update(withoutTokens(key));
+    for (const child of store.children(key.id)) endTokens(child);
+  };
+  const lives = (key: ApiKey): boolean => !isDisabled([key]) && isInTime([key], clock());
   const revoked = (key: ApiKey, how: "disabled" | "deleted", { actor }: Admitted) =>
     ledger.append([{ type: "key.revoked", data: { key: named(key), how, actor } }]);
 
@@ -121,8 +130,10 @@ export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): H
       if (!limits.ok) return limits;
       const changed: ApiKey = { ...target[0], ...change, ...limits.value };
       store.update(changed);
+      if (lives(target[0]) && !lives(changed)) endTokens(changed);
       if (changed.principal !== target[0].principal) passOn(target[0], changed.principal);
       if (changed.disabled && !target[0].disabled) revoked(changed, "disabled", admitted);
+      narrowed();
       return ok(view(changed));
     },
 
@@ -144,6 +155,7 @@ export function keyHandlers({ store, minter, counters, ledger, clock }: Deps): H
       if (!key.ok) return key;
       store.remove(id);
       revoked(key.value, "deleted", admitted);
+      narrowed();
       return ok(null);
     },
 

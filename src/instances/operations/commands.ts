@@ -54,7 +54,9 @@ export function operationHandlers(deps: RequestDeps): Handlers<OperationCommands
     "operations.cancel": ({ id }, admitted) => {
       const operation = operations.rows.read(id);
       const own = operation && (!admitted.lineage || isOwn(operation, admitted));
-      return own ? operations.apply(id, { type: "canceled", at: clock() }) : fail(problem("operation_not_found"));
+      return own
+        ? operations.apply(id, { type: "canceled", at: clock(), error: null }, actorOf(admitted))
+        : fail(problem("operation_not_found"));
     },
 
     "operations.list": ({ do: _do, ...request }, admitted) => {

@@ -1,3 +1,4 @@
+import type { QuotaUse } from "../../access/decision.ts";
 import type { Clock } from "../../base/clock.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import type { Random } from "../../base/random.ts";
@@ -8,11 +9,11 @@ import { type Binding, type Ending, isFinal, type Operation, type OperationActor
 import type { Preview } from "../../operations/preview.ts";
 import { nextToRun, queueRefusal } from "../../operations/queue.ts";
 import { applied, firstState, type OperationEvent } from "../../operations/states.ts";
-import { CANCELED, type Work } from "../../operations/work.ts";
+import { CANCELED, type Work, wasSent } from "../../operations/work.ts";
 import type { MayUse } from "../claims.ts";
 import type { ExpectedChanges } from "../ledger/expected-changes.ts";
 import type { Ledger } from "../ledger/store.ts";
-import { eventsOf, factActor } from "./events.ts";
+import { eventsOf, factActor, occasionOf } from "./events.ts";
 import type { OperationStore } from "./store.ts";
 
 /** What a run gets from the rest of the instance; the operation's own row is added here. */
@@ -27,6 +28,10 @@ const RESUME_MS = 2_000;
 type Effects = {
   kinds: OperationKinds;
   mayUse: MayUse;
+  /** Why the key that asked may not have it any more, or null. */
+  requesterRefusal: (operation: Operation) => Problem | null;
+  /** Takes back what was counted for a request of which nothing was sent. */
+  giveBack: (use: QuotaUse) => void;
   runDependencies: () => Promise<Result<RunDependencies, Problem>>;
   expected: ExpectedChanges;
   ledger: Ledger;
@@ -43,6 +48,7 @@ export type OperationRequest = {
   kind: string;
   target: Operation["target"];
   actor: OperationActor;
+  admitted?: Operation["admitted"];
   /** Null when nobody has to approve it. */
   approval: { expires: number; binding: Binding } | null;
   /** What its kind makes its data from. */
@@ -74,8 +80,16 @@ export class Operations {
   }
 
   /** Writes the row; it runs when its turn has come. Refused when others hold its target, or too many wait. */
-  request({ kind, target, actor, approval, input, preview = null }: OperationRequest): Result<Operation, Problem> {
-    const refused = this.effects.mayUse(kind, target.key) ?? queueRefusal(this.rows.active());
+  request({
+    kind,
+    target,
+    actor,
+    admitted,
+    approval,
+    input,
+    preview = null,
+  }: OperationRequest): Result<Operation, Problem> {
+    const refused = this.effects.mayUse(kind, target.key) ?? queueRefusal(this.rows.active(), { kind, actor });
     if (refused) return fail(refused);
     const { id, at } = this.rows.next();
     const operation: Operation = {
@@ -93,6 +107,7 @@ export class Operations {
       approval: approval && { expires: approval.expires, decidedBy: null, decidedAt: null },
       binding: approval?.binding ?? null,
       preview,
+      ...(admitted ? { admitted } : {}),
       data: this.effects.kinds[kind]?.data(input, { now: at, random: this.effects.random }) ?? null,
     };
     this.rows.write(operation, approval ? "approval.requested" : null);
@@ -100,16 +115,24 @@ export class Operations {
     return ok(this.rows.read(operation.id) ?? operation);
   }
 
-  /** A decision or a cancellation. An approval is refused, and changes nothing, while others hold the target. */
+  /**
+   * A decision or a cancellation. An approval is refused, and changes nothing, while others hold the target, or when the key
+   * that asked may not have it any more.
+   */
   apply(id: string, event: OperationEvent, decider: OperationActor | null = null): Result<Operation, Problem> {
     const operation = this.rows.read(id);
     if (!operation) return fail(problem("operation_not_found"));
     const next = applied(operation, event);
     if (!next.ok) return next;
-    const refused = event.type === "granted" ? this.effects.mayUse(operation.kind, operation.target.key, id) : null;
+    const refused =
+      event.type === "granted"
+        ? (this.effects.requesterRefusal(operation) ?? this.effects.mayUse(operation.kind, operation.target.key, id))
+        : null;
     if (refused) return fail(refused);
-    const name = event.type === "granted" || event.type === "denied" || event.type === "expired" ? event.type : null;
-    this.rows.write(next.value, name && `approval.${name}`, decider);
+    if (next.value.state !== operation.state) {
+      this.rows.write(next.value, occasionOf(event), decider);
+      this.settleQuota(next.value);
+    }
     this.resume();
     return next;
   }
@@ -128,13 +151,21 @@ export class Operations {
     const now = this.effects.clock();
     this.resumedAt = now;
     for (const operation of this.rows.active()) {
-      if (hasExpired(operation, now)) this.apply(operation.id, { type: "expired", at: now });
+      const refusal = wasSent(operation) ? null : this.effects.requesterRefusal(operation);
+      if (refusal) this.apply(operation.id, { type: "canceled", at: now, error: refusal });
+      else if (hasExpired(operation, now)) this.apply(operation.id, { type: "expired", at: now });
       else if (operation.state === "running" && !this.running.has(operation.id)) this.run(operation);
     }
     const alone = (each: Operation) => each.state === "queued" && !needsServer(this.effects.kinds, each);
     for (const operation of this.rows.active().filter(alone)) this.begin(operation);
     const next = nextToRun(this.rows.line());
     if (next) this.begin(next);
+  }
+
+  /** An operation that ended before anything was sent was not accepted after all: it uses up no day's quota. */
+  private settleQuota(operation: Operation): void {
+    if (!isFinal(operation) || wasSent(operation)) return;
+    for (const use of operation.admitted?.charged ?? []) this.effects.giveBack(use);
   }
 
   private begin(next: Operation): void {
@@ -203,6 +234,7 @@ export class Operations {
     const change = this.effects.kinds[operation.kind]?.change ?? null;
     if (change && ending.state === "failed") this.effects.expected.withdraw(operation.target.key, change);
     this.rows.write(ended.value, "ended");
+    this.settleQuota(ended.value);
     this.toCleanUp = null;
     this.effects.ended(ended.value, change);
     this.rows.prune();
@@ -236,7 +268,7 @@ export class Operations {
       operation,
       clock: this.effects.clock,
       sleep: this.effects.sleep,
-      may: (verb, key) => this.effects.mayUse(verb, key, operation.id),
+      may: (verb, key) => this.effects.requesterRefusal(operation) ?? this.effects.mayUse(verb, key, operation.id),
       step: (name, state, detail) => {
         const record = { name, state, at: this.effects.clock(), ...(detail ? { detail } : {}) };
         operation.steps = [...operation.steps.filter((step) => step.name !== name), record];

@@ -6,6 +6,7 @@ import { backupFact } from "../../observing/backup-fact.ts";
 import { eventFault } from "../../observing/reachability.ts";
 import type { Operation, OperationActor } from "../../operations/operation.ts";
 import { isRestore, type Restore } from "../../operations/restore-data.ts";
+import type { OperationEvent } from "../../operations/states.ts";
 import { wasSent } from "../../operations/work.ts";
 
 /** The change of an operation that may make events; null when it makes none. */
@@ -15,8 +16,15 @@ export type Occasion =
   | "approval.denied"
   | "approval.expired"
   | "accepted"
+  | "canceled"
   | "ended"
   | null;
+
+/** What a decision, a cancellation or the end of its time tells of an operation. */
+export function occasionOf({ type }: OperationEvent): Occasion {
+  if (type === "canceled") return type;
+  return type === "granted" || type === "denied" || type === "expired" ? `approval.${type}` : null;
+}
 
 /** Who, as the ledger shows it: without the principal. */
 export const factActor = ({ kind, id, name }: OperationActor): Actor => ({
@@ -36,6 +44,8 @@ export function eventsOf(
       return [];
     case "accepted":
       return isRestore(operation) ? [restoreAccepted(operation)] : [];
+    case "canceled":
+      return canceled(operation, decider);
     case "ended":
       return ended(operation);
     default:
@@ -45,7 +55,7 @@ export function eventsOf(
 
 function decision(
   operation: Operation,
-  type: Exclude<Occasion, "accepted" | "ended" | null>,
+  type: Exclude<Occasion, "accepted" | "canceled" | "ended" | null>,
   decider: OperationActor | null,
 ): EventDraft[] {
   const { id, kind, actor, approval } = operation;
@@ -60,6 +70,15 @@ function decision(
   } as const;
   const by: Actor = type === "approval.requested" ? factActor(actor) : decider ? factActor(decider) : { kind: "relay" };
   return [{ type, data: { ...data, actor: by } }];
+}
+
+function canceled({ id, kind, actor, target, error }: Operation, by: OperationActor | null): EventDraft[] {
+  if (kind !== "create" && kind !== "restore" && kind !== "delete") return [];
+  const data = { operation: id, action: kind, name: target.key, requestedBy: factActor(actor) } as const;
+  const reason = error && eventFault(error);
+  return [
+    { type: "operation.canceled", data: { ...data, error: reason, actor: by ? factActor(by) : { kind: "relay" } } },
+  ];
 }
 
 const restoreAccepted = (restore: Restore): EventDraft => ({

@@ -3,7 +3,7 @@ import { type Problem, problem } from "../../base/problem.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { idempotency, REMEMBERED_MS, type Remembered } from "../../operations/idempotency.ts";
 import type { Operation } from "../../operations/operation.ts";
-import type { Admitted, RequestOptions } from "../caller.ts";
+import type { Admitted, CallerActor, RequestOptions } from "../caller.ts";
 import type { Operations } from "./engine.ts";
 
 /**
@@ -28,10 +28,8 @@ export class IdempotentRequests {
     request: (onCreated: (operation: Operation) => void) => Promise<Result<Operation, Problem>>,
   ): Promise<Result<Operation, Problem>> {
     if (header === null) return request(() => undefined);
-    const name = `${actor.kind}:${actor.id ?? ""}:${header.key}`;
-    const remembered = this.remembered(name);
-    const operation = remembered ? this.operations.rows.read(remembered.operation) : null;
-    const decision = idempotency(remembered, header.fingerprint, operation, this.clock());
+    const name = nameOf(actor, header.key);
+    const decision = this.decide(name, header.fingerprint);
     if (decision.do === "refuse")
       return fail(decision.location === null ? decision.problem : { ...decision.problem, location: decision.location });
     if (decision.do === "replay") return ok(JSON.parse(decision.answer.body));
@@ -45,6 +43,19 @@ export class IdempotentRequests {
     } finally {
       this.underWay.delete(name);
     }
+  }
+
+  /** Whether `once` will answer this from an earlier request, or refuse it because of one. */
+  repeats({ kind, id }: CallerActor, header: RequestOptions["idempotency"]): boolean {
+    if (header === null) return false;
+    const name = nameOf({ kind, id }, header.key);
+    return this.underWay.has(name) || this.decide(name, header.fingerprint).do !== "first";
+  }
+
+  private decide(name: string, fingerprint: string) {
+    const remembered = this.remembered(name);
+    const operation = remembered ? this.operations.rows.read(remembered.operation) : null;
+    return idempotency(remembered, fingerprint, operation, this.clock());
   }
 
   /** Names whose first request is still being answered. */
@@ -68,3 +79,5 @@ export class IdempotentRequests {
     );
   }
 }
+
+const nameOf = ({ kind, id }: Pick<CallerActor, "kind" | "id">, key: string): string => `${kind}:${id ?? ""}:${key}`;

@@ -19,6 +19,7 @@ import { seenCopy, undoable } from "../../operations/undo.ts";
 import { wasSent } from "../../operations/work.ts";
 import type { ListedBackup } from "../../upstream/backups-api.ts";
 import { find, seenBy } from "../backups/commands.ts";
+import { pruning } from "../backups/pruning.ts";
 import type { Admitted, Handlers, Policies, RequestOptions } from "../caller.ts";
 import type { MayUse } from "../claims.ts";
 import type { KeyStore } from "../keys/store.ts";
@@ -52,18 +53,22 @@ export type RequestCommands = {
   "operations.undo": { input: RequestOptions & { id: string }; output: Operation };
 };
 
+/** SDKs take any 2xx for done, so on `/api` nothing waits for an approval. */
+const onV1 = ({ surface }: RequestOptions): boolean => surface === "v1";
+
 export const requestPolicies: Policies<RequestCommands> = {
-  "backups.create": { scope: "backups:create", target: "name", audit: true },
-  "backups.delete": { scope: "backups:delete", target: "key", audit: true },
+  "backups.create": { scope: "backups:create", also: pruning, target: "name", audit: true },
+  "backups.delete": { scope: "backups:delete", target: "key", audit: true, waitsForApproval: onV1 },
   "backups.restore": {
     scope: "backups:restore",
     // Without a safety backup it cannot be undone.
     also: ({ safetyBackup }) => (safetyBackup ? [] : ["backups:restore-unsafe"]),
     target: "key",
     audit: true,
+    waitsForApproval: onV1,
   },
-  "backups.preflight": { scope: "backups:restore", target: "key", audit: true, skipQuota: true },
-  "operations.undo": { scope: "backups:restore", audit: true },
+  "backups.preflight": { scope: "backups:restore", target: "key", audit: true, dryRun: true },
+  "operations.undo": { scope: "backups:restore", audit: true, waitsForApproval: onV1 },
 };
 
 /** Called in the turn that writes the operation's row. */
@@ -75,12 +80,18 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
 
   /** Writes the row, and waits for the end, or until `enough`, as long as the caller wants to. */
   const submit = async (
-    request: OperationRequest,
+    request: Omit<OperationRequest, "actor" | "admitted">,
+    admitted: Admitted,
     { waitSeconds }: RequestOptions,
     onCreated: OnCreated,
     enough?: (operation: Operation) => boolean,
   ): Promise<Result<Operation, Problem>> => {
-    const created = operations.request(request);
+    const { scopes, charged, lineage } = admitted;
+    const created = operations.request({
+      ...request,
+      actor: actorOf(admitted),
+      ...(lineage ? { admitted: { scopes, charged } } : {}),
+    });
     if (!created.ok) return created;
     onCreated(created.value);
     return ok((await operations.rows.wait(created.value.id, waitSeconds, enough)) ?? created.value);
@@ -103,7 +114,6 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
     let approval: OperationRequest["approval"] = null;
     let preview: Preview | null = null;
     if (admitted.needsApproval) {
-      if (options.surface === "api") return fail(problem("approval_required"));
       // The backup is inspected before anybody has to decide, and the approval is bound to what was seen.
       const inspected = await inspect(found.key);
       if (!inspected.ok) return inspected;
@@ -115,8 +125,8 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
       preview = restorePreview(inspected.value.preflight, clock());
     }
     if (mustRefuse(options)) return fail(problem("upstream_busy"));
-    const request = { kind: "restore", target: targetOf(found), actor: actorOf(admitted), approval, input, preview };
-    return submit(request, options, onCreated, options.surface === "api" ? preflightOver : undefined);
+    const request = { kind: "restore", target: targetOf(found), approval, input, preview };
+    return submit(request, admitted, options, onCreated, options.surface === "api" ? preflightOver : undefined);
   };
 
   /** What a deletion takes away, for whoever decides about it. */
@@ -141,17 +151,12 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
         if (!seenBy(admitted)(key)) return fail(problem("pattern_refused"));
         // While the server was asked for its name another request may have been written.
         if (mustRefuse(options)) return fail(problem("upstream_busy"));
-        return submit(
-          { kind: "create", target: { key }, actor: actorOf(admitted), approval: null },
-          options,
-          onCreated,
-        );
+        return submit({ kind: "create", target: { key }, approval: null }, admitted, options, onCreated);
       }),
 
     "backups.delete": (options, admitted) =>
       idempotent.once(options.idempotency, admitted, async (onCreated) => {
         const { key } = options;
-        if (admitted.needsApproval && options.surface === "api") return fail(problem("approval_required"));
         const found = await find(server, key, "backup_deleted");
         if (!found.ok) return found;
         // Asked again when the row is written: the preview takes a request to the server.
@@ -163,8 +168,8 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
         // Nothing is awaited from here to the row, or more requests could wait for approval than may.
         const approval = pendingApproval(operations, admitted, binding, clock());
         if (!approval.ok) return approval;
-        const request = { kind: "delete", target, actor: actorOf(admitted), approval: approval.value, preview };
-        return submit(request, options, onCreated, ({ state }) => state === "awaiting_approval");
+        const request = { kind: "delete", target, approval: approval.value, preview };
+        return submit(request, admitted, options, onCreated, ({ state }) => state === "awaiting_approval");
       }),
 
     "backups.restore": (options, admitted) =>

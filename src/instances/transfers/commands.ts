@@ -1,5 +1,4 @@
-import { checkNewName, isCreatableName, isReservedName } from "../../access/backup-name.ts";
-import type { Scope } from "../../access/scope.ts";
+import { checkNewName, isCreatableName } from "../../access/backup-name.ts";
 import { utf8 } from "../../base/encoding.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import { problems } from "../../base/problems.ts";
@@ -9,6 +8,7 @@ import type { UploadEnd } from "../../transfers/upload-call.ts";
 import type { ListedBackup, UpstreamAccess } from "../../upstream/backups-api.ts";
 import type { Audit } from "../audit/store.ts";
 import { find } from "../backups/commands.ts";
+import { pruning } from "../backups/pruning.ts";
 import { type Admitted, DEFAULT_CREDENTIALS, type Handlers, type Policies } from "../caller.ts";
 import type { MayUse } from "../claims.ts";
 import type { ExpectedChanges } from "../ledger/expected-changes.ts";
@@ -44,10 +44,6 @@ export type TransferCommands = {
   };
   "upload.confirm": { input: { reservation: string }; output: null };
 };
-
-/** The server deletes by these names (SECURITY 12): whoever stores one deletes others. */
-const pruning = (_input: unknown, name: string | null): Scope[] =>
-  name !== null && isReservedName(name) ? ["backups:delete"] : [];
 
 export const transferPolicies: Policies<TransferCommands> = {
   "download.open": {

@@ -72,6 +72,28 @@ export const restoreKinds = {
   ),
 };
 
+/** Requests that were taken back. */
+export const cancellationKinds = {
+  "operation.canceled": kind(
+    "A request ended before anything was sent to the server: somebody canceled it, or the key that asked may not have it any more.",
+    {
+      operation,
+      action: z.enum(["create", "restore", "delete"]),
+      name: z.string().describe("The backup it was about. Text of others: never render it as markup."),
+      requestedBy: actor,
+      error: fault.nullable().describe("Why the relay ended it; null when a caller did."),
+    },
+    {
+      operation: sample.operation,
+      action: "delete",
+      name: sample.backup.key,
+      requestedBy: sample.key,
+      error: { code: "requester_revoked", message: "The key that asked for this may not have it any more." },
+      actor: sample.relay,
+    },
+  ),
+};
+
 /** Requests that wait for another principal. */
 export const approvalKinds = {
   "approval.requested": kind("A destructive request waits for somebody else's yes.", decision, {

@@ -2,7 +2,7 @@ import { durationInWords } from "../../base/words.ts";
 import type { EventData, EventType } from "../../ledger/event-kinds.ts";
 import { byWhom, foreign, line, message, type Notice, when } from "./notice.ts";
 
-type RelayType = Exclude<EventType, `${"backup" | "restore" | "approval"}.${string}`>;
+type RelayType = Exclude<EventType, `${"backup" | "restore" | "approval" | "operation"}.${string}`>;
 
 const inDays = (days: number) => durationInWords(days * 86_400);
 

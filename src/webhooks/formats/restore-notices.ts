@@ -12,7 +12,7 @@ import {
   when,
 } from "./notice.ts";
 
-type RestoreType = Extract<EventType, `restore.${string}` | `approval.${string}`>;
+type RestoreType = Extract<EventType, `restore.${string}` | `approval.${string}` | `operation.${string}`>;
 
 const safety = (backup: BackupFact | null): Line[] =>
   backup === null ? [line`No safety backup was made.`] : [line`The data before is in ${foreign(backup.key)}.`];
@@ -35,7 +35,7 @@ type ApprovalRequest = EventData<"approval.requested">;
 const requestLine = ({ action, backup }: ApprovalRequest): Line =>
   action === "restore" ? line`restore ${foreign(backup.key)}` : line`delete ${foreign(backup.key)}`;
 
-const requestDetails = ({ requestedBy }: ApprovalRequest): Line[] => {
+const requestDetails = ({ requestedBy }: Pick<ApprovalRequest, "requestedBy">): Line[] => {
   const name = requestedBy.name ?? requestedBy.id;
   return name === undefined ? [] : [line`Asked for by ${foreign(name)}.`];
 };
@@ -91,5 +91,14 @@ export const restoreNotices: { [T in RestoreType]: (data: EventData<T>) => Notic
     level: "warning",
     title: [line`Nobody decided in time: `, requestLine(data)].flat(),
     lines: [...requestDetails(data), line`Nothing was done.`],
+  }),
+  "operation.canceled": (data) => ({
+    level: "warning",
+    title: line`Canceled: ${data.action} ${foreign(data.name)}`,
+    lines: [
+      ...(data.error === null ? byWhom(data.actor) : [[message(data.error.message)]]),
+      ...requestDetails(data),
+      line`Nothing was sent to the server.`,
+    ],
   }),
 };

@@ -113,11 +113,21 @@ class Trial {
     this.mayAct(actor);
     expect(target.gone).toBe(false);
     if (actor) expect(chain(target).slice(1), "only keys below oneself are one's own").toContain(actor);
-    if (step.do === "change") Object.assign(target, step.change);
-    else if (step.do === "delete") target.gone = true;
+    if (step.do === "change") {
+      if ("disabled" in step.change && step.change.disabled && !target.disabled) this.endTokens(target);
+      Object.assign(target, step.change);
+    } else if (step.do === "delete") target.gone = true;
     else {
       target.dead.push(...[target.text, target.session, target.ticket].filter((text) => text !== null));
       Object.assign(target, { text: answer.json.key, session: null, ticket: null });
+    }
+  }
+
+  /** A key that is disabled loses its sessions and those of all keys below it, for good. */
+  private endTokens(target: Modelled): void {
+    for (const key of this.keys.filter((each) => chain(each).includes(target))) {
+      if (key.session !== null) key.dead.push(key.session);
+      key.session = null;
     }
   }
 
