@@ -105,6 +105,8 @@ async function startRelay(
   const build = await buildWorker(say);
   say("Starting the relay …");
   const log = createWriteStream(logFile, { mode: 0o600 });
+  // A full disk takes the log, not the relay.
+  log.on("error", () => undefined);
   const relay = await startRelayProcess({
     build,
     dataDir: join(dataDir, "relay"),
