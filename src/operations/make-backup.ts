@@ -61,7 +61,8 @@ async function explained(work: Tools, failed: Problem, since: number): Promise<P
   while (work.clock() < until) {
     await work.sleep(1_000);
     const logged = await work.api.createFailure(since);
-    if (logged.ok && logged.value) return { ...failed, hint: logged.value };
+    // The message stays PocketBase's own, which SDKs match on.
+    if (logged.ok && logged.value) return { ...failed, hint: `${logged.value.message} ${logged.value.hint}` };
     if (!logged.ok) break;
   }
   return failed;

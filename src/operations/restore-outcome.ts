@@ -1,4 +1,4 @@
-import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
+import type { Cause } from "../upstream/server-cause.ts";
 
 /** One look at the server after it accepted a restore. Times are ms since the epoch on the relay's own clock. */
 export type Probe = {
@@ -15,7 +15,7 @@ export type Probe = {
   /** Whether the log row planted before is there; null when not planted or not readable. */
   logRow: boolean | null;
   /** Why the server's log says that a restore of this key failed since; null when it says nothing. */
-  failure: RestoreFailureReason | null;
+  failure: Cause | null;
 };
 
 /** What is known of the restore beside the probes. */
@@ -29,7 +29,7 @@ export type Watched = {
 export type RestoreOutcome =
   | { state: "watching" }
   | { state: "succeeded"; evidence: "canary" | "log_row" | "dead_token" }
-  | { state: "failed"; evidence: "canary" | "log_row" | "failure_row"; reason: RestoreFailureReason | null }
+  | { state: "failed"; evidence: "canary" | "log_row" | "failure_row"; cause: Cause | null }
   | { state: "unknown"; because: "not_back" | "still_busy" | "no_access" | "no_evidence" };
 
 /** The server waits this long before it starts: what vanished earlier was not removed by the restore. */
@@ -62,12 +62,12 @@ export function restoreOutcome(watched: Watched, probes: readonly Probe[], now: 
     if (gone && gone.at < watched.sentAt + EARLIEST_MS) continue;
     if (gone) return { state: "succeeded", evidence };
     const there = readable.filter((probe) => probe[sign] === true);
-    if (seenTwice(there, watched)) return { state: "failed", evidence, reason: reasonIn(probes) };
+    if (seenTwice(there, watched)) return { state: "failed", evidence, cause: causeIn(probes) };
   }
   const guests = probes.filter(({ server }) => server === "guest");
   if (watched.tokenWouldLive && seenTwice(guests, watched)) return { state: "succeeded", evidence: "dead_token" };
-  const reason = reasonIn(probes);
-  if (reason !== null) return { state: "failed", evidence: "failure_row", reason };
+  const cause = causeIn(probes);
+  if (cause !== null) return { state: "failed", evidence: "failure_row", cause };
   return undecided(watched, probes, now);
 }
 
@@ -105,7 +105,7 @@ function seenTwice(signs: readonly Probe[], { sentAt }: Watched): boolean {
   return late.length >= 2 && late.at(-1)!.at - late[0]!.at >= TWICE_MS;
 }
 
-const reasonIn = (probes: readonly Probe[]): RestoreFailureReason | null =>
+const causeIn = (probes: readonly Probe[]): Cause | null =>
   probes.findLast(({ failure }) => failure !== null)?.failure ?? null;
 
 /**

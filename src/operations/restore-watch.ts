@@ -1,5 +1,5 @@
 import { isAway } from "../upstream/fault.ts";
-import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
+import type { Cause } from "../upstream/server-cause.ts";
 import type { RestoreData, RestoreEnd } from "./restore-data.ts";
 import { downtime, type Probe, restoreOutcome } from "./restore-outcome.ts";
 import type { Work } from "./work.ts";
@@ -34,8 +34,8 @@ export async function watchRestore(work: Work<RestoreData>, data: RestoreData): 
     const outcome = restoreOutcome(watched, probes, work.clock());
     if (outcome.state !== "watching") {
       const downtimeMs = downtime(probes, work.clock());
-      if (outcome.state !== "failed" || outcome.reason !== null) return { outcome, downtimeMs };
-      return { outcome: { ...outcome, reason: await reasonOf(work, data) }, downtimeMs };
+      if (outcome.state !== "failed" || outcome.cause !== null) return { outcome, downtimeMs };
+      return { outcome: { ...outcome, cause: await causeOf(work, data) }, downtimeMs };
     }
     await work.sleep(work.clock() - sentAt < QUICK_UNTIL_MS ? FIRST_LOOKS_MS : LOOKS_MS);
   }
@@ -61,9 +61,7 @@ async function look(work: Work<RestoreData>, data: RestoreData): Promise<Probe> 
     idle: health.ok ? health.value.idle : null,
     canary: record?.ok ? record.value : null,
     logRow: row?.ok ? row.value : null,
-    failure: failures?.ok
-      ? (failures.value.find(({ key }) => key === work.operation.target.key)?.reason ?? null)
-      : null,
+    failure: failures?.ok ? (failures.value.find(({ key }) => key === work.operation.target.key)?.cause ?? null) : null,
   };
 }
 
@@ -71,13 +69,13 @@ async function look(work: Work<RestoreData>, data: RestoreData): Promise<Probe> 
 const loggedSince = ({ sentAt, skewMs }: RestoreData): number => (sentAt ?? 0) + (skewMs ?? 0) - 2_000;
 
 /** A row shows up 3 s after the last logged request, so only the log itself is requested meanwhile. */
-async function reasonOf(work: Work<RestoreData>, data: RestoreData): Promise<RestoreFailureReason | null> {
+async function causeOf(work: Work<RestoreData>, data: RestoreData): Promise<Cause | null> {
   const until = work.clock() + REASON_MS;
   while (work.clock() < until) {
     await work.sleep(1_000);
     const failures = await work.api.restoreFailures(loggedSince(data));
     const own = failures.ok ? failures.value.find(({ key }) => key === work.operation.target.key) : undefined;
-    if (own) return own.reason;
+    if (own) return own.cause;
   }
   return null;
 }

@@ -5,7 +5,6 @@ import { type Problem, problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { entryOf, type ListedBackup } from "../upstream/backups-api.ts";
-import type { RestoreFailureReason } from "../upstream/restore-evidence.ts";
 import { stillBound } from "./approval.ts";
 import type { CleanUp } from "./kind.ts";
 import { makeBackup } from "./make-backup.ts";
@@ -224,14 +223,10 @@ async function present(
   }
 }
 
-const REASONS: { [reason in RestoreFailureReason]: string } = {
-  database_missing: "The server found no usable data.db in the archive.",
-  not_an_archive: "The server could not read the file as an archive.",
-  damaged: "The archive is damaged inside.",
-  unsafe_path: "The archive holds a name that leaves the data folder.",
-  busy: "Another backup or restore took the server first.",
-  timed_out: "The server could not fetch the archive in its own time limit.",
-  unknown: "The cause stands in the server's log.",
+/** Rows show up late on a busy server, and never where logging is off. */
+const NOT_LOGGED = {
+  message: "The server's log showed no reason.",
+  hint: "Look into the log itself: its rows come late on a busy server, and none come where logging is off.",
 };
 
 function ending({ end, safety, sentAt, safetyKey, safetyBackup }: RestoreData): Ending {
@@ -246,8 +241,9 @@ function ending({ end, safety, sentAt, safetyKey, safetyBackup }: RestoreData): 
     return { state: "succeeded", result: { ...shared, undoUntil } };
   }
   if (outcome.state === "failed") {
-    const message = `The restore failed; the server kept its data. ${REASONS[outcome.reason ?? "unknown"]}`;
-    return { state: "failed", error: problem("restore_failed", { message }), result: shared };
+    const { message, hint } = outcome.cause ?? NOT_LOGGED;
+    const whole = `The restore failed; the server kept its data. ${message}`;
+    return { state: "failed", error: problem("restore_failed", { message: whole, hint }), result: shared };
   }
   const way = recoverySteps(outcome.because, safetyBackup ? safetyKey : null);
   return {

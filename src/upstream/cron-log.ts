@@ -1,8 +1,9 @@
 import { readServerTime } from "../base/server-time.ts";
 import type { UpstreamResult } from "./backups-api.ts";
+import { type Cause, causeIn } from "./server-cause.ts";
 
-/** A backup that the server's own cron failed to make. `message` is ours: the log's text holds paths and bucket names. */
-type CronFailure = { name: string /** ms since the epoch, the server's clock. */; at: number; message: string };
+/** A backup that the server's own cron failed to make. */
+type CronFailure = { name: string /** ms since the epoch, the server's clock. */; at: number; cause: Cause };
 
 /** Backups that failed on the server, which only its log shows. */
 export interface CronLog {
@@ -11,21 +12,9 @@ export interface CronLog {
    * on a busy server, never when logging is off.
    */
   cronFailures(since: number, signal?: AbortSignal): Promise<UpstreamResult<CronFailure[]>>;
-  /** Why the newest create that was answered 400 since then failed, in our words; null when the log says nothing. */
-  createFailure(since: number, signal?: AbortSignal): Promise<UpstreamResult<string | null>>;
+  /** Why the newest create that was answered 400 since then failed; null when the log says nothing. */
+  createFailure(since: number, signal?: AbortSignal): Promise<UpstreamResult<Cause | null>>;
 }
-
-/** Texts of PocketBase's `[Backup cron] Failed to create backup` rows (core/base_backup.go), and what they mean. */
-const reasons: readonly (readonly [text: RegExp, message: string])[] = [
-  [/try again later/i, "Another backup or restore held the server at that moment."],
-  [/no space left/i, "The server's disk is full."],
-  [/permission denied/i, "The server may not write where it stores backups."],
-  [
-    /S3|NoSuchBucket|Signature|AccessDenied|connection refused|dial tcp/i,
-    "The server could not store it in its S3 storage.",
-  ],
-  [/deadline exceeded|timeout/i, "The server gave up after its own time limit."],
-];
 
 /** The query that finds them. `created` is compared as text in PocketBase's own form: a space, no `T`. */
 export function cronLogQuery(since: number): string {
@@ -42,15 +31,12 @@ export function createLogQuery(since: number): string {
 }
 
 /** `undefined` when it is not a log page. */
-export function createFailureOf(json: unknown): string | null | undefined {
+export function createFailureOf(json: unknown): Cause | null | undefined {
   const items = (json as { items?: unknown } | null | undefined)?.items;
   if (!Array.isArray(items)) return undefined;
   if (items.length === 0) return null;
-  return reasonIn(items[0]?.data?.details) ?? "The cause stands in the server's log.";
+  return causeIn(String(items[0]?.data?.details ?? ""));
 }
-
-const reasonIn = (text: unknown): string | undefined =>
-  reasons.find(([pattern]) => pattern.test(String(text ?? "")))?.[1];
 
 /** Rows of `GET /api/logs`; null when it is not a log page. */
 export function cronFailuresOf(json: unknown): CronFailure[] | null {
@@ -59,7 +45,6 @@ export function cronFailuresOf(json: unknown): CronFailure[] | null {
   return items.flatMap((item): CronFailure[] => {
     const at = readServerTime(String(item?.created));
     if (at === null) return [];
-    const message = reasonIn(item?.data?.error) ?? "The cause stands in the server's log.";
-    return [{ name: String(item?.data?.name ?? ""), at, message }];
+    return [{ name: String(item?.data?.name ?? ""), at, cause: causeIn(String(item?.data?.error ?? "")) }];
   });
 }

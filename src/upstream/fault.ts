@@ -4,6 +4,7 @@ import type { UpstreamFault } from "./backups-api.ts";
 import type { Silence, UpstreamAnswer } from "./exchange.ts";
 import { fieldRefusals } from "./field-refusals.ts";
 import { cloudflareFault, WANTS_TLS } from "./in-the-way.ts";
+import { knownCause } from "./server-cause.ts";
 
 type Meaning = { code: ProblemCode; message?: string; unauthorized?: boolean; unclear?: boolean };
 
@@ -106,14 +107,20 @@ function deleteFault(message: string, mutates: boolean): UpstreamFault {
   // Only these texts mean that there was nothing to delete; others come from a deletion that failed midway.
   const nothing =
     /no such file|not found|NotFound|directory not empty/i.test(message) || !message.includes("Raw error");
-  return fault({ code: "backup_deleted", unclear: !nothing }, mutates);
+  return fault({ code: "backup_deleted", unclear: !nothing }, mutates, nothing ? {} : wayOutOf(message));
+}
+
+/** What follows PocketBase's own words is a raw error: a known cause is told in our words, anything else stays there. */
+function wayOutOf(message: string): { hint?: string } {
+  const cause = knownCause(message.split("Raw error:")[1] ?? "");
+  return cause ? { hint: `${cause.message} ${cause.hint}` } : {};
 }
 
 function pocketBaseFault(answer: Pick<UpstreamAnswer, "status">, body: Body, mutates: boolean): UpstreamFault {
   if (body.mfa) return fault({ code: "upstream_mfa" }, mutates);
   if (body.legacy) return fault({ code: "unsupported_version" }, mutates);
   const known = refusals.find(([begins]) => body.message.startsWith(begins));
-  if (known) return fault(known[1], mutates);
+  if (known) return fault(known[1], mutates, wayOutOf(body.message));
   if (body.message.startsWith("Invalid or already deleted backup file.")) return deleteFault(body.message, mutates);
   if (body.message === "An error occurred while validating the submitted data.") {
     const data = fieldRefusals(body.data);

@@ -1,19 +1,10 @@
 import type { UpstreamResult } from "./backups-api.ts";
-
-/** Why a restore failed, told apart by the server's log texts. */
-export type RestoreFailureReason =
-  | "database_missing"
-  | "not_an_archive"
-  | "damaged"
-  | "unsafe_path"
-  | "busy"
-  | "timed_out"
-  | "unknown";
+import type { Cause } from "./server-cause.ts";
 
 export type RestoreFailure = {
   key: string /** ms since the epoch, the server's clock. */;
   at: number;
-  reason: RestoreFailureReason;
+  cause: Cause;
 };
 
 /**

@@ -40,7 +40,7 @@ async function restored(session: UpstreamSession, time: { now: number }, key: st
     accepted.ok,
     health.ok ? health.value.idle : health.error.problem.code,
     canary.ok ? canary.value : canary.error.problem.code,
-    rows.ok ? rows.value.map(({ reason }) => reason) : rows.error.problem.code,
+    rows.ok ? rows.value.map(({ cause }) => cause.code) : rows.error.problem.code,
   ];
 }
 
@@ -95,11 +95,13 @@ describe("the fake's restores", () => {
     await session.restore("a.zip");
     await session.create("b.zip");
     time.now += 9000;
-    expect(await session.restoreFailures(T0)).toMatchObject({ value: [{ key: "a.zip", reason: "busy" }] });
+    expect(await session.restoreFailures(T0)).toMatchObject({ value: [{ key: "a.zip", cause: { code: "busy" } }] });
     await session.restore("b.zip");
     await session.delete("b.zip");
     time.now += 5000;
-    expect(await session.restoreFailures(T0 + 5000)).toMatchObject({ value: [{ key: "b.zip", reason: "unknown" }] });
+    expect(await session.restoreFailures(T0 + 5000)).toMatchObject({
+      value: [{ key: "b.zip", cause: { code: "unknown" } }],
+    });
   });
 
   it("lie, fail in silence and never come back by name", async () => {

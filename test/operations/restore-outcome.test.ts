@@ -17,6 +17,7 @@ const quiet: Omit<Probe, "at"> = { server: "superuser", idle: true, canary: null
 const down: Partial<Probe> = { server: "down", idle: null };
 const guest: Partial<Probe> = { server: "guest", idle: null };
 
+const cause = (code: string) => ({ code, message: "", hint: "" });
 /** One look per entry: seconds after the request, and what differs from a quiet, idle server. */
 const looks = (...seen: [seconds: number, Partial<Probe>][]): Probe[] =>
   seen.map(([seconds, changes]) => ({ ...quiet, at: T0 + seconds * 1000, ...changes }));
@@ -42,19 +43,19 @@ describe("a restore has succeeded", () => {
   });
 
   it("even if the log tells of a failure of another try", () => {
-    expect(verdict(looks([6, { canary: false, failure: "busy" }]))).toMatchObject({ state: "succeeded" });
+    expect(verdict(looks([6, { canary: false, failure: cause("busy") }]))).toMatchObject({ state: "succeeded" });
   });
 });
 
 describe("a restore has failed", () => {
   it("when the canary is still there on an idle server, twice after 5 s", () => {
     const there = looks([5, { canary: true }], [6, { canary: true }]);
-    expect(verdict(there)).toEqual({ state: "failed", evidence: "canary", reason: null });
+    expect(verdict(there)).toEqual({ state: "failed", evidence: "canary", cause: null });
   });
 
   it("with the server's reason, when its log had one by then", () => {
-    const there = looks([5, { canary: true }], [6, { canary: true, failure: "damaged" }]);
-    expect(verdict(there)).toEqual({ state: "failed", evidence: "canary", reason: "damaged" });
+    const there = looks([5, { canary: true }], [6, { canary: true, failure: cause("damaged") }]);
+    expect(verdict(there)).toEqual({ state: "failed", evidence: "canary", cause: cause("damaged") });
   });
 
   it("when the planted log row is still there, or the log has a row about it", () => {
@@ -62,8 +63,8 @@ describe("a restore has failed", () => {
       state: "failed",
       evidence: "log_row",
     });
-    const told = verdict(looks([4, { failure: "not_an_archive" }]));
-    expect(told).toEqual({ state: "failed", evidence: "failure_row", reason: "not_an_archive" });
+    const told = verdict(looks([4, { failure: cause("not_an_archive") }]));
+    expect(told).toEqual({ state: "failed", evidence: "failure_row", cause: cause("not_an_archive") });
   });
 });
 

@@ -509,7 +509,7 @@ export function contract(name: string, start: () => Promise<ContractServer>): vo
         const found = await session.restoreFailures(since);
         return found.ok && found.value.length >= 2 && found.value;
       }, SOON);
-      const told = Object.fromEntries(rows.map(({ key, reason }) => [key, reason]));
+      const told = Object.fromEntries(rows.map(({ key, cause }) => [key, cause.code]));
       expect(told).toEqual(Object.fromEntries(Object.entries(cases).map(([key, [, reason]]) => [key, reason])));
     });
 

@@ -11,6 +11,7 @@ import { lookFailed, lookSucceeded, REACHABLE, type Reachability } from "../../o
 import { statsOf } from "../../observing/stats.ts";
 import type { Fact } from "../../observing/tracked-backup.ts";
 import type { Listing } from "../../upstream/backups-api.ts";
+import type { Cause } from "../../upstream/server-cause.ts";
 import type { ExpectedChanges } from "../ledger/expected-changes.ts";
 import type { Ledger } from "../ledger/store.ts";
 import type { Judge, Version } from "./judge.ts";
@@ -143,14 +144,14 @@ export class Observer {
   }
 
   /** Failures of the server's own cron, oldest first, from its log. */
-  cronFailed(failures: { name: string; at: number; message: string }[]): void {
+  cronFailed(failures: { name: string; at: number; cause: Cause }[]): void {
     const news = failures.filter(({ at }) => at > (this.state.cronFailuresUntil ?? Number.POSITIVE_INFINITY));
     if (news.length === 0) return;
     this.commit(() => {
       this.deps.ledger.append(
-        news.map(({ name, message }) => ({
+        news.map(({ name, cause: { message, hint } }) => ({
           type: "backup.failed",
-          data: { name, cause: "cron", error: { code: "cron_failed", message }, actor: { kind: "upstream" } },
+          data: { name, cause: "cron", error: { code: "cron_failed", message, hint }, actor: { kind: "upstream" } },
         })),
       );
       return { ...this.state, cronFailuresUntil: Math.max(...news.map(({ at }) => at)) };

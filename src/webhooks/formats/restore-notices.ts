@@ -65,7 +65,12 @@ export const restoreNotices: { [T in RestoreType]: (data: EventData<T>) => Notic
   "restore.failed": ({ backup, error, actor }) => ({
     level: "failure",
     title: line`Restore failed: ${foreign(backup.key)}`,
-    lines: [[message(error.message)], line`The server kept its old data.`, ...byWhom(actor)],
+    lines: [
+      [message(error.message)],
+      line`The server kept its old data.`,
+      ...(error.hint ? [[message(error.hint)]] : []),
+      ...byWhom(actor),
+    ],
   }),
   "restore.unknown": ({ backup, error, safetyBackup, steps, actor }) => ({
     level: "failure",

@@ -71,7 +71,11 @@ describe("changes that the relay did not make", () => {
       expect(events[0]?.data).toMatchObject({
         name: "@auto_pb_backup_acme_1.zip",
         cause: "cron",
-        error: { code: "cron_failed", message: "The server could not store it in its S3 storage." },
+        error: {
+          code: "cron_failed",
+          message: expect.stringMatching(/^The server's S3 storage refuses it/),
+          hint: expect.stringContaining("S3 settings"),
+        },
         actor: { kind: "upstream" },
       });
       expect(JSON.stringify(events)).not.toContain("s3.example.com");

@@ -52,8 +52,12 @@ describe("a restore ends in what really happened", () => {
   });
 
   it.each<[string, Fault[], string]>([
-    ["a server that says yes and does nothing", [{ kind: "lyingRestore" }], "The cause stands in the server's log."],
-    ["a server that fails and does not say so", [{ kind: "silentRestoreFailure" }], "The cause stands"],
+    ["a server that says yes and does nothing", [{ kind: "lyingRestore" }], "The server's log showed no reason."],
+    [
+      "a server that fails and does not say so",
+      [{ kind: "silentRestoreFailure" }],
+      "The server's log showed no reason.",
+    ],
     [
       "an answer lost on the way, and nothing done",
       [{ kind: "reset", on: "restore" }],

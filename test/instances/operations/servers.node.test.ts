@@ -248,11 +248,14 @@ describe.concurrent.each(versions)("a restore that goes another way on PocketBas
     }
   });
 
-  it("is not begun when the server cannot make the safety backup; the reason is the one in its log", async () => {
+  it("is not begun when the server cannot make the safety backup; the causes are those in its log", async () => {
     const hooksDir = await mkdtemp(join(tmpdir(), "relay-hooks-"));
     const refusing = `onBackupCreate((e) => {
       if (e.name.startsWith("kept")) return e.next();
       throw new Error("write: no space left on device");
+    });
+    onBackupRestore(() => {
+      throw new Error("rename /srv/pb_data/storage /srv/old: device or resource busy");
     });`;
     await writeFile(join(hooksDir, "refusing.pb.js"), refusing);
     const own = await served(version, "full", { hooksDir });
@@ -263,11 +266,16 @@ describe.concurrent.each(versions)("a restore that goes another way on PocketBas
       const created = await own.ended(await own.started("/v1/backups", { name: "full.zip" }));
       expect(created).toMatchObject({
         state: "failed",
-        error: { code: "create_failed", hint: "The server's disk is full." },
+        error: { code: "create_failed", hint: expect.stringMatching(/^The server's disk is full\. Free/) },
       });
       const restored = await own.ended(await own.started("/v1/backups/kept.zip/restore"));
       expect(restored).toMatchObject({ state: "failed", error: { code: "safety_backup_failed" } });
       expect(restored.steps.map(({ name, state }) => `${name} ${state}`)).toEqual(["preflight done", "safety failed"]);
+      const mounted = await own.ended(await own.started("/v1/backups/kept.zip/restore", { safetyBackup: false }));
+      expect(mounted).toMatchObject({ state: "failed", error: { code: "restore_failed" } });
+      expect(mounted.error?.message).toContain("in use as a mount");
+      expect(mounted.error?.hint).toContain("Mount the whole data folder");
+      expect(JSON.stringify(mounted)).not.toContain("/srv");
     } finally {
       await own.server.stop();
       await rm(hooksDir, { recursive: true });
