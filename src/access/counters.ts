@@ -19,11 +19,14 @@ export type RateState = {
 /** 60 whole seconds and the one under way, so that no 60 s hold more than the limit; a count leaves after these seconds. */
 export const WINDOW_SECONDS = 61;
 
+/** A clock that is set back by less may be set forward again. */
+const STANDS_STILL_SECONDS = 7_200;
+
 type MinuteWindow = { second: number; slots: Uint32Array };
 
 /**
  * Counts per id over a sliding minute, in one-second slots. Memory is bounded: of more than `capacity` ids the one
- * counted longest ago is forgotten (and with it at most a minute of its counts). A clock that goes back counts as standing still.
+ * counted longest ago is forgotten (and with it at most a minute of its counts). A clock that goes back by up to two hours counts as standing still.
  */
 export class MinuteCounter {
   readonly #windows = new Map<string, MinuteWindow>();
@@ -39,8 +42,8 @@ export class MinuteCounter {
 
   /** Looks without counting. The limit is at least 1. */
   peek(id: string, limit: number, at: number): RateState {
-    const window = this.#windows.get(id);
     const now = Math.floor(at / 1000);
+    const window = this.#known(id, now);
     const state = { limit, remaining: limit, resetSeconds: 0, retryAfterSeconds: 0 };
     if (!window) return state;
     const current = Math.max(now, window.second);
@@ -64,7 +67,7 @@ export class MinuteCounter {
   /** Counts one. */
   take(id: string, at: number): void {
     const now = Math.floor(at / 1000);
-    const window = this.#windows.get(id) ?? { second: now, slots: new Uint32Array(WINDOW_SECONDS) };
+    const window = this.#known(id, now) ?? { second: now, slots: new Uint32Array(WINDOW_SECONDS) };
     if (now - window.second >= WINDOW_SECONDS) window.slots.fill(0);
     else for (let second = window.second + 1; second <= now; second++) window.slots[second % WINDOW_SECONDS] = 0;
     window.second = Math.max(window.second, now);
@@ -72,6 +75,12 @@ export class MinuteCounter {
     this.#windows.delete(id);
     this.#windows.set(id, window);
     if (this.#windows.size > this.#capacity) this.#windows.delete(this.#windows.keys().next().value!);
+  }
+
+  /** What was counted by a clock that ran further ahead than that is forgotten. */
+  #known(id: string, now: number): MinuteWindow | undefined {
+    const window = this.#windows.get(id);
+    return window && window.second - now < STANDS_STILL_SECONDS ? window : undefined;
   }
 }
 

@@ -12,8 +12,11 @@ export type SecretMatch = "current" | "previous";
 
 type Secrets = Pick<ApiKey, "digest" | "secretVersion" | "previous">;
 
+/** A clock that ran ahead may have promised more: such a grace has ended. */
+const LONGEST_GRACE_MS = 2 * MAX_GRACE_SECONDS * 1000;
+
 const livingPrevious = ({ previous }: Secrets, at: number): ApiKey["previous"] =>
-  previous !== null && at < previous.until ? previous : null;
+  previous !== null && at < previous.until && previous.until <= at + LONGEST_GRACE_MS ? previous : null;
 
 /**
  * The key with a new secret. The old one stays valid until its successor is first used (`afterFirstUse`) or the grace

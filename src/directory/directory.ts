@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { instanceTag } from "../access/token.ts";
-import { systemClock } from "../base/clock.ts";
+import { isWithin, systemClock } from "../base/clock.ts";
 import { fromHex, hex } from "../base/encoding.ts";
 import type { Page } from "../base/page.ts";
 import { type Problem, problem } from "../base/problem.ts";
@@ -55,9 +55,14 @@ export class Directory extends DurableObject<Bindings> {
     return this.ctx.storage.sql;
   }
 
-  /** 32 random bytes (hex), made once: instance and endpoint ids carry a tag under it, so made-up ids open no object. */
-  tagKey(): Result<string, Problem> {
-    return this.refused ?? ok(this.storedTagKey());
+  /**
+   * 32 random bytes (hex), made once: instance and endpoint ids carry a tag under it, so made-up ids open no object. Each
+   * isolate asks once, and has a watchdog woken whose alarm was dropped, or set by a clock that ran ahead.
+   */
+  async tagKey(): Promise<Result<string, Problem>> {
+    if (this.refused) return this.refused;
+    await this.watch();
+    return ok(this.storedTagKey());
   }
 
   private storedTagKey(): string {
@@ -176,7 +181,7 @@ export class Directory extends DurableObject<Bindings> {
   private async reconcile(row: Row): Promise<void> {
     const object = instanceOf(this.env, row.id);
     if (row.state === "active") return object.poke();
-    if (row.since >= systemClock() - STALLED_MS) return;
+    if (isWithin(row.since, STALLED_MS, systemClock())) return;
     if (row.state === "deleting") return this.finishRemoval(row);
     if (await object.registered()) return this.activate(row.name);
     await object.wipe();

@@ -10,11 +10,11 @@ export const groupOf = (id: string): number =>
 
 /**
  * The groups whose turn it is at `at`: those of every minute begun since the last round, all of them when that is long
- * ago or unknown. Two callers in one minute (the cron trigger and the alarm) wake nobody twice.
+ * ago, unknown, or to come by a clock that ran ahead. Two callers in one minute (the cron trigger and the alarm) wake nobody twice.
  */
 export function turnOf(at: number, lastRound: number | null): readonly number[] {
   const minute = Math.floor(at / MINUTE_MS);
   const begun = lastRound === null ? GROUPS : minute - Math.floor(lastRound / MINUTE_MS);
-  if (begun >= GROUPS) return ALL;
+  if (Math.abs(begun) >= GROUPS) return ALL;
   return ALL.slice(0, Math.max(0, begun)).map((back) => (minute - back) % GROUPS);
 }

@@ -155,7 +155,7 @@ export class Deliveries {
       DELIVERED,
       JSON.stringify(finished.map(({ delivery, at, ms, status }) => [delivery.seq, at, ms, status])),
     );
-    this.finished.add(finished.length, this.turn);
+    this.finished.add(finished.length, this.turn, finished.at(-1)!.at);
   }
 
   retryAt(delivery: OpenDelivery, due: number): void {
@@ -169,7 +169,7 @@ export class Deliveries {
     const { seq } = delivery;
     this.open.delete(seq);
     this.sql.exec("UPDATE deliveries SET state = ?, at = ?, status = ? WHERE seq = ?", GIVEN_UP, at, status, seq);
-    this.finished.add(1, this.turn);
+    this.finished.add(1, this.turn, at);
   }
 
   /** After the endpoint was resumed: every open delivery starts over, now. */

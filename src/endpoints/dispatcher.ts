@@ -1,4 +1,4 @@
-import type { Clock } from "../base/clock.ts";
+import { type Clock, pastOrUnknown } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { Sleep } from "../base/sleep.ts";
 import type { EndpointProgress, FeedPage, PullAnswer, PullRequest } from "../webhooks/feed.ts";
@@ -61,9 +61,11 @@ export class Dispatcher {
   }
 
   get progress(): EndpointProgress {
-    const { deliveries, log } = this.deps;
+    const { deliveries, log, clock } = this.deps;
     const { cursor, open, lastSuccess } = deliveries;
-    return { cursor, waiting: open.size, lastSuccess, lastFailure: log.lastFailure, locked: this.locked };
+    const now = clock();
+    const [success, failure] = [pastOrUnknown(lastSuccess, now), pastOrUnknown(log.lastFailure, now)];
+    return { cursor, waiting: open.size, lastSuccess: success, lastFailure: failure, locked: this.locked };
   }
 
   /** The ledger grew, or something about the endpoint changed; `requests` may be made until the next alarm. */

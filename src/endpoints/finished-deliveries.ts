@@ -5,6 +5,9 @@ export const GIVEN_UP = 3;
 /** Finished deliveries that are kept to be looked at; twice as many may gather before the oldest are removed. */
 export const KEPT_DELIVERIES = 1_000;
 
+/** Results are written in the order of their ends, give or take less than this, ms. */
+const DAY_MS = 86_400_000;
+
 /** A delivery that succeeded; times in ms, null when they were not measured. */
 type DeliveredRow = {
   seq: number;
@@ -35,10 +38,10 @@ export class FinishedDeliveries {
     return found.one().at;
   }
 
-  /** More have finished. `turn` is the newest; its rows hold the cursor and stay. */
-  add(count: number, turn: number): void {
+  /** More have finished, at `at` (ms). `turn` is the newest; its rows hold the cursor and stay. */
+  add(count: number, turn: number, at: number): void {
     this.count += count;
-    if (this.count > 2 * KEPT_DELIVERIES) this.prune(turn);
+    if (this.count > 2 * KEPT_DELIVERIES) this.prune(turn, at);
   }
 
   /** Those that succeeded, newest first, at `upto` (ms) or before. */
@@ -53,9 +56,11 @@ export class FinishedDeliveries {
       .toArray();
   }
 
-  private prune(turn: number): void {
+  private prune(turn: number, now: number): void {
     this.recount();
     if (this.count <= 2 * KEPT_DELIVERIES) return;
+    // What a clock dated ahead goes first, or it would be the newest for as long as that clock was wrong.
+    this.sql.exec("UPDATE deliveries SET at = 0 WHERE state IN (?, ?) AND at > ?", DELIVERED, GIVEN_UP, now + DAY_MS);
     const [border] = this.sql
       .exec<{ at: number }>(
         "SELECT at FROM deliveries WHERE state IN (?, ?) ORDER BY at DESC LIMIT 1 OFFSET ?",

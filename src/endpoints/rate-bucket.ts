@@ -12,7 +12,7 @@ export class RateBucket {
       return true;
     }
     const most = Math.max(1, perMinute / 6);
-    this.tokens = Math.min(most, this.tokens + ((now - this.at) * perMinute) / 60_000);
+    this.tokens = Math.min(most, this.tokens + (Math.max(0, now - this.at) * perMinute) / 60_000);
     this.at = now;
     if (this.tokens < 1) {
       this.freeAt = now + Math.ceil(((1 - this.tokens) * 60_000) / perMinute);

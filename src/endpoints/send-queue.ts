@@ -1,4 +1,6 @@
+import { dueWithin } from "../base/clock.ts";
 import type { FeedEvent } from "../webhooks/feed.ts";
+import { LONGEST_PAUSE_MS } from "../webhooks/retry.ts";
 import type { OpenDelivery } from "./deliveries.ts";
 
 /** A text is sent no later than this after it was fetched, ms: its owner may lose the right to read it. */
@@ -35,11 +37,11 @@ export class SendQueue {
 
   /** Has what is due fetched, and looks up when the next delivery is due. */
   collect(now: number): void {
-    if (this.nextDue === null || this.nextDue > now) return;
+    if (this.nextDue === null || dueWithin(this.nextDue, LONGEST_PAUSE_MS, now) > now) return;
     this.nextDue = null;
     for (const { seq, due } of this.open.values()) {
       if (this.toFetch.has(seq) || this.isBeingSent(seq)) continue;
-      if (due <= now) this.toFetch.add(seq);
+      if (dueWithin(due, LONGEST_PAUSE_MS, now) <= now) this.toFetch.add(seq);
       else this.dueAt(due);
     }
   }

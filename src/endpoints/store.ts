@@ -7,7 +7,7 @@ import { SealedValues } from "../storage/sealed-values.ts";
 import type { DisableRequest } from "../webhooks/feed.ts";
 import type { Format } from "../webhooks/formats/render.ts";
 import { newSeed, publicKey } from "../webhooks/key-pair.ts";
-import { type EndpointHealth, HEALTHY } from "../webhooks/retry.ts";
+import { believableHealth, type EndpointHealth, HEALTHY } from "../webhooks/retry.ts";
 import { newSecret } from "../webhooks/secret.ts";
 import { type SignatureKind, type SigningKeys, signer } from "../webhooks/signature.ts";
 import type { WireEndpoint } from "../webhooks/wire.ts";
@@ -56,6 +56,8 @@ export class EndpointStore {
 
   get memory(): EndpointMemory {
     this.remembered ??= this.read<EndpointMemory>("memory") ?? { activation: 0, health: HEALTHY, disabling: null };
+    const health = believableHealth(this.remembered.health, this.clock());
+    if (health !== this.remembered.health) this.remembered = { ...this.remembered, health };
     return this.remembered;
   }
 
@@ -127,7 +129,7 @@ export class EndpointStore {
     const sealed = await this.open();
     if (!sealed.ok) return sealed;
     const { current, previous } = sealed.value.keys;
-    const living = previous && previous.until > this.clock() ? publicKey(bytes(previous.seed)) : null;
+    const living = stillSigns(previous, this.clock()) ? publicKey(bytes(previous.seed)) : null;
     return ok({ current: publicKey(bytes(current.seed)), previous: living });
   }
 
@@ -138,7 +140,7 @@ export class EndpointStore {
     const settings = this.settings;
     if (!this.opened || !settings) return null;
     const { target, keys } = this.opened;
-    const previous = keys.previous && keys.previous.until > now ? keys.previous : null;
+    const previous = stillSigns(keys.previous, now) ? keys.previous : null;
     const all = previous ? [keys.current, previous] : [keys.current];
     const signing: SigningKeys = {
       secrets: all.map(({ secret }) => bytes(secret)),
@@ -187,5 +189,11 @@ export class EndpointStore {
     this.sql.exec("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, JSON.stringify(value));
   }
 }
+
+/** The longest overlap after a rotation is a week: one that ends later still was promised by a clock that ran ahead. */
+const LONGEST_OVERLAP_MS = 14 * 86_400_000;
+
+const stillSigns = (previous: Keys["previous"], now: number): previous is NonNullable<Keys["previous"]> =>
+  previous !== null && previous.until > now && previous.until <= now + LONGEST_OVERLAP_MS;
 
 const bytes = (text: string): Uint8Array<ArrayBuffer> => fromBase64(text)!;

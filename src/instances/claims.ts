@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
-import { type Claim, operationClaims, refusalBy, undoClaims } from "../operations/claims.ts";
+import { type Claim, holds, operationClaims, refusalBy, undoClaims } from "../operations/claims.ts";
 import type { OperationStore } from "./operations/store.ts";
 import type { Transfers } from "./transfers/store.ts";
 
@@ -22,7 +22,7 @@ export function buildClaims({ transfers, operations, clock }: Deps): MayUse {
   return (verb, key, self) => {
     const now = clock();
     const claims = sources.flatMap((claimsOn) => claimsOn(key));
-    const others = claims.filter(({ holder, until }) => holder !== self && (until === null || now < until));
+    const others = claims.filter((claim) => claim.holder !== self && holds(claim, now));
     return refusalBy(others, verb);
   };
 }

@@ -1,3 +1,4 @@
+import { dueWithin } from "../base/clock.ts";
 import type { Duty } from "../storage/duties.ts";
 
 /** How long counts wait in memory before they are written, ms: most requests write no row of their own. */
@@ -18,7 +19,7 @@ export class DelayedWrites implements Duty {
   /** The minute begins when it is first asked for after something was counted, which every command does. */
   due(now: number): number {
     if (!this.stores.some(({ unwritten }) => unwritten)) this.flushAt = null;
-    else this.flushAt ??= now + FLUSH_MS;
+    else this.flushAt = dueWithin(this.flushAt ?? now + FLUSH_MS, FLUSH_MS, now);
     return this.flushAt ?? Number.POSITIVE_INFINITY;
   }
 

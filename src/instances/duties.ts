@@ -34,7 +34,7 @@ const RESEAL_ROUND_MS = EXPIRY_ROUND_MS;
  */
 export const dutiesOf = (parts: Deps): Duties =>
   new Duties([
-    { name: "operations", due: () => parts.operations.due(), run: () => parts.operations.resume() },
+    { name: "operations", due: (now) => parts.operations.due(now), run: () => parts.operations.resume() },
     parts.delayedWrites,
     periodic("expiry warnings", EXPIRY_ROUND_MS, (now) => parts.expiries.warn(now)),
     periodic("re-sealing", RESEAL_ROUND_MS, () => parts.detach(parts.configuration.reseal())),

@@ -1,3 +1,4 @@
+import { isWithin, pastOrUnknown } from "../base/clock.ts";
 import { readServerTime } from "../base/server-time.ts";
 import type { Listing } from "../upstream/backups-api.ts";
 import { CRON_PREFIX, isBackupKey } from "./backup-key.ts";
@@ -86,10 +87,11 @@ const newlyTracked = (key: string, announced: FileVersion, at: number): TrackedB
   recentlyGone: [],
 });
 
+/** A look that a clock dated ahead confirms nothing, so a time to come is replaced by the present one. */
 const missingConfirmed = ({ missing }: TrackedBackup, at: number) =>
   missing !== null && at - missing.since >= CONFIRM_MS;
 const staleVersions = ({ recentlyGone }: TrackedBackup, at: number) =>
-  recentlyGone.filter((version) => at - version.at < STALE_LIST_MS);
+  recentlyGone.filter((version) => isWithin(version.at, STALE_LIST_MS, at));
 
 /** Told once. Which of the entries is the one that was tracked cannot be known, so nothing else is said of the key. */
 function ambiguous({ observed, at }: Look, key: string, versions: FileVersion[], result: Diff): void {
@@ -120,7 +122,7 @@ function present(look: Look, key: string, version: FileVersion, result: Diff): v
       result.upserts.push({ ...tracked, candidate: hadCandidate ? null : candidate, missing: null });
     return;
   }
-  const again = sameVersion(candidate, version);
+  const again = sameVersion(candidate, version) && pastOrUnknown(candidate!.since, at) !== null;
   const older = before.some((other) => (other.modified ?? 0) > (version.modified ?? Number.MAX_SAFE_INTEGER));
   const enough = older ? again && at - candidate!.since >= CONFIRM_MS : again || hasSettled(look, version);
   if (look.storeInDoubt || !enough) {
@@ -153,7 +155,7 @@ function absent(look: Look, tracked: TrackedBackup, result: Diff): void {
   }
   if (look.storeInDoubt || !missingConfirmed(tracked, at)) {
     result.lookAgain = true;
-    if (missing === null)
+    if (missing === null || pastOrUnknown(missing.since, at) === null)
       result.upserts.push({ ...tracked, missing: { since: at, lastListed: look.observed.lookedAt ?? at } });
     return;
   }
@@ -175,9 +177,12 @@ const withGone = (tracked: TrackedBackup, at: number) => [
  */
 function pruned({ observed, listed, at }: Look, { key, announced, missing }: TrackedBackup): boolean {
   if (!key.startsWith(CRON_PREFIX) || announced === null) return false;
-  const lastListed = missing?.lastListed ?? observed.lookedAt ?? at;
+  const lastListed = Math.min(missing?.lastListed ?? observed.lookedAt ?? at, at);
   const left = [...listed].filter(([other]) => other.startsWith(CRON_PREFIX));
-  const firstSeen = (other: string) => observed.tracked.get(other)?.firstSeen ?? at;
+  const firstSeen = (other: string) => {
+    const seen = observed.tracked.get(other)?.firstSeen ?? at;
+    return seen > at ? 0 : seen;
+  };
   return (
     left.every(([, { modified }]) => (modified ?? 0) >= (announced.modified ?? 0)) &&
     left.some(([other]) => firstSeen(other) >= lastListed)

@@ -1,4 +1,4 @@
-import { isoTime } from "../base/clock.ts";
+import { isoTime, pastOrUnknown } from "../base/clock.ts";
 import type { BackupFact } from "../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../ledger/event.ts";
 import type { Expectation } from "./expectation.ts";
@@ -26,6 +26,11 @@ export function overdue(
   statedAt: number,
   at: number,
 ): { after: Overdue; drafts: EventDraft[] } {
+  // What was announced by a clock that ran ahead says nothing: it is announced anew when it is due.
+  if (before !== null && pastOrUnknown(before.announcedAt, at) === null) {
+    const anew = overdue(expect, null, newest, statedAt, at);
+    return anew.drafts.length > 0 ? anew : { after: before, drafts: [] };
+  }
   const due = before?.due ?? dueAt(expect, Math.max(newest?.at ?? 0, newest ? 0 : statedAt));
   if (at < due) return { after: before, drafts: [] };
   const days = before === null ? 0 : REMINDER_DAYS[before.reminded];

@@ -1,4 +1,4 @@
-import { isoTime } from "../base/clock.ts";
+import { isoTime, pastOrUnknown } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
 import type { Fault } from "../ledger/catalogue/shapes.ts";
@@ -28,7 +28,7 @@ export const eventFault = ({ code, message, hint }: Problem): Fault => ({
 /** A look that was answered. */
 export function lookSucceeded(before: Reachability, at: number): { after: Reachability; drafts: EventDraft[] } {
   if (before.announced !== "unreachable") return { after: REACHABLE, drafts: [] };
-  const since = before.failingSince ?? at;
+  const since = pastOrUnknown(before.failingSince, at) ?? at;
   const downSeconds = Math.max(0, Math.round((at - since) / 1000));
   const data = { since: isoTime(since), downSeconds, actor: { kind: "relay" as const } };
   return { after: REACHABLE, drafts: [{ type: "instance.reachable", data }] };
@@ -49,7 +49,7 @@ export function lookFailed(
       drafts: before.announced === "unauthorized" ? [] : [{ type: "instance.unauthorized", data: { error, actor } }],
     };
   }
-  const failingSince = before.failingSince ?? at;
+  const failingSince = pastOrUnknown(before.failingSince, at) ?? at;
   const failedLooks = before.failedLooks + 1;
   const enough = failedLooks >= FAILED_LOOKS && at - failingSince >= FAILED_MS;
   if (before.announced !== "reachable" || !enough)

@@ -1,3 +1,4 @@
+import { pastOrUnknown } from "../base/clock.ts";
 import type { Arrival } from "./made-at.ts";
 
 /** One content of a file: another size or time means that it was replaced. */
@@ -56,6 +57,13 @@ export type Diff = {
 export const sameVersion = (a: FileVersion | null, b: FileVersion | null): boolean =>
   a !== null && b !== null && a.size === b.size && a.modified === b.modified;
 
+/** A sight that a clock dated ahead says nothing. */
+const isKnown = ({ at }: Sight, now: number): boolean => pastOrUnknown(at, now) !== null;
+
+/** Whether a clock that ran ahead has dated what is stored of a backup. */
+export const isDatedAhead = ({ sights }: TrackedBackup, now: number): boolean =>
+  sights?.some((sight) => !isKnown(sight, now)) ?? false;
+
 /** The sights to keep of a backup: those of its present versions, a version not seen before as it was seen now. */
 export const sightsOf = (
   { announced, candidate }: TrackedBackup,
@@ -65,5 +73,6 @@ export const sightsOf = (
   [announced, candidate].flatMap((version) => {
     if (version === null) return [];
     const { size, modified } = version;
-    return [before.find((sight) => sameVersion(sight, version)) ?? { size, modified, ...now, arrival: null }];
+    const known = before.find((sight) => sameVersion(sight, version) && isKnown(sight, now.at));
+    return [known ?? { size, modified, ...now, arrival: null }];
   });

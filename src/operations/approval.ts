@@ -1,5 +1,6 @@
 import type { Lineage } from "../access/key.ts";
 import { isBelow } from "../access/lineage.ts";
+import { pastOrUnknown } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Binding, Operation } from "./operation.ts";
@@ -25,9 +26,16 @@ export function requestApproval(
   return ok(now + Math.min(Math.max(seconds, 1), MAX_APPROVAL_SECONDS) * 1000);
 }
 
-/** True from the moment on at which nobody can decide any more. */
-export const hasExpired = ({ state, approval }: Operation, now: number): boolean =>
-  state === "awaiting_approval" && approval !== null && now >= approval.expires;
+/**
+ * When nobody can decide any more, ms since the epoch; null when nobody is to. A request of a clock that ran ahead has
+ * expired: its end would be as far off as that clock was wrong.
+ */
+export const expiryOf = ({ state, approval, requested }: Operation, now: number): number | null => {
+  if (state !== "awaiting_approval" || approval === null) return null;
+  return pastOrUnknown(requested, now) === null ? now : approval.expires;
+};
+
+export const hasExpired = (operation: Operation, now: number): boolean => now >= (expiryOf(operation, now) ?? Infinity);
 
 /**
  * The principal, when it may approve or deny (SECURITY 3): in time, and not one's own request, whatever key or surface it

@@ -2,7 +2,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import { nameExists } from "./name-exists.ts";
 import type { Operation } from "./operation.ts";
 import { isRestore } from "./restore-data.ts";
-import { keptUntil } from "./undo.ts";
+import { keptUntil, UNDO_MS } from "./undo.ts";
 
 /** That an operation or an upload needs the name of a backup for itself. */
 export type Claim = {
@@ -15,6 +15,13 @@ export type Claim = {
   /** When it ends by itself, ms since the epoch; null: it ends with its holder. */
   until: number | null;
 };
+
+/** No claim that ends by itself is made for longer, ms: one that ends later was made by a clock that ran ahead. */
+const LONGEST_CLAIM_MS = UNDO_MS;
+
+/** Whether a claim holds still. */
+export const holds = ({ until }: Claim, now: number): boolean =>
+  until === null || (now < until && until <= now + 2 * LONGEST_CLAIM_MS);
 
 /** What operations that have not ended hold of a key: each its target, a restore its safety backup as well. */
 export function operationClaims(active: readonly Operation[], key: string): Claim[] {

@@ -1,3 +1,4 @@
+import { isWithin } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { isFinal, type Operation } from "./operation.ts";
@@ -42,7 +43,7 @@ export function idempotency(
   operation: Operation | null,
   now: number,
 ): Idempotency {
-  if (!remembered || now - remembered.at >= REMEMBERED_MS) return { do: "first" };
+  if (!remembered || !isWithin(remembered.at, REMEMBERED_MS, now)) return { do: "first" };
   if (remembered.fingerprint !== fingerprint) {
     return { do: "refuse", problem: problem("idempotency_mismatch"), location: null };
   }

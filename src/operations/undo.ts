@@ -1,3 +1,4 @@
+import { isWithin } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Operation } from "./operation.ts";
@@ -26,7 +27,7 @@ export function undoable(
   if (restore.state === "running") return refusal("The restore is still running; wait for its outcome.");
   if (restore.state === "failed") return refusal("The restore failed and changed nothing; there is nothing to undo.");
   if (restore.id !== newest) return refusal("Another restore came after it; only the newest one can be undone.");
-  if (now - sent >= UNDO_MS) return refusal("The restore is more than 24 hours old.");
+  if (!isWithin(sent, UNDO_MS, now)) return refusal("The restore is more than 24 hours old.");
   if (!restore.data.safety) return refusal("The restore was made without a safety backup.");
   if (!seen.ok) return seen;
   if (!seen.value) return refusal("Its safety backup is not on the server any more.");

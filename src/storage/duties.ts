@@ -1,3 +1,5 @@
+import { dueWithin } from "../base/clock.ts";
+
 /**
  * Something an object does on its own. `due` is when, in ms since the epoch: `Infinity` for never, any moment that has
  * passed for now. `run` starts what is due and returns at once; it never waits for another server or object. Both are
@@ -39,7 +41,9 @@ export class Duties {
 
   private dueOf(duty: Duty, now: number): number {
     const retryAt = this.retryAt.get(duty.name) ?? 0;
-    return retryAt > now ? retryAt : (this.guarded(duty, now, () => duty.due(now)) ?? now + DUTY_RETRY_MS);
+    return dueWithin(retryAt, DUTY_RETRY_MS, now) > now
+      ? retryAt
+      : (this.guarded(duty, now, () => duty.due(now)) ?? now + DUTY_RETRY_MS);
   }
 
   private guarded<T>(duty: Duty, now: number, work: () => T): T | null {
@@ -58,7 +62,7 @@ export function periodic(name: string, everyMs: number, work: (now: number) => v
   let next = 0;
   return {
     name,
-    due: () => next,
+    due: (now) => dueWithin(next, everyMs, now),
     run(now) {
       work(now);
       next = now + everyMs;

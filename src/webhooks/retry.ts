@@ -1,3 +1,4 @@
+import { pastOrUnknown } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import { LONGEST_WAIT_MS } from "./retry-after.ts";
 
@@ -19,6 +20,9 @@ export const LADDER_MS = [
   20 * HOUR,
   24 * HOUR,
 ] as const;
+
+/** No attempt is put off by more. */
+export const LONGEST_PAUSE_MS = 25 * HOUR;
 
 /** An endpoint is disabled when every attempt of this long failed. */
 export const FAILING_MS = 5 * DAY;
@@ -42,6 +46,13 @@ export type EndpointHealth = {
   /** No attempt of any delivery starts before. */
   slowUntil: number;
 };
+
+/** Without what a clock that ran ahead has written. */
+export function believableHealth(health: EndpointHealth, now: number): EndpointHealth {
+  const failingSince = pastOrUnknown(health.failingSince, now);
+  if (pastOrUnknown(health.slowedAt, now) === null) return { ...HEALTHY, failingSince };
+  return failingSince === health.failingSince ? health : { ...health, failingSince };
+}
 
 export const HEALTHY: EndpointHealth = { failingSince: null, slowStreak: 0, slowedAt: 0, slowUntil: 0 };
 

@@ -31,6 +31,11 @@ describe("a rotated key", () => {
     for (const digest of [third, "", "x"]) expect(matchSecret(key, digest, NOW)).toBeNull();
   });
 
+  it("takes the old secret no longer when a clock that ran ahead promised its grace", () => {
+    const key = rotated(aKey({ digest: first }), second, HOUR, NOW + 365 * 24 * HOUR * 1000);
+    expect([matchSecret(key, first, NOW), matchSecret(key, second, NOW)]).toEqual([null, "current"]);
+  });
+
   it("takes the old secret no longer once the new one was used", () => {
     const key = rotated(aKey({ digest: first }), second, HOUR);
     expect(afterFirstUse(key, "previous")).toBeNull();

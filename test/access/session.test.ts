@@ -246,3 +246,13 @@ describe("neither", () => {
     expect((await verifySession(keys.session, jwt, { ins, at })).ok).toBe(true);
   });
 });
+
+describe("a session or ticket of a clock that ran ahead", () => {
+  it("does not live on by as much as that clock was wrong", async () => {
+    const ahead = NOW + 365 * DAY * 1000;
+    expect(await verifySession(keys.session, await session(ahead), { ins, at: NOW })).toEqual(refused);
+    expect(await verifyTicket(keys.ticket, await ticket(ahead), { ins, at: NOW })).toEqual(ticketRefused);
+    // A clock that was set back by a second is none.
+    expect((await verified(await session(NOW + 1_000))).iat).toBe(Math.floor((NOW + 1_000) / 1000));
+  });
+});

@@ -29,6 +29,7 @@ it("wakes all after a start, or after a long silence, and nobody twice in one mi
   expect(turnOf(30 * MINUTE, 10 * MINUTE)).toHaveLength(GROUPS);
   expect(turnOf(10 * MINUTE + 5_000, 10 * MINUTE)).toEqual([]);
   expect(turnOf(12 * MINUTE, 10 * MINUTE)).toEqual([2, 1]);
+  expect(turnOf(10 * MINUTE, 500_000 * MINUTE), "a clock ran ahead").toHaveLength(GROUPS);
 });
 
 it("spreads ids over all shares", () => {

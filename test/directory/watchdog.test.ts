@@ -68,6 +68,30 @@ describe("the watchdog", () => {
     await runInDurableObject(stub, async (_object, { storage }) => expect(await storage.getAlarm()).not.toBeNull());
   });
 
+  it("arms what a clock that ran a year ahead has set, its own alarm as well, and finishes what it began", async () => {
+    const ahead = Date.now() + 365 * 86_400_000;
+    const { name, stub } = await anInstance();
+    await rows(
+      directory(),
+      "UPDATE instances SET state = 'pending', since = ? WHERE name = ? RETURNING name",
+      ahead,
+      name,
+    );
+    for (const object of [stub, directory()]) {
+      await runInDurableObject(object, (_object, { storage }) => storage.setAlarm(ahead));
+      await evictDurableObject(object);
+    }
+    const alarmOf = (object: typeof stub | ReturnType<typeof directory>) =>
+      runInDurableObject(object, async (_object, { storage }) => (await storage.getAlarm()) ?? 0);
+    await directory().tagKey();
+    expect(await alarmOf(directory())).toBeLessThanOrEqual(Date.now() + 60_000);
+    await directory().reconcileAll();
+    expect(await state(name)).toBe("active");
+    await directory().reconcileAll();
+    await stub.poke();
+    expect(await alarmOf(stub)).toBeLessThan(Date.now() + 86_400_000);
+  });
+
   it("writes nothing into an instance that has nothing to do", async () => {
     const { stub } = await anInstance();
     await vi.waitUntil(async () => {

@@ -288,3 +288,30 @@ it("a wrong ENCRYPTION_KEY sends nothing and loses nothing", async () => {
   await one.pass(MINUTE);
   expect(one.lost).toEqual([]);
 });
+
+it("sends what waits, and keeps the newest results, after a clock ran a year ahead and was set back", async () => {
+  const one = await world({ ratePerMinute: 600 });
+  const present = one.now;
+  one.now += 365 * 86_400_000;
+  one.reply = () => answers(503);
+  one.append(3);
+  one.notify();
+  await one.pass(60_000);
+  expect(one.parts.deliveries.open.size).toBe(3);
+  one.now = present;
+  one.restart();
+  one.reply = () => answers(204);
+  one.notify();
+  await one.pass(10_000);
+  expect(one.parts.deliveries.open.size).toBe(0);
+
+  const { sql } = one.turns;
+  sql.exec("UPDATE deliveries SET at = ? WHERE state >= 2", one.now + 365 * 86_400_000);
+  expect(one.parts.dispatcher.progress.lastSuccess).toBeLessThanOrEqual(one.now);
+  one.restart();
+  one.notify();
+  one.append(2 * KEPT_DELIVERIES);
+  one.notify();
+  await one.pass(600_000);
+  expect(sql.exec<{ n: number }>("SELECT count(*) AS n FROM deliveries WHERE at > ?", one.now).one().n).toBe(0);
+});

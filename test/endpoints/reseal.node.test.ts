@@ -79,8 +79,11 @@ it("an endpoint that says nothing, or is sealed by a former key, counts until it
   expect(await first.resealing.left()).toEqual(["wh_0"]);
   expect((await openedBy(after).target()).ok).toBe(true);
   // One is left, so it is asked again, but not before a pause that outlives the object.
-  expect(first.resealing.due()).toBeGreaterThan(systemClock());
-  expect(anInstance(turns, during, reseal).resealing.due()).toBe(first.resealing.due());
+  const now = systemClock();
+  expect(first.resealing.due(now)).toBeGreaterThan(now);
+  expect(anInstance(turns, during, reseal).resealing.due(now)).toBe(first.resealing.due(now));
+  // A pause that a clock dated ahead is over.
+  expect(anInstance(turns, during, reseal).resealing.due(now - 86_400_000)).toBe(now - 86_400_000);
 
   const asked: string[] = [];
   const woken = anInstance(turns, after, async (id) => {

@@ -4,6 +4,7 @@ import type { Random } from "../../src/base/random.ts";
 import { readHttpDate } from "../../src/http/date.ts";
 import {
   afterAttempt,
+  believableHealth,
   type Consequences,
   type EndpointHealth,
   FAILING_MS,
@@ -259,4 +260,13 @@ it("can only be put off by what the receiver says", () => {
       },
     ),
   );
+});
+
+it("forgets what a clock that ran ahead has written of the receiver, and nothing else", () => {
+  const ahead = AT + 365 * DAY;
+  const slowed: EndpointHealth = { failingSince: AT - DAY, slowStreak: 3, slowedAt: ahead, slowUntil: ahead + 1_000 };
+  expect(believableHealth(slowed, AT)).toEqual({ ...HEALTHY, failingSince: AT - DAY });
+  expect(believableHealth({ ...HEALTHY, failingSince: ahead }, AT)).toEqual(HEALTHY);
+  const sound = { failingSince: AT - DAY, slowStreak: 1, slowedAt: AT - 100, slowUntil: AT + DAY };
+  expect(believableHealth(sound, AT)).toBe(sound);
 });

@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, dueWithin, isWithin } from "../../base/clock.ts";
 import type { Origin } from "./backup-origins.ts";
 
 type ChangeKind = "made" | "deleted";
@@ -53,19 +53,22 @@ export class ExpectedChanges {
       .toArray();
     if (!row) return null;
     this.withdraw(key, change);
-    return this.clock() - row.at > WINDOW_MS ? null : { actor: JSON.parse(row.actor), operation: row.operation };
+    if (!isWithin(row.at, WINDOW_MS, this.clock())) return null;
+    return { actor: JSON.parse(row.actor), operation: row.operation };
   }
 
   /** When the oldest row is too old to explain a change, ms since the epoch. */
   get pruneAt(): number {
     this.oldest ??=
       this.sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM expected_changes").one().at ?? Infinity;
-    return this.oldest + WINDOW_MS + 1;
+    // Rows of a clock that ran ahead are too old as well.
+    return dueWithin(this.oldest + WINDOW_MS + 1, 2 * WINDOW_MS + 1, this.clock());
   }
 
   /** Removes rows that are too old to explain a change. */
   prune(): void {
     this.oldest = undefined;
-    this.sql.exec("DELETE FROM expected_changes WHERE at < ?", this.clock() - WINDOW_MS);
+    const now = this.clock();
+    this.sql.exec("DELETE FROM expected_changes WHERE at NOT BETWEEN ? AND ?", now - WINDOW_MS, now + WINDOW_MS);
   }
 }

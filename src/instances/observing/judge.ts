@@ -1,5 +1,5 @@
 import type { MadeAt } from "../../archive/made.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, pastOrUnknown } from "../../base/clock.ts";
 import { readServerTime } from "../../base/server-time.ts";
 import { madeAt, type TimeEvidence, whyNoBackup } from "../../observing/made-at.ts";
 import { type Judged, type Newest, newestOf } from "../../observing/newest.ts";
@@ -62,12 +62,14 @@ export class Judge {
     const { key, modified } = version;
     const now = this.deps.clock();
     const known = this.deps.tracked.byKey.get(key);
-    const sight = known?.sights?.find((each) => sameVersion(each, version) && each.at <= now);
-    if (sight) return { key, modified, newestEntry, skewMs: sight.skewMs, seenAt: sight.at, arrival: sight.arrival };
+    const sight = known?.sights?.find((each) => sameVersion(each, version));
+    const seenAt = pastOrUnknown(sight?.at ?? null, now);
+    if (sight && seenAt !== null)
+      return { key, modified, newestEntry, skewMs: sight.skewMs, seenAt, arrival: sight.arrival };
     // Rows of older relays tell of the key alone, and a list that no look took tells nothing but what it shows.
     const skewMs = this.deps.skewMs();
     const passed = modified !== null && modified - skewMs <= now;
-    const firstSeen = known && known.firstSeen <= now ? known.firstSeen : now;
+    const firstSeen = pastOrUnknown(known?.firstSeen ?? null, now) ?? now;
     return { key, modified, newestEntry, skewMs, seenAt: passed ? now : firstSeen, arrival: null };
   }
 }

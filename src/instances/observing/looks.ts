@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, pastOrUnknown } from "../../base/clock.ts";
 import type { Duty } from "../../storage/duties.ts";
 import type { Operations } from "../operations/engine.ts";
 import type { Server } from "../server/server.ts";
@@ -40,15 +40,16 @@ export class Looks implements Duty {
   due(now: number): number {
     const { operations, observer, configuration } = this.deps;
     const soon = now + BUSY_LOOK_MS;
+    const beganAt = pastOrUnknown(this.beganAt, now) ?? 0;
     if (operations.pollingPaused) return soon;
     const usual = configuration.own.pollSeconds * 1000;
     const { busy } = operations.rows;
     // While one is under way the next is counted from its beginning.
-    if (this.looking) return busy ? soon : Math.max(this.beganAt + usual, soon);
+    if (this.looking) return busy ? soon : Math.max(beganAt + usual, soon);
     const nudged = this.nudged ? (observer.lookedAt ?? 0) + BUSY_LOOK_MS : Number.POSITIVE_INFINITY;
-    const working = busy ? this.operationBeganAt() + BUSY_LOOK_MS : Number.POSITIVE_INFINITY;
+    const working = busy ? this.operationBeganAt(now) + BUSY_LOOK_MS : Number.POSITIVE_INFINITY;
     const due = Math.min(nudged, working, observer.nextLook(usual));
-    return Math.max(due, this.beganAt + BUSY_LOOK_MS);
+    return Math.max(due, beganAt + BUSY_LOOK_MS);
   }
 
   run(now: number): void {
@@ -59,8 +60,9 @@ export class Looks implements Duty {
   }
 
   /** When the latest of the operations under way began, ms since the epoch. */
-  private operationBeganAt(): number {
-    return Math.max(0, ...this.deps.operations.rows.active().map(({ started }) => started ?? 0));
+  private operationBeganAt(now: number): number {
+    const active = this.deps.operations.rows.active();
+    return Math.max(0, ...active.map(({ started }) => pastOrUnknown(started, now) ?? 0));
   }
 
   /** A failure while an operation works on the server is not announced: the operation notices it itself. */

@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, isWithin, pastOrUnknown } from "../../base/clock.ts";
 import type { Problem } from "../../base/problem.ts";
 import type { Actor, Stats } from "../../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../../ledger/event.ts";
@@ -69,24 +69,25 @@ export class Observer {
     this.state = this.load();
   }
 
+  /** When the last list was taken; null when there was none, or when it is not known since a clock ran ahead. */
   get lookedAt(): number | null {
-    return this.state.lookedAt;
+    return pastOrUnknown(this.state.lookedAt, this.deps.clock());
   }
 
   /** When the next look is due, `pollMs` being the usual distance. */
   nextLook(pollMs: number): number {
-    const last = Math.max(this.state.lookedAt ?? 0, this.failedAt);
+    const last = Math.max(this.lookedAt ?? 0, pastOrUnknown(this.failedAt, this.deps.clock()) ?? 0);
     const usual = last + (this.again ? Math.min(AGAIN_MS, pollMs) : pollMs);
     const expect = this.deps.expectation();
     if (!expect || this.state.overdue) return usual;
     if (this.newestAt === undefined) this.newestAt = this.newest()?.madeAt.at ?? null;
     // A missing backup is announced when it is due, not up to a poll interval later.
-    const due = dueAt(expect, this.newestAt ?? this.state.expectedSince ?? last);
+    const due = dueAt(expect, this.newestAt ?? this.expectedSince() ?? last);
     return due > last ? Math.min(usual, due) : usual;
   }
 
   firstSeen(key: string): number | null {
-    return this.deps.tracked.byKey.get(key)?.firstSeen ?? null;
+    return pastOrUnknown(this.deps.tracked.byKey.get(key)?.firstSeen ?? null, this.deps.clock());
   }
 
   /** How far the server's clock was ahead at the last list, ms. */
@@ -101,20 +102,26 @@ export class Observer {
 
   /** A list that began at `began`. One that began before the last one taken is ignored. */
   take(listing: Listing, began: number): void {
-    if (began < (this.state.lookedAt ?? 0)) return;
     const { clock, ledger, tracked } = this.deps;
-    const found = diff({ lookedAt: this.state.lookedAt, tracked: tracked.byKey }, listing, began);
-    const { reach, lookedAt } = this.state;
+    const last = this.state.lookedAt;
+    // One that is dated later than now was not taken later: a clock ran ahead.
+    if (last !== null && last <= clock() && began < last) return;
+    const lookedAt = last === null ? null : Math.min(last, began);
+    const found = diff({ lookedAt, tracked: tracked.byKey }, listing, began);
+    const { reach } = this.state;
+    const cronFailuresUntil = this.cronFailuresKnown(listing.serverTime);
     this.state = { ...this.state, skewMs: clockSkew(listing.serverTime, began) };
-    const idle = found.upserts.length === 0 && found.removed.length === 0;
-    const news = lookedAt === null || reach.failingSince !== null || reach.announced !== "reachable";
+    const redated = tracked.datedAhead(began);
+    const idle = [found.upserts, found.removed, redated].every(({ length }) => length === 0);
+    const cronNews = cronFailuresUntil !== this.state.cronFailuresUntil;
+    const news = lookedAt === null || reach.failingSince !== null || reach.announced !== "reachable" || cronNews;
     this.again = found.lookAgain;
-    if (idle && !news && clock() - this.writtenAt < IDLE_WRITE_MS && this.judgeOverdue().drafts.length === 0) {
+    if (idle && !news && isWithin(this.writtenAt, IDLE_WRITE_MS, clock()) && this.judgeOverdue().drafts.length === 0) {
       this.state = { ...this.state, lookedAt: began };
       return;
     }
     this.commit(() => {
-      for (const backup of found.upserts) tracked.see(backup, began, this.skewMs);
+      for (const backup of [...redated, ...found.upserts]) tracked.see(backup, began, this.skewMs);
       for (const key of found.removed) tracked.forget(key);
       const reached = lookSucceeded(this.state.reach, clock());
       ledger.append([...reached.drafts, ...this.eventsOf(found.facts)]);
@@ -122,11 +129,11 @@ export class Observer {
       ledger.append(due.drafts);
       return {
         ...this.state,
-        lookedAt: Math.max(began, lookedAt ?? 0),
+        lookedAt: began,
         reach: reached.after,
         overdue: due.after,
         expectedSince: this.expectedSince(),
-        cronFailuresUntil: this.state.cronFailuresUntil ?? listing.serverTime,
+        cronFailuresUntil,
       };
     });
   }
@@ -145,7 +152,10 @@ export class Observer {
 
   /** Failures of the server's own cron, oldest first, from its log. */
   cronFailed(failures: { name: string; at: number; cause: Cause }[]): void {
-    const news = failures.filter(({ at }) => at > (this.state.cronFailuresUntil ?? Number.POSITIVE_INFINITY));
+    const until = this.state.cronFailuresUntil ?? Number.POSITIVE_INFINITY;
+    // A row to come was written while the server's clock ran ahead, and told then.
+    const serverNow = this.deps.clock() + this.skewMs;
+    const news = failures.filter(({ at }) => at > until && pastOrUnknown(at, serverNow) !== null);
     if (news.length === 0) return;
     this.commit(() => {
       this.deps.ledger.append(
@@ -215,9 +225,17 @@ export class Observer {
     return { type: "backup.changed", data: { ...data, verified, previous: backupFact({ key, ...fact.previous }) } };
   }
 
+  /** A row's time is by the server's clock, whose `Date` is in whole seconds; one to come was written while that ran ahead. */
+  private cronFailuresKnown(serverTime: number | null): number | null {
+    const { cronFailuresUntil: until } = this.state;
+    if (serverTime === null) return until;
+    return until === null || pastOrUnknown(until, serverTime) === null ? serverTime : until;
+  }
+
   /** An expectation set at registration counts from the first look. */
   private expectedSince(): number | null {
-    return this.deps.expectation() ? (this.state.expectedSince ?? this.deps.clock()) : null;
+    const now = this.deps.clock();
+    return this.deps.expectation() ? (pastOrUnknown(this.state.expectedSince, now) ?? now) : null;
   }
 
   /**

@@ -1,5 +1,6 @@
+import { pastOrUnknown } from "../../base/clock.ts";
 import type { Arrival } from "../../observing/made-at.ts";
-import { type FileVersion, sightsOf, type TrackedBackup } from "../../observing/tracked-backup.ts";
+import { type FileVersion, isDatedAhead, sightsOf, type TrackedBackup } from "../../observing/tracked-backup.ts";
 
 /** The stored rows of what is known of each key, all of them in memory as well. */
 export class TrackedBackups {
@@ -26,7 +27,13 @@ export class TrackedBackups {
 
   /** Stores what a look at `at` found, with the server's clock that much ahead. */
   see(backup: TrackedBackup, at: number, skewMs: number): void {
-    this.write({ ...backup, sights: sightsOf(backup, this.rows.get(backup.key)?.sights ?? [], { at, skewMs }) });
+    const sights = sightsOf(backup, this.rows.get(backup.key)?.sights ?? [], { at, skewMs });
+    this.write({ ...backup, firstSeen: pastOrUnknown(backup.firstSeen, at) ?? at, sights });
+  }
+
+  /** Those that were seen first by a clock that ran ahead: when that was is to be stored anew. */
+  datedAhead(now: number): TrackedBackup[] {
+    return [...this.rows.values()].filter((backup) => isDatedAhead(backup, now));
   }
 
   /** How a version came turned out. */

@@ -1,5 +1,5 @@
 import type { VerifiedLevel } from "../../archive/arrival.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, dueWithin } from "../../base/clock.ts";
 import type { Verified } from "../../observing/made-at.ts";
 import type { FileVersion } from "../../observing/tracked-backup.ts";
 
@@ -22,6 +22,12 @@ export type Verification = {
 
 /** After this many failed reads a backup is not tried again. */
 export const MAX_TRIES = 5;
+/** How long one waits after its first failed read, ms; after each further one twice as long. */
+const FIRST_WAIT_MS = 60_000;
+const LONGEST_WAIT_MS = FIRST_WAIT_MS * 2 ** (MAX_TRIES - 1);
+
+/** How long to wait after so many failed reads, ms. */
+export const waitAfter = (tries: number): number => FIRST_WAIT_MS * 2 ** (tries - 1);
 
 /**
  * The backups that were, or are to be, inspected after they appeared. Those that wait are read from the table once and
@@ -54,7 +60,8 @@ export class Verifications {
     const now = this.clock();
     for (;;) {
       let longest: Verification | null = null;
-      for (const one of this.pending().values()) if (one.at <= now && !(longest && longest.at <= one.at)) longest = one;
+      for (const one of this.pending().values())
+        if (dueAt(one, now) <= now && !(longest && longest.at <= one.at)) longest = one;
       if (!longest) return null;
       const stored = this.read(longest.key);
       if (stored?.verified === "pending") return stored;
@@ -66,9 +73,11 @@ export class Verifications {
 
   /** When the next one is due, ms since the epoch; null when none waits. */
   nextAt(): number | null {
-    if (this.soonest === null) {
+    const now = this.clock();
+    // Also when it was looked up while a clock ran ahead.
+    if (this.soonest === null || dueWithin(this.soonest, LONGEST_WAIT_MS, now) !== this.soonest) {
       this.soonest = Number.POSITIVE_INFINITY;
-      for (const { at } of this.pending().values()) this.soonest = Math.min(this.soonest, at);
+      for (const one of this.pending().values()) this.soonest = Math.min(this.soonest, dueAt(one, now));
     }
     return this.soonest === Number.POSITIVE_INFINITY ? null : this.soonest;
   }
@@ -108,3 +117,5 @@ export class Verifications {
     this.sql.exec("DELETE FROM verifications WHERE key = ?", key);
   }
 }
+
+const dueAt = ({ at }: Verification, now: number): number => dueWithin(at, LONGEST_WAIT_MS, now);

@@ -8,7 +8,7 @@ import type { Duty } from "../../storage/duties.ts";
 import type { Ledger } from "../ledger/store.ts";
 import type { Server } from "../server/server.ts";
 import type { Judge } from "./judge.ts";
-import { MAX_TRIES, type Verification, type Verifications } from "./verifications.ts";
+import { MAX_TRIES, type Verification, type Verifications, waitAfter } from "./verifications.ts";
 
 /** How soon to ask again while one is under way, or the server is to be left alone, ms. */
 const WAIT_MS = 2_000;
@@ -76,7 +76,7 @@ export class Verifier implements Duty {
         tries,
         verified: gaveUp ? "no" : "pending",
         reason: gaveUp ? "Its bytes could not be read." : null,
-        at: clock() + 30_000 * 2 ** tries,
+        at: clock() + waitAfter(tries),
       });
       if (gaveUp) judged();
       return;

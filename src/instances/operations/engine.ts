@@ -1,5 +1,5 @@
 import type { QuotaUse } from "../../access/decision.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, dueWithin } from "../../base/clock.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import type { Random } from "../../base/random.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
@@ -138,11 +138,11 @@ export class Operations {
   }
 
   /** When `resume` is needed next, ms since the epoch: for an operation that nothing works on, an approval that expires. */
-  due(): number {
+  due(now: number): number {
     const idle = this.rows.active().some(({ id, state }) => state !== "awaiting_approval" && !this.running.has(id));
     return Math.min(
-      idle ? this.resumedAt + RESUME_MS : Number.POSITIVE_INFINITY,
-      this.rows.nextExpiry() ?? Number.POSITIVE_INFINITY,
+      idle ? dueWithin(this.resumedAt + RESUME_MS, RESUME_MS, now) : Number.POSITIVE_INFINITY,
+      this.rows.nextExpiry(now) ?? Number.POSITIVE_INFINITY,
     );
   }
 

@@ -70,7 +70,7 @@ export class IdempotentRequests {
     const at = this.clock();
     const answer = { status: 202, body: JSON.stringify(operation) };
     const record: Remembered = { fingerprint, operation: operation.id, answer, at };
-    this.sql.exec("DELETE FROM idempotency WHERE at < ?", at - REMEMBERED_MS);
+    this.sql.exec("DELETE FROM idempotency WHERE at NOT BETWEEN ? AND ?", at - REMEMBERED_MS, at + REMEMBERED_MS);
     this.sql.exec(
       "INSERT OR REPLACE INTO idempotency (name, at, record) VALUES (?, ?, ?)",
       name,

@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
 import { type Random, randomBase62 } from "../../base/random.ts";
+import { expiryOf } from "../../operations/approval.ts";
 import { affectsServer, needsServer, type OperationKinds } from "../../operations/kind.ts";
 import { isFinal, type Operation, type OperationActor } from "../../operations/operation.ts";
 import { placeInQueue } from "../../operations/queue.ts";
@@ -29,8 +30,8 @@ export class OperationStore {
   private readonly sql: SqlStorage;
   private readonly effects: Effects;
   private readonly waiting = new Map<string, Set<() => void>>();
-  /** When the newest one was requested, ms since the epoch. */
-  private latest = 0;
+  /** The time in the newest id, ms since the epoch; null when it is to be read. */
+  private latest: number | null = null;
   private unfinished: readonly Operation[] | null = null;
 
   constructor(effects: Effects) {
@@ -38,10 +39,14 @@ export class OperationStore {
     this.sql = effects.storage.sql;
   }
 
-  /** A new id, and when it was requested. Ids sort in the order of requests, also within one millisecond. */
+  /**
+   * A new id, and when it was requested. Ids sort in the order of requests, also within one millisecond and after a clock
+   * was set back.
+   */
   next(): { id: string; at: number } {
-    this.latest = Math.max(this.effects.clock(), this.latest + 1);
-    return { id: operationId(this.latest, this.effects.random), at: this.latest };
+    const at = this.effects.clock();
+    this.latest = Math.max(at, (this.latest ?? this.newestTime()) + 1);
+    return { id: operationId(this.latest, this.effects.random), at };
   }
 
   /** Those that have not ended, oldest first. Kept until a row is written, so that an idle look reads no row for it. */
@@ -74,10 +79,8 @@ export class OperationStore {
   }
 
   /** When the next approval expires, ms since the epoch. */
-  nextExpiry(): number | null {
-    const ends = this.active().flatMap(({ state, approval }) =>
-      state === "awaiting_approval" && approval ? [approval.expires] : [],
-    );
+  nextExpiry(now: number): number | null {
+    const ends = this.active().flatMap((operation) => expiryOf(operation, now) ?? []);
     return ends.length > 0 ? Math.min(...ends) : null;
   }
 
@@ -149,6 +152,11 @@ export class OperationStore {
     );
   }
 
+  private newestTime(): number {
+    const [row] = this.sql.exec<{ id: string }>("SELECT id FROM operations ORDER BY id DESC LIMIT 1").toArray();
+    return row ? Number.parseInt(row.id.slice("op_".length, "op_".length + TIME_DIGITS), 36) : 0;
+  }
+
   private records(query: string, ...bindings: string[]): Operation[] {
     return this.sql
       .exec<{ record: string }>(query, ...bindings)
@@ -157,6 +165,7 @@ export class OperationStore {
   }
 }
 
-/** Nine base36 digits of milliseconds sort by time until the year 5188; the random rest keeps two of one moment apart. */
+/** So many base36 digits of milliseconds sort by time until the year 5188; the random rest keeps two of one moment apart. */
+const TIME_DIGITS = 9;
 const operationId = (at: number, random: Random): string =>
-  `op_${at.toString(36).padStart(9, "0")}${randomBase62(random, 10)}`;
+  `op_${at.toString(36).padStart(TIME_DIGITS, "0")}${randomBase62(random, 10)}`;

@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, pastOrUnknown } from "../../base/clock.ts";
 import { base64url, fromBase64url } from "../../base/encoding.ts";
 import { type Problem, problem } from "../../base/problem.ts";
 import type { Random } from "../../base/random.ts";
@@ -142,7 +142,8 @@ export class Configuration {
   async previousCredential(): Promise<UpstreamCredential | null> {
     const until = this.own.previousUntil;
     if (until === null) return null;
-    if (until < this.clock()) {
+    const now = this.clock();
+    if (until < now || pastOrUnknown(until - PREVIOUS_KEPT_MS, now) === null) {
       this.sealed.forget("previousCredential");
       this.write({ ...this.own, previousUntil: null });
       return null;

@@ -109,8 +109,9 @@ export class Transfers {
   }
 
   private sweep(): void {
-    for (const [kind, ms] of Object.entries(FORGOTTEN_MS))
-      this.sql.exec("DELETE FROM transfers WHERE kind = ? AND started_at < ?", kind, this.clock() - ms);
+    const now = this.clock();
+    const forgotten = "DELETE FROM transfers WHERE kind = ? AND started_at NOT BETWEEN ? AND ?";
+    for (const [kind, ms] of Object.entries(FORGOTTEN_MS)) this.sql.exec(forgotten, kind, now - ms, now + ms);
     for (const [name, id] of this.held) if (!this.reservation(id)) this.held.delete(name);
   }
 }

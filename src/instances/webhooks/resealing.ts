@@ -1,3 +1,4 @@
+import { dueWithin } from "../../base/clock.ts";
 import type { Sealer } from "../../base/seal.ts";
 import type { Duty } from "../../storage/duties.ts";
 import type { Endpoints } from "./store.ts";
@@ -26,8 +27,8 @@ export class EndpointResealing implements Duty {
     this.next = row ? Number(row.value) : 0;
   }
 
-  due(): number {
-    return this.deps.endpoints.count > 0 ? this.next : Number.POSITIVE_INFINITY;
+  due(now: number): number {
+    return this.deps.endpoints.count > 0 ? dueWithin(this.next, RETRY_MS, now) : Number.POSITIVE_INFINITY;
   }
 
   run(now: number): void {
