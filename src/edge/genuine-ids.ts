@@ -22,6 +22,12 @@ function tagKey(env: Bindings): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /**
+ * Has the watchdog wake, once per isolate: after a restart nobody else asks for its directory before somebody comes with a
+ * credential, and its alarm may be far off since a clock ran ahead.
+ */
+export const wakeWatchdog = (env: Bindings): Promise<unknown> => tagKey(env).catch(() => undefined);
+
+/**
  * Ids with their tags that were found valid before, per tag key. A tag never changes, so a valid one stays valid. Only the
  * relay can make a valid one, so a stranger cannot make this set grow.
  */

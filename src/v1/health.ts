@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { problem } from "../base/problem.ts";
 import { refuse } from "../edge/context.ts";
+import { wakeWatchdog } from "../edge/genuine-ids.ts";
 import { isOutOfRoomNow } from "../edge/room.ts";
 import { version } from "../version.ts";
 import { type Route, route } from "./route.ts";
@@ -18,6 +19,7 @@ export const healthRoutes: Route[] = [
       },
     },
     async (c) => {
+      c.executionCtx.waitUntil(wakeWatchdog(c.env));
       if (await isOutOfRoomNow(c.env)) return refuse(c, problem("storage_full"));
       return c.json({ status: "ok", version }, 200);
     },
