@@ -4,7 +4,7 @@ import type { AppEnv } from "../edge/context.ts";
 const METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE";
 /** Headers that a script in a page may read from an answer. */
 const EXPOSED =
-  "Content-Length,Content-Range,Content-Disposition,Accept-Ranges,Last-Modified,Retry-After,X-Request-Id,RateLimit,RateLimit-Policy";
+  "Content-Length,Content-Range,Content-Disposition,Accept-Ranges,ETag,Last-Modified,Retry-After,X-Request-Id,RateLimit,RateLimit-Policy";
 
 /** CORS for `/api`, as PocketBase answers it: any origin, no cookies. */
 export const cors = createMiddleware<AppEnv>(async (c, next) => {

@@ -7,6 +7,7 @@ import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
 import { onPlainWorkerd } from "../bindings.ts";
+import { joinsRanges } from "../http/forward.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { download } from "../transfers/download.ts";
 import type { UpstreamAccess } from "../upstream/backups-api.ts";
@@ -19,13 +20,14 @@ export async function downloadBackup(c: AppContext): Promise<Response> {
   const resolved = await callerOf(c);
   if (!resolved.ok) return refuse(c, resolved.error);
   const key = backupKeyIn(c.req.url);
-  return key.ok ? new Download(c, resolved.value, key.value).answer() : refuse(c, key.error);
+  return key.ok ? new Download(c, resolved.value, key.value, false).answer() : refuse(c, key.error);
 }
 
-/** The same for a key the relay itself found, as for `/v1/backups/latest/content`. */
-export async function downloadKey(c: AppContext, key: string): Promise<Response> {
+/** The same for the key that the relay found behind a moving address, such as `/v1/backups/latest/content`. */
+export async function downloadFound(c: AppContext, key: string): Promise<Response> {
+  if (joinsRanges(c.req.raw.headers)) return refuse(c, problem("range_unpinned"));
   const resolved = await resolveCaller(c);
-  return resolved.ok ? new Download(c, resolved.value, key).answer() : refuse(c, resolved.error);
+  return resolved.ok ? new Download(c, resolved.value, key, true).answer() : refuse(c, resolved.error);
 }
 
 /** As in PocketBase a `?token=` counts before the header, and whoever is unknown gets PocketBase's 403. */
@@ -54,15 +56,17 @@ class Download {
   private readonly c: AppContext;
   private readonly resolved: ResolvedCaller;
   private readonly key: string;
+  private readonly moving: boolean;
   private readonly head: boolean;
   /** The instance's id of this transfer, once a token was given for its bytes; null for HEAD. */
   private running: string | null = null;
   private token: string | null = null;
 
-  constructor(c: AppContext, resolved: ResolvedCaller, key: string) {
+  constructor(c: AppContext, resolved: ResolvedCaller, key: string, moving: boolean) {
     this.c = c;
     this.resolved = resolved;
     this.key = key;
+    this.moving = moving;
     this.head = c.req.method === "HEAD";
   }
 
@@ -81,6 +85,7 @@ class Download {
     let unused: UpstreamAccess | null = first.value.access;
     const answered = await download({
       request: { method: this.head ? "HEAD" : "GET", headers: c.req.raw.headers, signal: c.req.raw.signal },
+      moving: this.moving,
       backup: first.value.backup,
       authorize: async (tokenRefused) => {
         const given = tokenRefused ? null : unused;

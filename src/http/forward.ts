@@ -1,30 +1,47 @@
 import { attachment } from "./content-disposition.ts";
 import { isHttpDate } from "./date.ts";
+import { type TagConditions, tagsIn } from "./entity-tag.ts";
 
 /** The headers of a caller's download request that may reach the server: which bytes, and under which condition. */
-const forwarded = [
-  "Range",
-  "If-Range",
-  "If-Modified-Since",
-  "If-Unmodified-Since",
-  "If-Match",
-  "If-None-Match",
-] as const;
-
-export type Conditions = Partial<Record<(typeof forwarded)[number], string>>;
+export type Conditions = Partial<Record<"Range" | "If-Range" | "If-Modified-Since" | "If-Unmodified-Since", string>>;
 
 /** A longer value asks for hundreds of ranges; RFC 9110 §14.2 lets it be ignored. */
 const LONGEST_VALUE = 1024;
 
-/** The caller's range and preconditions (RFC 9110 §13, §14), and nothing else of its headers, such as a credential. */
-export function conditions(caller: Headers): Conditions {
-  const own: Conditions = {};
-  for (const name of forwarded) {
+/**
+ * The caller's range and preconditions (RFC 9110 §13, §14), and nothing else of its headers, such as a credential. `sent`
+ * reaches the server; `tags` are judged by the relay, and a date beside them does not count. `moving`: the address will
+ * name another file later. A range of it counts only together with a tag that says of which one; without, the parts of two
+ * files would be joined.
+ */
+export function conditions(caller: Headers, moving: boolean): { sent: Conditions; tags: TagConditions } {
+  const range = caller.get("If-Range");
+  const tagged = range?.startsWith('"') ?? false;
+  const tags = {
+    match: caller.get("If-Match"),
+    noneMatch: caller.get("If-None-Match"),
+    range: tagged ? range : null,
+  };
+  const sent: Conditions = {};
+  const pass = (name: keyof Conditions) => {
     const value = caller.get(name);
-    if (value && value.length <= LONGEST_VALUE) own[name] = value;
-  }
-  return own;
+    if (value && value.length <= LONGEST_VALUE) sent[name] = value;
+    return !value || value.length <= LONGEST_VALUE;
+  };
+  if (tags.match === null) pass("If-Unmodified-Since");
+  if (tags.noneMatch === null) pass("If-Modified-Since");
+  const pinned = tagged || tagsIn(tags.match ?? "").length > 0;
+  // A condition that is too long to be passed on holds for no version.
+  if ((!moving || pinned) && (tagged || pass("If-Range"))) pass("Range");
+  return { sent, tags };
 }
+
+/**
+ * Whether a client whose range is answered whole would join two files: wget skips as many bytes of a 200 as it has already,
+ * and ends with exit 0. curl and aria2c refuse a 200.
+ */
+export const joinsRanges = (caller: Headers): boolean =>
+  caller.has("Range") && /^wget\//i.test(caller.get("User-Agent") ?? "") && !conditions(caller, true).sent.Range;
 
 /** The server's `Last-Modified` (RFC 9110 §8.8.2), or null when it is absent or no date. */
 export function lastModified(headers: Headers): string | null {

@@ -25,6 +25,8 @@ export type TransferEnd = {
 export type DownloadCall = {
   /** `signal` aborts when the client is gone. */
   request: { method: "GET" | "HEAD"; headers: Headers; signal: AbortSignal };
+  /** The address names another file once there is a newer one, as that of the newest backup does. */
+  moving: boolean;
   /** As the instance lists it. */
   backup: { key: string; size: number };
   /**

@@ -34,7 +34,7 @@ export type Begun = { piece: Piece; held: number; window: Window; date: string; 
  * `pieces`: the window that is fetched in pieces, of which the server's headers describe only the first. `begun` is null when
  * the runtime passes the body on by itself, or there is none.
  */
-type First = { piece: Piece; status: number; pieces: Window | null; begun: Begun | null };
+export type First = { piece: Piece; status: number; pieces: Window | null; begun: Begun | null };
 
 /** Opens the backup with the caller's own range and conditions, and checks that it is the one that was listed. */
 export async function openFirst(

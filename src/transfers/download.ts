@@ -4,7 +4,7 @@ import { conditions, type FileHeaders, fileHeaders } from "../http/forward.ts";
 import { contentLength } from "../http/range.ts";
 import { filledBody } from "./download-body.ts";
 import type { DownloadCall } from "./download-call.ts";
-import { openFirst } from "./download-first.ts";
+import { openJudged, tagOf } from "./download-judged.ts";
 import type { Piece } from "./download-open.ts";
 
 /**
@@ -20,10 +20,12 @@ export async function download(call: DownloadCall): Promise<Result<Response, Pro
   const gone = new AbortController();
   if (call.request.signal.aborted) gone.abort();
   else if (call.request.method !== "HEAD") call.request.signal.addEventListener("abort", () => gone.abort());
-  const opened = await openFirst(call, conditions(call.request.headers), gone.signal);
+  const opened = await openJudged(call, conditions(call.request.headers, call.moving), gone.signal);
   if (!opened.ok) return opened;
   const { piece, status, pieces, begun } = opened.value;
   const headers = fileHeaders(piece.response.headers, call.backup.key);
+  const tag = tagOf(call, piece.response);
+  if (tag !== null && status < 400) headers.ETag = tag;
   if (pieces) delete headers["Content-Range"];
   if (pieces && status === 206) headers["Content-Range"] = `bytes ${pieces.start}-${pieces.end}/${pieces.total}`;
   return ok(begun ? new Response(filledBody(call, begun, gone), { status, headers }) : passedOn(call, piece, headers));

@@ -2,7 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { backupKeyIn } from "../access/backup-name.ts";
 import { PreflightSchema } from "../archive/preflight.ts";
 import { refuse } from "../edge/context.ts";
-import { downloadKey } from "../edge/download.ts";
+import { downloadFound } from "../edge/download.ts";
 import { uploadRaw } from "../edge/upload.ts";
 import { BackupSchema, backupOrders, LatestBackupSchema } from "../instances/backups/view.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
@@ -55,11 +55,14 @@ export const backupRoutes: Route[] = [
       command: "download.open",
       alsoAsks: ["download.latest", "download.goOn"],
       query: newest,
-      answers: { 200: { description: "The archive." }, 206: { description: "A range of it." } },
+      answers: {
+        200: { description: "The archive, whole." },
+        206: { description: "A range of it, when If-Range or If-Match names its ETag." },
+      },
     },
     async (c, { query }, { ask }) => {
       const found = await ask("download.latest", query);
-      return found.ok ? downloadKey(c, found.value.key) : refuse(c, found.error);
+      return found.ok ? downloadFound(c, found.value.key) : refuse(c, found.error);
     },
   ),
   route(

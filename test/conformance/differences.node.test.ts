@@ -1,14 +1,17 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { root } from "../../scripts/root.ts";
 import { zip } from "../harness/archive/zip.ts";
+import { fixtureTime } from "../harness/backups-folder.ts";
 import { raw } from "../harness/clients.ts";
 import { difference } from "../harness/conformance/rows.ts";
 import { openStages, type Stage, versions } from "../harness/conformance/sides.ts";
 import { everyBackupScope } from "../harness/key.ts";
 import { multipart } from "../harness/multipart.ts";
-import { mintKey } from "../harness/relay-client.ts";
+import { mintKey, registerInstance } from "../harness/relay-client.ts";
+import { SOON } from "../harness/waiting.ts";
 import { missingBackup, noRoute } from "./answers.ts";
 
 let opened: Awaited<ReturnType<typeof openStages>>;
@@ -59,7 +62,42 @@ difference("download-headers", "nobody keeps or runs what was downloaded", async
     "content-security-policy": "default-src 'none'; sandbox",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
+    etag: expect.stringMatching(/^"%C3%A9\.zip:\d+:\d+"$/),
   });
+  const path = `/api/backups/%C3%A9.zip?token=${stage.behind.credential("F")}`;
+  const known = { "if-none-match": headers.get("etag")! };
+  expect((await stage.behind.raw("GET", path, { headers: known })).status).toBe(304);
+});
+
+it("a part of the newest backup is only given of the one that the caller has", async () => {
+  await stage.store.reset([]);
+  await registerInstance(stage.relay, stage.server, { name: "moving", verify: false });
+  const { key } = await mintKey(stage.relay, {}, "moving");
+  const put = async (name: string, seconds: number) => {
+    const date = new Date(fixtureTime.getTime() + seconds * 1000);
+    await writeFile(join(stage.store.folder, name), Buffer.alloc(100_000, name));
+    await utimes(join(stage.store.folder, name), date, date);
+    await vi.waitUntil(async () => ((await ask("/v1/backups/latest")).body as { key: string }).key === name, SOON);
+  };
+  const ask = (path: string, headers: Record<string, string> = {}) =>
+    raw(stage.relay.url, "GET", path, { as: key, headers });
+  const content = async (headers: Record<string, string> = {}) => {
+    const answer = await ask("/v1/backups/latest/content", headers);
+    return [answer.status, answer.bytes.length, answer.bytes.subarray(0, 5).toString("latin1")];
+  };
+  await put("a.zip", 0);
+  const range = "bytes=50000-";
+  const tag = (await ask("/v1/backups/latest/content")).headers.get("etag")!;
+  expect(tag).toBe((await ask("/api/backups/a.zip")).headers.get("etag"));
+  expect(await content({ range, "if-range": tag })).toEqual([206, 50_000, "a.zip"]);
+  expect(await content({ range })).toEqual([200, 100_000, "a.zip"]);
+  await put("b.zip", 60);
+  expect(await content({ range })).toEqual([200, 100_000, "b.zip"]);
+  expect(await content({ range, "if-range": tag })).toEqual([200, 100_000, "b.zip"]);
+  expect((await content({ range, "if-match": tag }))[0]).toBe(412);
+  // wget joins what it has with the end of a whole answer.
+  expect((await content({ range, "user-agent": "Wget/1.21.3" }))[0]).toBe(428);
+  await stage.store.reset([]);
 });
 
 difference("cors-exposed", "a page may read what it needs of a download's headers", async () => {

@@ -110,6 +110,7 @@ export function callOf(server: { fetch: DownloadCall["fetch"] }, size: number, h
   const { method, headers, signal, ...rest } = doing;
   const call: DownloadCall = {
     request: { method: method ?? "GET", headers: new Headers(headers), signal: signal ?? new AbortController().signal },
+    moving: false,
     backup: { key: "backup.zip", size },
     async authorize(tokenRefused) {
       opened.push(tokenRefused);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { attachment, formPart, parseMediaType } from "../../src/http/content-disposition.ts";
-import { conditions, fileHeaders, lastModified } from "../../src/http/forward.ts";
+import { entityTag, judgeTags, tagsIn } from "../../src/http/entity-tag.ts";
+import { conditions, fileHeaders, joinsRanges, lastModified } from "../../src/http/forward.ts";
 import { contentLength, parseContentRange, requestedWindow } from "../../src/http/range.ts";
 
 describe("ranges", () => {
@@ -51,15 +52,14 @@ describe("ranges", () => {
 });
 
 describe("what of a download passes (SECURITY 14)", () => {
-  it("to the server: range and conditions, nothing else", () => {
-    const own = {
-      range: "bytes=0-1",
-      "if-range": "x",
-      "if-match": "x",
-      "if-none-match": "x",
-      "if-modified-since": "x",
-      "if-unmodified-since": "x",
-    };
+  const sent = (own: Record<string, string>, moving = false) => {
+    const passed = conditions(new Headers(own), moving).sent;
+    return Object.fromEntries(Object.entries(passed).map(([name, value]) => [name.toLowerCase(), value]));
+  };
+  const dates = { "if-modified-since": "x", "if-unmodified-since": "x" };
+
+  it("to the server: range and conditions with dates, nothing else", () => {
+    const own = { range: "bytes=0-1", "if-range": "x", ...dates };
     const more = {
       authorization: "brk",
       cookie: "pb_auth=x",
@@ -68,9 +68,33 @@ describe("what of a download passes (SECURITY 14)", () => {
       accept: "a",
       host: "h",
     };
-    const passed = conditions(new Headers({ ...own, ...more }));
-    expect(Object.fromEntries(Object.entries(passed).map(([name, value]) => [name.toLowerCase(), value]))).toEqual(own);
-    expect(conditions(new Headers({ range: `bytes=${"0-1,".repeat(400)}5-6` }))).toEqual({});
+    expect(sent({ ...own, ...more })).toEqual(own);
+    expect(sent({ range: `bytes=${"0-1,".repeat(400)}5-6` })).toEqual({});
+    expect(sent({ range: "bytes=0-1", "if-range": "x".repeat(2000) })).toEqual({});
+  });
+
+  it("tags stay with the relay, and a date beside them does not count", () => {
+    const tagged = { range: "bytes=0-1", "if-range": '"r"', "if-match": '"m"', "if-none-match": '"n"', ...dates };
+    expect(sent(tagged)).toEqual({ range: "bytes=0-1" });
+    expect(conditions(new Headers(tagged), false).tags).toEqual({ match: '"m"', noneMatch: '"n"', range: '"r"' });
+  });
+
+  it("a range of an address that moves counts only with a tag", () => {
+    const range = "bytes=5-";
+    expect(sent({ range }, true)).toEqual({});
+    for (const [name, unpinned] of [
+      ["if-range", "x"],
+      ["if-match", "*"],
+      ["if-unmodified-since", "x"],
+    ] as const)
+      expect(sent({ range, [name]: unpinned }, true)).not.toHaveProperty("range");
+    expect(sent({ range, "if-range": '"r"' }, true)).toEqual({ range });
+    expect(sent({ range, "if-match": '"m"' }, true)).toEqual({ range });
+    const wget = { range, "user-agent": "Wget/1.21.3" };
+    expect(joinsRanges(new Headers(wget))).toBe(true);
+    expect(joinsRanges(new Headers({ ...wget, "if-match": '"m"' }))).toBe(false);
+    expect(joinsRanges(new Headers({ "user-agent": wget["user-agent"] }))).toBe(false);
+    expect(joinsRanges(new Headers({ range }))).toBe(false);
   });
 
   it("to the caller: checked values under our own guard", () => {
@@ -110,6 +134,44 @@ describe("what of a download passes (SECURITY 14)", () => {
   it("a date only when it is one", () => {
     expect(lastModified(new Headers({ "last-modified": "Mon, 23 Nov 2026 00:17:13 GMT" }))).not.toBe(null);
     expect(lastModified(new Headers({ "last-modified": "2026-11-23" }))).toBe(null);
+  });
+});
+
+describe("entity tags", () => {
+  const date = "Mon, 23 Nov 2026 00:17:13 GMT";
+  const tag = entityTag("a.zip", 10, date)!;
+
+  it("tell every version of every file apart", () => {
+    expect(tag).toMatch(/^"[!#-~]+"$/);
+    const others = [
+      entityTag("b.zip", 10, date),
+      entityTag("a.zip", 11, date),
+      entityTag("a.zip", 10, "Mon, 23 Nov 2026 00:17:14 GMT"),
+    ];
+    expect(new Set([tag, ...others]).size).toBe(4);
+    expect(entityTag('\ud800"é\r\n', 10, date)).toMatch(/^"[!#-~]+"$/);
+    expect(entityTag("a.zip", 10, null)).toBe(null);
+  });
+
+  it("are read as Go reads a list of them", () => {
+    expect(tagsIn(' "a",\tW/"b" , "c" d, "e"')).toEqual(['"a"', 'W/"b"', '"c"']);
+    expect(tagsIn("*")).toEqual([]);
+  });
+
+  it("are judged in the order of RFC 9110", () => {
+    const none = { match: null, noneMatch: null, range: null };
+    const judged = (tags: Partial<typeof none | Record<string, string>>) => judgeTags({ ...none, ...tags }, tag);
+    expect(judged({})).toBe("go_on");
+    expect(judged({ match: "*" })).toBe("go_on");
+    expect(judged({ match: `"x", ${tag}` })).toBe("go_on");
+    expect(judged({ match: `W/${tag}` })).toBe("precondition_failed");
+    expect(judged({ match: '"x"', noneMatch: tag })).toBe("precondition_failed");
+    expect(judged({ noneMatch: `"x", W/${tag}` })).toBe("not_modified");
+    expect(judged({ noneMatch: "*" })).toBe("not_modified");
+    expect(judged({ noneMatch: '"x"', range: tag })).toBe("go_on");
+    expect(judged({ range: '"x"' })).toBe("whole");
+    expect(judgeTags({ ...none, match: "*" }, null)).toBe("go_on");
+    expect(judgeTags({ ...none, range: tag }, null)).toBe("whole");
   });
 });
 

@@ -12,6 +12,11 @@ export const transfersProblems = {
     message: "The transfer broke off.",
     hint: "Ask for the rest with Range and If-Range, or for the whole again.",
   },
+  range_unpinned: {
+    status: 428,
+    message: "A part of the newest backup was asked for, without saying of which one.",
+    hint: "Take its key from /v1/backups/latest and continue /api/backups/{key}, or start anew without a part.",
+  },
   length_required: {
     status: 411,
     message: "Length Required.",
