@@ -1,3 +1,4 @@
+import { pastOrUnknown } from "../base/clock.ts";
 import { isAway } from "../upstream/fault.ts";
 import type { Cause } from "../upstream/server-cause.ts";
 import type { RestoreData, RestoreEnd } from "./restore-data.ts";
@@ -15,12 +16,13 @@ const KEPT = 2_000;
 
 /** Watches the server from the request on until evidence decides what became of the restore. */
 export async function watchRestore(work: Work<RestoreData>, data: RestoreData): Promise<RestoreEnd> {
-  const sentAt = data.sentAt ?? work.clock();
-  const watched = { sentAt, tokenWouldLive: work.credential.lasts };
+  let { sentAt } = data;
   const probes: Probe[] = [];
   let triedPrevious = false;
   for (;;) {
-    const probe = await look(work, data);
+    // When it was sent is not known any more once a clock that ran ahead was set back: the watch begins anew then.
+    sentAt = pastOrUnknown(sentAt, work.clock()) ?? work.clock();
+    const probe = await look(work, { ...data, sentAt });
     probes.push(probe);
     if (probes.length > KEPT) probes.splice(1, 1);
     if (probe.server === "guest" && !triedPrevious) {
@@ -31,11 +33,12 @@ export async function watchRestore(work: Work<RestoreData>, data: RestoreData): 
         continue;
       }
     }
+    const watched = { sentAt, tokenWouldLive: work.credential.lasts };
     const outcome = restoreOutcome(watched, probes, work.clock());
     if (outcome.state !== "watching") {
       const downtimeMs = downtime(probes, work.clock());
       if (outcome.state !== "failed" || outcome.cause !== null) return { outcome, downtimeMs };
-      return { outcome: { ...outcome, cause: await causeOf(work, data) }, downtimeMs };
+      return { outcome: { ...outcome, cause: await causeOf(work, { ...data, sentAt }) }, downtimeMs };
     }
     await work.sleep(work.clock() - sentAt < QUICK_UNTIL_MS ? FIRST_LOOKS_MS : LOOKS_MS);
   }

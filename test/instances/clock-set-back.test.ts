@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { watchRestore } from "../../src/operations/restore-watch.ts";
 import { create, onStage, remove, restore, type Stage, T0 } from "../harness/instance-parts.ts";
 
 const MINUTE = 60_000;
@@ -133,6 +134,33 @@ describe("after a clock ran a year ahead and was set back", () => {
       for (const name of ["c.zip", "d.zip"]) expect(await stage.refusal(create(name), key)).toBe("quota_exhausted");
       const present = sql.exec("SELECT code FROM denials WHERE minute < ?", minute - 1).toArray();
       expect(present.map(({ code }) => code)).toContain("quota_exhausted");
+    });
+  });
+
+  it("a restore that was sent then is watched to its end", async () => {
+    let now = T0;
+    const api = {
+      health: async () => ({ ok: true, value: { idle: true } }),
+      canaryPresent: async () => ({ ok: true, value: true }),
+      restoreFailures: async () => ({ ok: true, value: [] }),
+    };
+    const sleep = async (ms: number) => {
+      now += ms;
+    };
+    const work = { api, credential: { lasts: true }, clock: () => now, sleep };
+    const data = { sentAt: T0 + YEAR, canary: { kind: "record", id: "c" } };
+    const { outcome } = await watchRestore(work as never, data as never);
+    // The canary is there still: nothing was restored.
+    expect([outcome.state, now < T0 + HOUR]).toEqual(["failed", true]);
+  });
+
+  it("what is going to end is warned of again when its time has come", async () => {
+    await onStage({ instance: { pollSeconds: 3_600 } }, async (stage) => {
+      stage.key({ name: "robot", expires: T0 + YEAR + 12 * HOUR });
+      stage.time.now = T0 + YEAR;
+      expect(await told(stage, 2 * HOUR)).toEqual(["key.expiring"]);
+      stage.time.now = T0 + YEAR - 15 * 24 * HOUR;
+      expect(await told(stage, 16 * 24 * HOUR)).toEqual(["key.expiring", "key.expiring", "key.expiring"]);
     });
   });
 });

@@ -33,7 +33,7 @@ export class Expiries {
     const judge = (name: string, expires: number | null, draft: (days: WarningDays, end: string) => EventDraft) => {
       const days = expiring(expires, before[name], at);
       if (days !== null && expires !== null) {
-        after[name] = { expires, days };
+        after[name] = { expires, days, at };
         drafts.push(draft(days, isoTime(expires)));
       } else if (before[name]?.expires === expires) after[name] = before[name]!;
     };
