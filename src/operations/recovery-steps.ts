@@ -10,6 +10,8 @@ const found: Record<Unknown, string> = {
   still_busy: "The server has said for 20 minutes that it is making or restoring a backup. Look at its log.",
   no_access:
     "The server answers but accepts none of the relay's credentials, so its data could not be looked at. Log in and look.",
+  contended:
+    "Another restore was under way on the server at the same time, by another relay or by hand: which backup is in place now cannot be told from outside. Log in and look at the newest records, and keep to one relay for a server.",
   no_evidence:
     "The server answers, but what would prove the outcome cannot be read. Log in and look at the newest records.",
 };

@@ -12,6 +12,8 @@ export type Probe = {
   idle: boolean | null;
   /** Whether the canary record is there; null when not planted or not readable. */
   canary: boolean | null;
+  /** True when a canary of another relay was there: its restore may be what this one's evidence shows. */
+  contended: boolean;
   /** Whether the log row planted before is there; null when not planted or not readable. */
   logRow: boolean | null;
   /** Why the server's log says that a restore of this key failed since; null when it says nothing. */
@@ -30,7 +32,7 @@ export type RestoreOutcome =
   | { state: "watching" }
   | { state: "succeeded"; evidence: "canary" | "log_row" | "dead_token" }
   | { state: "failed"; evidence: "canary" | "log_row" | "failure_row"; cause: Cause | null }
-  | { state: "unknown"; because: "not_back" | "still_busy" | "no_access" | "no_evidence" };
+  | { state: "unknown"; because: "not_back" | "still_busy" | "no_access" | "no_evidence" | "contended" };
 
 /** The server waits this long before it starts: what vanished earlier was not removed by the restore. */
 const EARLIEST_MS = 1_000;
@@ -60,16 +62,22 @@ export function restoreOutcome(watched: Watched, probes: readonly Probe[], now: 
   ] as const) {
     const gone = readable.find((probe) => probe[sign] === false);
     if (gone && gone.at < watched.sentAt + EARLIEST_MS) continue;
-    if (gone) return { state: "succeeded", evidence };
+    if (gone) return proven(probes, evidence);
     const there = readable.filter((probe) => probe[sign] === true);
     if (seenTwice(there, watched)) return { state: "failed", evidence, cause: causeIn(probes) };
   }
   const guests = probes.filter(({ server }) => server === "guest");
-  if (watched.tokenWouldLive && seenTwice(guests, watched)) return { state: "succeeded", evidence: "dead_token" };
+  if (watched.tokenWouldLive && seenTwice(guests, watched)) return proven(probes, "dead_token");
   const cause = causeIn(probes);
   if (cause !== null) return { state: "failed", evidence: "failure_row", cause };
   return undecided(watched, probes, now);
 }
+
+/** What vanished shows that *a* restore happened: this one, unless somebody else's was under way as well. */
+const proven = (probes: readonly Probe[], evidence: "canary" | "log_row" | "dead_token"): RestoreOutcome =>
+  probes.some(({ contended }) => contended)
+    ? { state: "unknown", because: "contended" }
+    : { state: "succeeded", evidence };
 
 /** Goes on watching, or gives up with the reason. */
 function undecided(watched: Watched, probes: readonly Probe[], now: number): RestoreOutcome {

@@ -37,6 +37,8 @@ export async function watchRestore(work: Work<RestoreData>, data: RestoreData): 
     const outcome = restoreOutcome(watched, probes, work.clock());
     if (outcome.state !== "watching") {
       const downtimeMs = downtime(probes, work.clock());
+      if (outcome.state === "succeeded" && (await othersRestored(work, data)))
+        return { outcome: { state: "unknown", because: "contended" }, downtimeMs };
       if (outcome.state !== "failed" || outcome.cause !== null) return { outcome, downtimeMs };
       return { outcome: { ...outcome, cause: await causeOf(work, { ...data, sentAt }) }, downtimeMs };
     }
@@ -49,6 +51,8 @@ async function look(work: Work<RestoreData>, data: RestoreData): Promise<Probe> 
   const { canary } = data;
   const { api } = work;
   const record = canary?.kind === "record" ? await api.canaryPresent(canary.id) : null;
+  // Only while the own one is there: what comes after it finds the restored data.
+  const others = record?.ok && record.value ? await api.canaries() : null;
   const row = canary?.kind === "log_row" ? await api.logRowPresent(canary.id) : null;
   const failures = canary === null ? await api.restoreFailures(loggedSince(data)) : null;
   const health = await api.health();
@@ -63,9 +67,16 @@ async function look(work: Work<RestoreData>, data: RestoreData): Promise<Probe> 
           : "refused",
     idle: health.ok ? health.value.idle : null,
     canary: record?.ok ? record.value : null,
+    contended: others?.ok ? others.value.some(({ foreign }) => foreign) : false,
     logRow: row?.ok ? row.value : null,
     failure: failures?.ok ? (failures.value.find(({ key }) => key === work.operation.target.key)?.cause ?? null) : null,
   };
+}
+
+/** The row of a restore that happened is gone with the data it was in: one that is there is another's. */
+async function othersRestored(work: Work<RestoreData>, data: RestoreData): Promise<boolean> {
+  const accepted = await work.api.restoresAccepted(loggedSince(data));
+  return accepted.ok && accepted.value > 0;
 }
 
 /** By the server's clock, whose `Date` header says whole seconds. */

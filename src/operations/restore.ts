@@ -119,8 +119,11 @@ const steps: { [name: string]: StepRun } = {
   async canary(work, data, how) {
     work.pausePolling();
     work.step("canary", "running");
-    work.keep({ canary: await plant(work, data, how) });
-    work.step("canary", "done", work.operation.data.canary?.kind ?? "none");
+    const canary = await plant(work, data, how);
+    work.keep({ canary });
+    const contended = await contention(work, canary);
+    if (contended) return contended;
+    work.step("canary", "done", canary?.kind ?? "none");
     return null;
   },
 
@@ -164,6 +167,20 @@ async function plant(work: Work<RestoreData>, { nonce }: RestoreData, how: strin
   if (record.ok) return { kind: "record", id: record.value.id };
   const row = await work.api.plantLogRow(nonce, work.sleep);
   return row.ok && row.value ? { kind: "log_row", id: row.value.id } : null;
+}
+
+/**
+ * Why this restore would not be alone, or null. Each relay plants its canary before it looks for others, so of two at least one
+ * sees the other, and nothing was sent yet.
+ */
+async function contention(work: Work<RestoreData>, canary: RestoreData["canary"]): Promise<Problem | null> {
+  const seen = await work.api.canaries();
+  if (!seen.ok) return canary?.kind === "record" ? seen.error.problem : null;
+  if (seen.value.some(({ foreign }) => foreign)) return problem("restore_contended");
+  const replaced = canary?.kind === "record" && !seen.value.some(({ id }) => id === canary.id);
+  return replaced
+    ? problem("restore_contended", { message: "Another restore replaced the server's data just now." })
+    : null;
 }
 
 /** What cannot be removed now is removed when the server can be reached again (`restoreCleanUp`). */

@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import type { BackupsApi, ListedBackup, Listing, UpstreamResult } from "../upstream/backups-api.ts";
 import type { CronLog } from "../upstream/cron-log.ts";
+import type { OtherRelays } from "../upstream/other-relays.ts";
 import type { RestoreEvidence } from "../upstream/restore-evidence.ts";
 import type { Binding, Operation } from "./operation.ts";
 import type { Preview } from "./preview.ts";
@@ -12,7 +13,7 @@ import type { Preview } from "./preview.ts";
 /** What the run of an operation may use. Every effect goes through here, so that tests own time and the server. */
 export type Work<Data extends object | null = null> = {
   operation: Operation<Data>;
-  api: BackupsApi & RestoreEvidence & CronLog;
+  api: BackupsApi & RestoreEvidence & CronLog & OtherRelays;
   /** A list made after this call began, which the listing cache has seen too. */
   look: () => Promise<UpstreamResult<Listing>>;
   /** Reads a backup's bytes, for looking into the archive. */

@@ -40,4 +40,6 @@ export type Observed = {
   health: UpstreamResult<Health>;
   list: UpstreamResult<Listing>;
   settings: UpstreamResult<ServerSettings>;
+  /** Whether another relay has asked the server of late. */
+  otherRelay: UpstreamResult<boolean>;
 };

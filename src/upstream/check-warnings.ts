@@ -1,6 +1,10 @@
 import type { CheckWarning, Observed, ServerCheck } from "./check-result.ts";
 
-type Seen = Pick<Observed, "at" | "baseUrl" | "credential" | "edge"> & { check: ServerCheck; proxy: string | null };
+type Seen = Pick<Observed, "at" | "baseUrl" | "credential" | "edge"> & {
+  check: ServerCheck;
+  proxy: string | null;
+  secondRelay: boolean;
+};
 
 const DAY_MS = 86_400_000;
 const EXPIRING_DAYS = 14;
@@ -55,6 +59,13 @@ export function warningsOf(seen: Seen): CheckWarning[] {
       code: "edge_body_cap",
       message: "Uploads through the relay stop at Cloudflare's cap on bodies: 100 MB on Free and Pro zones.",
       hint: `Larger ones straight to the server: ${curl(seen.baseUrl)}`,
+    });
+  if (seen.secondRelay)
+    warnings.push({
+      code: "second_relay",
+      message:
+        "Another relay has asked this server in the last 15 minutes, or this one under another registration. Restores by two at once disturb each other.",
+      hint: "Keep one relay and one instance for each server; it can have as many keys as needed.",
     });
   const left = credential.kind === "token" && credential.expires !== null ? credential.expires - seen.at : null;
   if (check.authorized && left !== null && left < EXPIRING_DAYS * DAY_MS)

@@ -54,6 +54,13 @@ export function checkOf(observed: Observed): { check: ServerCheck; refusal: Prob
     clockSkewSeconds: seen && skewOf(observed.at, seen),
     warnings: refusal ? [asWarning(refusal)] : [],
   };
-  check.warnings.push(...warningsOf({ ...observed, check, proxy: seen?.proxy ?? null }));
+  check.warnings.push(
+    ...warningsOf({
+      ...observed,
+      check,
+      proxy: seen?.proxy ?? null,
+      secondRelay: observed.otherRelay.ok && observed.otherRelay.value,
+    }),
+  );
   return { check, refusal };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { readText } from "../http/body.ts";
+import { userAgent } from "./other-relays.ts";
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -12,6 +13,8 @@ export type Wire = {
   headers: Record<string, string>;
   fetch: Fetch;
   clock: Clock;
+  /** What tells this instance from others that use the server: in its log and in canaries. */
+  mark?: string | undefined;
 };
 
 export type UpstreamCall = {
@@ -79,7 +82,10 @@ export async function exchange(wire: Wire, call: UpstreamCall): Promise<Result<U
     const response = await send(wire.baseUrl + call.path, {
       ...outgoing,
       method: call.method,
-      headers: outgoingHeaders(wire.headers, own),
+      headers: outgoingHeaders(
+        wire.mark === undefined ? wire.headers : { "User-Agent": userAgent(wire.mark), ...wire.headers },
+        own,
+      ),
       body: call.body === undefined ? null : JSON.stringify(call.body),
       signal,
     });

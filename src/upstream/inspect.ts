@@ -16,8 +16,11 @@ type Inspected = Wire & {
   timeouts?: Partial<Timeouts>;
 };
 
+/** A relay asks its server every two minutes, unless it was told otherwise. */
+const LATELY_MS = 15 * 60_000;
+
 /**
- * Asks a server everything a check needs, in at most five quick calls, and stops early when the remaining answers are
+ * Asks a server everything a check needs, in at most six quick calls, and stops early when the remaining answers are
  * already known. Writes nothing to the server but what a login leaves there.
  */
 export async function inspect(inspected: Inspected, signal?: AbortSignal): Promise<Observed> {
@@ -28,10 +31,15 @@ export async function inspect(inspected: Inspected, signal?: AbortSignal): Promi
   const guest = first.ok ? first : fail(await explained(first.error, baseUrl, fetch, inspected.reach ?? null));
   const expires = credential.kind === "token" ? tokenExpiry(credential.token) : null;
   const known = { at: clock(), baseUrl, edge, credential: { kind: credential.kind, expires } };
-  if (!guest.ok) return { ...known, guest, health: guest, list: guest, settings: guest };
+  if (!guest.ok) return { ...known, guest, health: guest, list: guest, settings: guest, otherRelay: guest };
   const health = await session.health(signal);
-  if (!health.ok) return { ...known, guest, health, list: health, settings: health };
+  if (!health.ok) return { ...known, guest, health, list: health, settings: health, otherRelay: health };
   known.at = clock();
-  const [list, settings] = await Promise.all([session.list(signal), session.settings(signal)]);
-  return { ...known, guest, health, list, settings };
+  const lately = (health.value.serverTime ?? known.at) - LATELY_MS;
+  const [list, settings, otherRelay] = await Promise.all([
+    session.list(signal),
+    session.settings(signal),
+    session.otherRelaySeen(lately, signal),
+  ]);
+  return { ...known, guest, health, list, settings, otherRelay };
 }

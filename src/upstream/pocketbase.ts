@@ -5,6 +5,15 @@ import { type CronLog, createFailureOf, createLogQuery, cronFailuresOf, cronLogQ
 import { exchange, type UpstreamAnswer, type UpstreamCall, type Wire } from "./exchange.ts";
 import { faultOf, invalidFault, silenceFault } from "./fault.ts";
 import { healthOf, serverTimeOf } from "./health.ts";
+import {
+  canariesOf,
+  canariesQuery,
+  fingerprint,
+  type OtherRelays,
+  otherRelayQuery,
+  restoresQuery,
+  rowsIn,
+} from "./other-relays.ts";
 import { backupPath, paths } from "./paths.ts";
 import type { RestoreEvidence } from "./restore-evidence.ts";
 import { restoreFailuresOf, restoreLogQuery } from "./restore-log.ts";
@@ -70,7 +79,9 @@ type PocketBaseRequest = Pick<UpstreamCall, "method" | "path" | "body" | "signal
  * One PocketBase or BosBase server seen with one token: the only place that knows its paths and answers. Holds nothing,
  * never logs in, never retries (session.ts does). Every fault is judged by fault.ts.
  */
-export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvidence & SettingsApi & CronLog {
+export function pocketBase(
+  options: PocketBaseOptions,
+): BackupsApi & RestoreEvidence & SettingsApi & CronLog & OtherRelays {
   const wait = { ...timeouts, ...options.timeouts };
 
   /** `read` turns the expected status' answer into the value, or null when it cannot be one. */
@@ -139,7 +150,8 @@ export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvid
     async plantCanary(nonce, signal) {
       const own = tokenClaims(options.token);
       if (!own) return fail(invalidFault());
-      const body = { collectionRef: own.collectionId, recordRef: own.id, fingerprint: `relay-${nonce}` };
+      const { mark } = options;
+      const body = { collectionRef: own.collectionId, recordRef: own.id, fingerprint: fingerprint(mark, nonce) };
       return ask({ method: "POST", path: paths.canaries, body, signal, wait: "change" }, 200, (answer) => {
         const id = stringAt(answer.json, "id");
         return id === null ? null : { value: { id } };
@@ -147,7 +159,8 @@ export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvid
     },
 
     findCanary: (nonce, signal) => {
-      const query = new URLSearchParams({ filter: `fingerprint="relay-${nonce}"`, perPage: "1" });
+      const filter = `fingerprint="${fingerprint(options.mark, nonce)}"`;
+      const query = new URLSearchParams({ filter, perPage: "1" });
       return ask({ method: "GET", path: `${paths.canaries}?${query}`, signal }, 200, firstId);
     },
 
@@ -183,6 +196,27 @@ export function pocketBase(options: PocketBaseOptions): BackupsApi & RestoreEvid
       ask({ method: "GET", path: `${paths.logs}?${restoreLogQuery(since)}`, signal }, 200, (answer) => {
         const value = restoreFailuresOf(answer.json);
         return value && { value };
+      }),
+
+    canaries: (signal) =>
+      ask({ method: "GET", path: `${paths.canaries}?${canariesQuery()}`, signal }, 200, (answer) => {
+        const value = canariesOf(answer.json, options.mark, serverTimeOf(answer.headers));
+        return value && { value };
+      }),
+
+    async otherRelaySeen(since, signal) {
+      if (options.mark === undefined) return ok(false);
+      const path = `${paths.logs}?${otherRelayQuery(options.mark, since)}`;
+      return ask({ method: "GET", path, signal }, 200, (answer) => {
+        const rows = rowsIn(answer.json);
+        return rows === null ? null : { value: rows > 0 };
+      });
+    },
+
+    restoresAccepted: (since, signal) =>
+      ask({ method: "GET", path: `${paths.logs}?${restoresQuery(since)}`, signal }, 200, (answer) => {
+        const value = rowsIn(answer.json);
+        return value === null ? null : { value };
       }),
 
     createFailure: (since, signal) =>

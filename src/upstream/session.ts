@@ -5,6 +5,7 @@ import { callSlots } from "./call-slots.ts";
 import type { CronLog } from "./cron-log.ts";
 import type { Wire } from "./exchange.ts";
 import { type Login, login, renew } from "./login.ts";
+import type { OtherRelays } from "./other-relays.ts";
 import { type PocketBaseOptions, pocketBase, type Timeouts } from "./pocketbase.ts";
 import type { RestoreEvidence } from "./restore-evidence.ts";
 import type { SettingsApi } from "./server-settings.ts";
@@ -22,7 +23,7 @@ export type SessionOptions = Wire & {
   queueMs?: number;
 };
 
-type Server = BackupsApi & RestoreEvidence & SettingsApi & CronLog;
+type Server = BackupsApi & RestoreEvidence & SettingsApi & CronLog & OtherRelays;
 
 export interface UpstreamSession extends Server {
   /**
@@ -62,7 +63,8 @@ const guestFault: UpstreamFault = { problem: problem("upstream_unauthorized"), u
  */
 export function upstreamSession(options: SessionOptions): UpstreamSession {
   const { credential, clock } = options;
-  const wire: Wire = { baseUrl: options.baseUrl, headers: options.headers, fetch: options.fetch, clock };
+  const { baseUrl, headers, fetch, mark } = options;
+  const wire: Wire = { baseUrl, headers, fetch, clock, mark };
   const calls = callSlots(options.queueMs);
   let held: Held | null = null;
   let refusal: { fault: UpstreamFault; until: number } | null = null;
@@ -161,6 +163,9 @@ export function upstreamSession(options: SessionOptions): UpstreamSession {
     canaryPresent: (id, signal) => inSlot((it) => it.canaryPresent(id, signal), signal),
     removeCanary: (id, signal) => inSlot((it) => it.removeCanary(id, signal), signal),
     restoreFailures: (since, signal) => inSlot((it) => it.restoreFailures(since, signal), signal),
+    canaries: (signal) => inSlot((it) => it.canaries(signal), signal),
+    otherRelaySeen: (since, signal) => inSlot((it) => it.otherRelaySeen(since, signal), signal),
+    restoresAccepted: (since, signal) => inSlot((it) => it.restoresAccepted(since, signal), signal),
     createFailure: (since, signal) => inSlot((it) => it.createFailure(since, signal), signal),
     cronFailures: (since, signal) => inSlot((it) => it.cronFailures(since, signal), signal),
     fileToken,

@@ -13,7 +13,14 @@ import { wayBack } from "../../src/operations/way-back.ts";
 
 const T0 = 1_000_000;
 const watched: Watched = { sentAt: T0, tokenWouldLive: true };
-const quiet: Omit<Probe, "at"> = { server: "superuser", idle: true, canary: null, logRow: null, failure: null };
+const quiet: Omit<Probe, "at"> = {
+  server: "superuser",
+  idle: true,
+  canary: null,
+  contended: false,
+  logRow: null,
+  failure: null,
+};
 const down: Partial<Probe> = { server: "down", idle: null };
 const guest: Partial<Probe> = { server: "guest", idle: null };
 
@@ -44,6 +51,20 @@ describe("a restore has succeeded", () => {
 
   it("even if the log tells of a failure of another try", () => {
     expect(verdict(looks([6, { canary: false, failure: cause("busy") }]))).toMatchObject({ state: "succeeded" });
+  });
+});
+
+describe("a restore beside another relay's", () => {
+  it("is unknown when its canary is gone: the other one may have taken it away", () => {
+    const other = looks([1, { canary: true, contended: true }], [2, { canary: false }]);
+    expect(verdict(other)).toEqual({ state: "unknown", because: "contended" });
+    const dead = looks([1, { canary: true, contended: true }], [6, guest], [8, guest]);
+    expect(verdict(dead)).toEqual({ state: "unknown", because: "contended" });
+  });
+
+  it("has failed all the same when its canary stays", () => {
+    const stays = looks([5, { canary: true, contended: true }], [7, { canary: true }]);
+    expect(verdict(stays)).toMatchObject({ state: "failed", evidence: "canary" });
   });
 });
 

@@ -75,8 +75,9 @@ export function contract(name: string, start: () => Promise<ContractServer>): vo
     let token: string;
     let file: string;
 
-    const newSession = () =>
+    const newSession = (mark?: string) =>
       upstreamSession({
+        mark,
         baseUrl: server.url,
         headers: {},
         fetch: (url, init) => server.fetch(url, init),
@@ -511,6 +512,29 @@ export function contract(name: string, start: () => Promise<ContractServer>): vo
       }, SOON);
       const told = Object.fromEntries(rows.map(({ key, cause }) => [key, cause.code]));
       expect(told).toEqual(Object.fromEntries(Object.entries(cases).map(([key, [, reason]]) => [key, reason])));
+    });
+
+    it("shows other relays: their requests in the log, their canaries, and restores that took nothing away", async () => {
+      const since = Date.now();
+      const one = newSession("aaaaaaaa");
+      const other = newSession("bbbbbbbb");
+      const planted = await other.plantCanary("theirs");
+      if (!planted.ok) throw new Error(planted.error.problem.code);
+      const { id } = planted.value;
+      expect(await one.canaries()).toEqual({ ok: true, value: [{ id, foreign: true }] });
+      expect(await other.canaries()).toEqual({ ok: true, value: [{ id, foreign: false }] });
+      expect(await one.findCanary("theirs")).toEqual({ ok: true, value: null });
+      await other.removeCanary(id);
+      expect(await one.canaries()).toEqual({ ok: true, value: [] });
+      // Only the log is asked meanwhile: any other request would put its rows off.
+      const told = await vi.waitUntil(async () => {
+        const seen = await one.otherRelaySeen(since);
+        return seen.ok && seen.value;
+      }, SOON);
+      expect(told).toBe(true);
+      expect(await one.otherRelaySeen(Date.now() + 60_000)).toEqual({ ok: true, value: false });
+      expect(await one.restoresAccepted(since)).toEqual({ ok: true, value: 0 });
+      expect(await one.restoresAccepted(since - 600_000)).toEqual({ ok: true, value: 1 });
     });
 
     it("logs in anew when the superuser's token has died, and only then gives up", async () => {

@@ -28,6 +28,11 @@ export const restoresProblems = {
     message: "The restore failed; the server kept its data.",
     hint: "The message tells the server's reason where its log had one.",
   },
+  restore_contended: {
+    status: 409,
+    message: "Another restore is under way on the server.",
+    hint: "Another relay, or another instance of this one, is restoring the same server. Nothing was sent: ask again when that has ended, and keep to one relay and one instance for a server.",
+  },
   restore_unknown: {
     status: 504,
     message: "It could not be settled whether the restore happened.",

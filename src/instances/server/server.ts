@@ -118,7 +118,8 @@ export class Server {
     const headers = await this.configuration.headers();
     if (!previous || !headers.ok) return "refused";
     const baseUrl = this.configuration.own.url;
-    const wire = { baseUrl, headers: headers.value, fetch: this.fetch, clock: this.clock };
+    const mark = this.configuration.own.id;
+    const wire = { baseUrl, headers: headers.value, fetch: this.fetch, clock: this.clock, mark };
     const health = await upstreamSession({ ...wire, credential: previous }).health();
     if (!health.ok) return isAway(health.error.problem) ? "unseen" : "refused";
     await this.configuration.swapCredentials();
@@ -136,6 +137,7 @@ export class Server {
     const headers = await this.configuration.headers();
     if (!headers.ok) return headers;
     const session = upstreamSession({
+      mark: own.id,
       baseUrl: own.url,
       headers: headers.value,
       fetch: this.fetch,

@@ -93,11 +93,11 @@ export class Accounts {
   async canary(request: Request, path: string, who: Who | null): Promise<Response> {
     const { replies, world } = this;
     const id = path.slice("/api/collections/_authOrigins/records/".length);
-    const filter = /^fingerprint="(.*)"$/.exec(new URL(request.url).searchParams.get("filter") ?? "");
+    const filter = /^fingerprint(=|~)"(.*)"$/.exec(new URL(request.url).searchParams.get("filter") ?? "");
     if (request.method === "GET" && id === "") {
       const all = who === "superuser" ? [...world.canaries] : [];
       const items = all
-        .filter(([, fingerprint]) => !filter || fingerprint === filter[1])
+        .filter(([, found]) => !filter || (filter[1] === "=" ? found === filter[2] : found.includes(filter[2]!)))
         .map(([found, fingerprint]) => ({ ...ORIGINS, fingerprint, id: found }));
       return replies.json(200, { items, page: 1, perPage: 30, totalItems: items.length, totalPages: 1 });
     }

@@ -35,12 +35,15 @@ export class ServerLog {
   find(now: number, filter: string, sort: string): LogRow[] {
     this.flush(now);
     const terms =
-      filter === "" ? [] : filter.split("&&").map((term) => /^\s*([\w.]+)\s*(>=|>|=|~)\s*"?([^"]*)"?\s*$/.exec(term));
+      filter === ""
+        ? []
+        : filter.split("&&").map((term) => /^\s*([\w.]+)\s*(>=|>|=|!~|~)\s*"?([^"]*)"?\s*$/.exec(term));
     const admits = (row: LogRow): boolean =>
       terms.every((term) => {
         const [field, operator, wanted] = [term![1]!, term![2]!, term![3]!.trim()];
         const value = String(field.startsWith("data.") ? row.data[field.slice(5)] : row[field as keyof LogRow]);
         if (operator === "~") return value.includes(wanted);
+        if (operator === "!~") return !value.includes(wanted);
         if (operator === "=") return value === wanted;
         return operator === ">" ? value > wanted : value >= wanted;
       });

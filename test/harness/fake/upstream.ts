@@ -184,6 +184,7 @@ export class FakeUpstream {
       status,
       type: "request",
       url: path,
+      userAgent: request.headers.get("User-Agent") ?? "",
       userIP: "127.0.0.1",
       ...(details ? { details } : {}),
     };

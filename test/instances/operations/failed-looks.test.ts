@@ -130,6 +130,7 @@ it("the credential before the present one is tried again when the server was awa
   const answering = {
     health: async () => ({ ok: true, value: { idle: true } }),
     canaryPresent: async () => ({ ok: true, value: false }),
+    restoresAccepted: async () => ({ ok: true, value: 0 }),
   };
   const tries = ["unseen", { api: answering }];
   const work = {
