@@ -32,7 +32,7 @@ type Trouble = {
   unclear?: true;
   /** Calls that do not touch what is in trouble. */
   fine?: Action[];
-  /** The way out that a check finds by trying once more; without, the code's own. */
+  /** The way out that a check finds in the answer or by trying once more; without, the code's own. */
   checked?: RegExp;
 };
 
@@ -53,7 +53,13 @@ const troubles: Record<string, Trouble> = {
   "huge-json": { fault: () => ({ kind: "hugeJson", bytes: 17 << 20 }), code: "upstream_too_large", unclear: true },
   redirect: { fault: redirect, code: "upstream_redirected" },
   "dead-token": { fault: () => ({ kind: "deadToken" }), code: "upstream_unauthorized" },
-  "s3-down": { fault: () => ({ kind: "s3Down" }), code: "upstream_storage_failed", unclear: true, fine: ["health"] },
+  "s3-down": {
+    fault: () => ({ kind: "s3Down" }),
+    code: "upstream_storage_failed",
+    unclear: true,
+    fine: ["health"],
+    checked: /could not reach its S3 storage/,
+  },
 };
 
 /** The deletion first: later nobody knows any more what there is to delete. */
