@@ -4,7 +4,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import { randomBase62, secureRandom } from "../base/random.ts";
 import type { Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
-import type { Bindings } from "../bindings.ts";
+import { type Bindings, onPlainWorkerd } from "../bindings.ts";
 import { discardBody, UNWANTED_BYTES } from "../http/discard.ts";
 import type { LimitState } from "../instances/door/limits.ts";
 import { readSettings, type Settings } from "../settings.ts";
@@ -48,6 +48,8 @@ export const requestContext = createMiddleware<AppEnv>(async (c, next) => {
   }
   const headers = c.res.headers;
   headers.set("x-request-id", c.get("requestId"));
+  // Cloudflare's edge writes it. Without it browsers throw a partial download away instead of continuing it.
+  if (onPlainWorkerd(c.env)) headers.set("date", new Date(systemClock()).toUTCString());
   headers.set("x-content-type-options", "nosniff");
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   const limits = c.get("limits") ?? [];

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { root } from "../../scripts/root.ts";
@@ -186,6 +187,19 @@ describe("a Host header", () => {
     ])
       expect([host, (await asHost(host, "/v1/health"))[0]]).toEqual([host, 200]);
   });
+
+  it("is needed in HTTP/1.0 too, which is then answered with the date", async () => {
+    const { port } = new URL(relay.url);
+    const say = async (text: string) => {
+      const socket = connect(Number(port), "127.0.0.1");
+      socket.write(text);
+      return (await socket.toArray()).join("");
+    };
+    expect(await say("OPTIONS / HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.0 400 /);
+    const answer = await say("GET /v1/health HTTP/1.0\r\nHost: relay\r\n\r\n");
+    expect(answer).toMatch(/^HTTP\/1\.0 200 /);
+    expect(answer).toMatch(/^date: \w+, \d\d \w+ \d+ [\d:]+ GMT\r$/im);
+  });
 });
 
 describe("every answer", () => {
@@ -196,7 +210,7 @@ describe("every answer", () => {
   };
   const origin = { origin: "https://app.example.com" };
 
-  it("has a request id and no sniffing, bytes from the server included", async () => {
+  it("has a request id, the date and no sniffing, bytes from the server included", async () => {
     const { key } = await mintKey(relay);
     const auth = { authorization: key };
     const date = (await asked("/api/backups/a.zip", { method: "HEAD", headers: auth })).headers.get("last-modified")!;
@@ -221,6 +235,8 @@ describe("every answer", () => {
       expect(answer.status, answer.url).toBe(status);
       expect(answer.headers.get("x-request-id"), answer.url).toMatch(/^[0-9A-Za-z]{16}$/);
       expect(answer.headers.get("x-content-type-options"), answer.url).toBe("nosniff");
+      const told = answer.headers.get("date")!;
+      expect(new Date(told).toUTCString(), answer.url).toBe(told);
       expect(answer.headers.get("cache-control"), answer.url).toMatch(/no-store/);
     }
     const ids = answers.map(([, answer]) => answer.headers.get("x-request-id"));
