@@ -37,7 +37,7 @@ export async function watchRestore(work: Work<RestoreData>, data: RestoreData): 
     const outcome = restoreOutcome(watched, probes, work.clock());
     if (outcome.state !== "watching") {
       const downtimeMs = downtime(probes, work.clock());
-      if (outcome.state === "succeeded" && (await othersRestored(work, data)))
+      if (outcome.state === "succeeded" && (await othersRestored(work, { ...data, sentAt })))
         return { outcome: { state: "unknown", because: "contended" }, downtimeMs };
       if (outcome.state !== "failed" || outcome.cause !== null) return { outcome, downtimeMs };
       return { outcome: { ...outcome, cause: await causeOf(work, { ...data, sentAt }) }, downtimeMs };

@@ -142,6 +142,7 @@ describe("after a clock ran a year ahead and was set back", () => {
     const api = {
       health: async () => ({ ok: true, value: { idle: true } }),
       canaryPresent: async () => ({ ok: true, value: true }),
+      canaries: async () => ({ ok: true, value: [] }),
       restoreFailures: async () => ({ ok: true, value: [] }),
     };
     const sleep = async (ms: number) => {
