@@ -99,6 +99,10 @@ function textOf(bytes: string): string | null {
 /** A part of a form; `filename` is null when its bytes are no UTF-8. */
 type FormPart = { kind: "field"; name: string } | { kind: "file"; name: string; filename: string | null };
 
+/** The file's own name where a client sent its full Windows path, which the server would make one long name. */
+const withoutFolders = (name: string): string =>
+  /^(?:[A-Za-z]:|\\)\\/.test(name) ? name.slice(name.lastIndexOf("\\") + 1) || name : name;
+
 /**
  * What a form part is, from its raw `Content-Disposition` (Go `mime/multipart` `FormName`, `FileName`): a file when it
  * has a file name. Null when Go would pass the part over.
@@ -108,7 +112,8 @@ export function formPart(disposition: string): FormPart | null {
   if (parsed?.type !== "form-data") return null;
   const name = parsed.params.get("name") ?? "";
   const filename = parsed.params.get("filename") ?? "";
-  return filename === "" ? { kind: "field", name } : { kind: "file", name, filename: textOf(baseName(filename)) };
+  if (filename === "") return { kind: "field", name };
+  return { kind: "file", name, filename: textOf(withoutFolders(baseName(filename))) };
 }
 
 /**

@@ -56,6 +56,9 @@ function readForm(call: UploadCall<unknown>, body: ReadableStream<Uint8Array>, b
     if (part?.kind !== "file" || part.name !== "file") return ok(false);
     if (name !== null) return fail(secondFile());
     if (part.filename === null) return fail(fileMissing());
+    // The server would decode it.
+    if (/^quoted-printable$/i.test(event.headers.get("content-transfer-encoding") ?? ""))
+      return fail(problem("encoding_refused"));
     const checked = checkName(call, part.filename);
     if (!checked.ok) return checked;
     name = part.filename;

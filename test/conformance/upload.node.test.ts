@@ -52,6 +52,9 @@ const encoded: Act = (side) =>
     headers: { "content-type": framed.contentType, "content-encoding": "gzip" },
     body: framed.body,
   });
+/** The form of one file, its bytes changed, as S. */
+const raw = (change: (form: string) => string): Act =>
+  send(Buffer.from(change(framed.body.toString("latin1")), "latin1"), framed.contentType);
 const unended = multipart([file("test")], { end: false });
 const zeros = Buffer.alloc((32 << 20) + 100);
 const names = ["My Backup (1).ZIP", "é 日本.zip", "a#b?c%.zip", "@x.zip", "a+b;c&d'e.zip", "q%22b.zip"];
@@ -167,6 +170,120 @@ conformance({ call: "upload", missingScope: "backups:upload" }, [
     after: ["dir\\sub.zip"],
     relay: { differs: "keys", status: 404, body: says.noRoute, after: [] },
   }),
+  row(
+    "of a part with long headers",
+    raw((form) => form.replace("Content-Type: ", `X: ${"y".repeat(17_000)}\r\nA: `)),
+    204,
+    undefined,
+    {
+      after: ["test"],
+      relay: { differs: "upload-forms", status: 400, body: says.fileBlank, after: [] },
+    },
+  ),
+  row("of a full Windows path", form(file("C:\\x\\y.zip")), 204, undefined, {
+    after: ["C:\\x\\y.zip"],
+    relay: { differs: "windows-paths", after: ["y.zip"] },
+  }),
+  row(
+    "of lines that end in LF",
+    raw((form) => form.replaceAll("\r\n", "\n")),
+    204,
+    undefined,
+    stored("test"),
+  ),
+  row(
+    "of headers that end in LF",
+    raw((form) => form.replace(/zip\r\n\r\n/, "zip\n\n")),
+    204,
+    undefined,
+    stored("test"),
+  ),
+  row(
+    "of a folded header",
+    raw((form) => form.replace("; filename", ";\r\n\t filename")),
+    204,
+    undefined,
+    stored("test"),
+  ),
+  row(
+    "of a header with a space before its colon",
+    raw((form) => form.replace("Content-Type:", "Content-Type :")),
+    204,
+    undefined,
+    stored("test"),
+  ),
+  row(
+    "of a form after some lines",
+    raw((form) => `hello\n--x\n\n${form}`),
+    204,
+    undefined,
+    stored("test"),
+  ),
+  row(
+    "of a form with an empty part first",
+    raw((form) => `${form.slice(0, form.indexOf("\r\n"))}\r\nA: 1\r\n\r\n${form}`),
+    204,
+    undefined,
+    stored("test"),
+  ),
+  row(
+    "of a last boundary without a line's end",
+    raw((form) => form.trimEnd()),
+    204,
+    undefined,
+    stored("test"),
+  ),
+  row(
+    "of text after the last boundary",
+    raw((form) => `${form}more\r\n`),
+    204,
+    undefined,
+    stored("test"),
+  ),
+  row(
+    "of lines that end in LF but the last",
+    raw((form) => `${form.trimEnd().replaceAll("\r\n", "\n")}\r\n`),
+    400,
+    says.fileBlank,
+  ),
+  row(
+    "of junk behind the last boundary",
+    raw((form) => `${form.trimEnd()}junk\r\n`),
+    400,
+    says.fileBlank,
+  ),
+  row(
+    "of a first header line with a space before it",
+    raw((form) => form.replace("Content-D", " Content-D")),
+    400,
+    says.fileBlank,
+  ),
+  row(
+    "of a header without a colon",
+    raw((form) => form.replace("Content-Type: ", "Content-Type ")),
+    400,
+    says.fileBlank,
+  ),
+  row(
+    "of a header with a control character",
+    raw((form) => form.replace("Content-Type: ", "X: \x01\r\nA: ")),
+    400,
+    says.fileBlank,
+  ),
+  row(
+    "of a file in quoted-printable",
+    raw((form) =>
+      form
+        .replace("Content-Type: ", "Content-Transfer-Encoding: quoted-printable\r\nA: ")
+        .replace(emptyZip.toString("latin1"), `PK=05=06${"=00".repeat(18)}`),
+    ),
+    204,
+    undefined,
+    {
+      after: ["test"],
+      relay: { differs: "upload-encoding", status: 415, body: { data: {} }, after: [] },
+    },
+  ),
   row("of a side file's name", form(file("x.attrs")), 400, says.fileExists, {
     relay: { differs: "keys", body: says.wentWrong },
   }),

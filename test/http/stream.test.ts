@@ -192,16 +192,43 @@ describe("the form parser", () => {
     expect(parsed([upTo, bytes("--b--")])!.complete).toBe(true);
   });
 
-  it("gives up on framing no client sends", () => {
+  it("takes what Go's reader takes", () => {
+    const part = (headers: Record<string, string>, content: string) => ({ headers, content, ended: true });
+    const taken: [string, ReturnType<typeof part>[]][] = [
+      ["--b\nA: 1\n\none\r\n\n--b\n\ntwo\n--b--", [part({ a: "1" }, "one\r\n"), part({}, "two")]],
+      ["--b \nA: 1\n\none\n--b--\n", [part({ a: "1" }, "one")]],
+      ["--b\r\nA: 1\nB: 2\n\none\n--b\r\n--b--\r\n", [part({ a: "1", b: "2" }, "one\n--b")]],
+      ["--b\r\nA: 1;\r\n\t x=2 \r\n  y\r\n\r\none\r\n--b-- \t", [part({ a: "1; x=2 y" }, "one")]],
+      ["--b\r\nA : 1\r\nA:2\r\n\r\none\r\n--b--", [part({ "a ": "1", a: "2" }, "one")]],
+      ["hello\n--bx\n--b\r\n\r\none\r\n--b--", [part({}, "one")]],
+      ["--b\r\n\r\n--b\r\n\r\n--bx\r\n--b--", [part({}, ""), part({}, "--bx")]],
+      ["--b--", []],
+    ];
+    for (const [body, parts] of taken) {
+      const whole = bytes(body);
+      for (let one = 0; one <= whole.length; one++)
+        expect([body, parsed([whole.subarray(0, one), whole.subarray(one)])]).toEqual([
+          body,
+          { complete: true, parts },
+        ]);
+    }
+  });
+
+  it("gives up where Go's reader does", () => {
     for (const odd of [
       "--b\r\nno colon\r\n\r\n",
       "--b\r\n: x\r\n\r\n",
-      "--b\nA: 1\n\n",
-      "--b\rA: 1\r\n\r\n",
-      "--b x\r\n\r\n",
-      `--b${" ".repeat(300)}`,
+      "--b\r\n A: 1\r\n\r\n",
+      "--b\r\nA: 1\r\n no colon: \x01\r\n\r\n",
+      "--b\r\n\r\none\r\n--b\n\r\n",
+      "--b\n\none\n--b\r\n\n",
+      "--b\r\n\r\none\r\n--b x\r\n",
+      "--b\r\n\r\none\r\n--b--x\r\n",
+      `--b\r\n\r\none\r\n--b${" ".repeat(4100)}`,
+      "x".repeat(4100),
     ])
-      expect(parsed([bytes(odd), bytes("\r\n--b--")])).toBe(null);
+      expect([odd, parsed([bytes(odd), bytes("\r\n--b--")])]).toEqual([odd, null]);
     expect(parsed([bytes(`--b\r\nA: ${"x".repeat(17_000)}`)])).toBe(null);
+    expect(parsed([bytes("--b x\r\n--b--")])).toEqual({ parts: [], complete: true });
   });
 });
