@@ -1,23 +1,24 @@
 import { parseCredential } from "../access/credential.ts";
 import { isoTime } from "../base/clock.ts";
-import { fromUtf8 } from "../base/encoding.ts";
 import { type FieldProblem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
-import { parseJson, readBody } from "../http/body.ts";
 import type { SessionGrant } from "../instances/keys/sessions.ts";
+import { bindBody } from "./bound-body.ts";
+import { answerFields } from "./fields.ts";
 import type { Handle } from "./route.ts";
 
-const BODY_LIMIT = 64 << 10;
 const FIELD_LIMIT = 255;
+const BODY_HINT = 'Send {"identity":"any","password":"<API key>"} as application/json.';
 
 /**
  * Logs an SDK of PocketBase in (upstream: apis/record_auth_with_password.go): the API key is the password, the identity
  * may be any text. The answer is a session, a JWT that the SDKs take for a superuser's.
  */
 export const logIn: Handle<"session.create"> = async (c, client) => {
-  const form = await credentials(c);
-  if (form === null)
-    return refuse(c, problem("invalid_request", { message: "An error occurred while loading the submitted data." }));
+  const read = await credentials(c);
+  if (!read.ok) return refuse(c, problem("invalid_request", { message: read.error, hint: BODY_HINT }));
+  const form = read.value;
   const data: Record<string, FieldProblem> = {};
   for (const field of ["identity", "password"] as const) {
     const length = form[field].length;
@@ -33,26 +34,25 @@ export const logIn: Handle<"session.create"> = async (c, client) => {
   const credential = parseCredential(form.password);
   const { ask } = client.withCredential(credential?.kind === "key" ? credential : null);
   const session = await ask("session.create", {});
-  if (session.ok) return c.json(authAnswer(session.value, form.identity));
+  if (session.ok) return answerFields(c, authAnswer(session.value, form.identity));
   return refuse(c, session.error.code === "unauthenticated" ? problem("login_failed") : session.error);
 };
 
 export const refreshSession: Handle<"session.refresh"> = async (c, { ask }) => {
   const session = await ask("session.refresh", {});
-  return session.ok ? c.json(authAnswer(session.value, "")) : refuse(c, session.error);
+  return session.ok ? answerFields(c, authAnswer(session.value, "")) : refuse(c, session.error);
 };
 
-async function credentials(c: AppContext): Promise<{ identity: string; password: string } | null> {
-  const bytes = await readBody(c.req.raw, BODY_LIMIT);
-  if (bytes === null) return null;
-  const isForm = (c.req.header("content-type") ?? "").startsWith("application/x-www-form-urlencoded");
-  const value = isForm ? Object.fromEntries(new URLSearchParams(fromUtf8(bytes))) : parseJson(bytes);
-  if (bytes.length > 0 && (value === undefined || typeof value !== "object" || Array.isArray(value))) return null;
-  const fields = (value ?? {}) as Record<string, unknown>;
-  const texts = [fields.identity, fields.password];
-  if (texts.some((text) => text !== undefined && text !== null && typeof text !== "string")) return null;
-  const text = (field: unknown) => (typeof field === "string" ? field : "");
-  return { identity: text(fields.identity), password: text(fields.password) };
+type Credentials = { identity: string; password: string };
+
+/** The message, word for word, for a body that gives no credentials. */
+async function credentials(c: AppContext): Promise<Result<Credentials, string>> {
+  const bound = await bindBody(c.req.raw);
+  if (!bound.ok && bound.error === "unsupported_type") return fail("Unsupported Content-Type.");
+  const [identity, password] = bound.ok ? [bound.value("identity") ?? "", bound.value("password") ?? ""] : [];
+  return typeof identity === "string" && typeof password === "string"
+    ? ok({ identity, password })
+    : fail("An error occurred while loading the submitted data.");
 }
 
 /** `{token, record}` as the SDKs store it. The record looks like a superuser's and carries the key's id and name. */

@@ -1,11 +1,13 @@
 import { backupKeyIn } from "../access/backup-name.ts";
+import { type Problem, problem } from "../base/problem.ts";
+import { fail, ok, type Result } from "../base/result.ts";
 import { refusalBeforeBody } from "../edge/ask.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
 import type { RequestOptions } from "../instances/caller.ts";
 import { isFinal, outcome } from "../operations/operation.ts";
 import { preflightOver } from "../operations/restore-preflight.ts";
-import { requestedName } from "./create-body.ts";
-import { pickFields } from "./fields.ts";
+import { bindBody } from "./bound-body.ts";
+import { answerFields } from "./fields.ts";
 import type { Handle } from "./route.ts";
 
 /** SDKs and proxies wait about this long for a create. A slower one is answered with where to look. */
@@ -17,8 +19,20 @@ const options = (waitSeconds: number): RequestOptions => ({ waitSeconds, surface
 
 export const listBackups: Handle<"backups.list"> = async (c, { ask }) => {
   const listed = await ask("backups.list", {});
-  return listed.ok ? c.json(pickFields(listed.value, c.req.query("fields"))) : refuse(c, listed.error);
+  return listed.ok ? answerFields(c, listed.value) : refuse(c, listed.error);
 };
+
+const BODY_HINT = 'Send {"name":"my_backup.zip"} as application/json, or no body at all for a generated name.';
+
+/** The name in the body of a create; null when the server shall make one up. Whether it is allowed is the instance's to say. */
+async function requestedName(request: Request): Promise<Result<string | null, Problem>> {
+  const bound = await bindBody(request);
+  if (!bound.ok && bound.error === "too_large") return fail(problem("body_too_large"));
+  const name = bound.ok ? (bound.value("name") ?? "") : null;
+  if (typeof name === "string") return ok(name || null);
+  const message = "An error occurred while loading the submitted data.";
+  return fail(problem("invalid_request", { message, hint: BODY_HINT }));
+}
 
 export const createBackup: Handle<"backups.create"> = async (c, { caller, ask }) => {
   const resolved = await caller();

@@ -6,19 +6,19 @@ const METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE";
 const EXPOSED =
   "Content-Length,Content-Range,Content-Disposition,Accept-Ranges,ETag,Last-Modified,Retry-After,X-Request-Id,RateLimit,RateLimit-Policy";
 
-/** CORS for `/api`, as PocketBase answers it: any origin, no cookies. */
+/** CORS for `/api`, as PocketBase answers it: any origin, no cookies; OPTIONS of any path is its own to answer. */
 export const cors = createMiddleware<AppEnv>(async (c, next) => {
   const origin = c.req.header("origin");
-  if (origin !== undefined && c.req.method === "OPTIONS" && c.req.header("access-control-request-method")) {
-    c.res = new Response(null, {
-      status: 204,
-      headers: {
-        "access-control-allow-origin": "*",
-        "access-control-allow-methods": METHODS,
-        "access-control-allow-headers": c.req.header("access-control-request-headers") ?? "",
-        vary: "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
-      },
-    });
+  if (c.req.method === "OPTIONS") {
+    const headers = new Headers({ vary: "Origin" });
+    if (origin !== undefined) {
+      headers.set("vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+      headers.set("access-control-allow-origin", "*");
+      headers.set("access-control-allow-methods", METHODS);
+      const asked = c.req.header("access-control-request-headers");
+      if (asked) headers.set("access-control-allow-headers", asked);
+    }
+    c.res = new Response(null, { status: 204, headers });
     return;
   }
   await next();

@@ -1,4 +1,5 @@
 import { refuse } from "../edge/context.ts";
+import { answerFields } from "./fields.ts";
 import type { Handle } from "./route.ts";
 
 /**
@@ -6,11 +7,11 @@ import type { Handle } from "./route.ts";
  * the relay itself, with no upstream call. `realIP` would be the relay's own address, so it is left empty.
  */
 export const readHealth: Handle<"health.read"> = async (c, { ask }) => {
-  const guest = () => c.json({ message: "API is healthy.", code: 200, data: {} });
+  const guest = () => answerFields(c, { message: "API is healthy.", code: 200, data: {} });
   if (!c.req.header("authorization")) return guest();
   const health = await ask("health.read", {});
   if (!health.ok) return health.error.code === "unauthenticated" ? guest() : refuse(c, health.error);
-  return c.json({
+  return answerFields(c, {
     message: "API is healthy.",
     code: 200,
     data: { canBackup: health.value.idle !== false, possibleProxyHeader: "", realIP: "" },

@@ -27,9 +27,13 @@ type DropInRow<N extends CommandName = CommandName> = RouteAccess<N> & {
 /** Checks that the handler asks nothing but what the row names. */
 export const row = <N extends CommandName = never>(row: DropInRow<N>): DropInRow => row as unknown as DropInRow;
 
+/** The superusers' collection by its name in any case, or by its id, which is the same on every server. */
+const SUPERUSERS = ":collection{_[sS][uU][pP][eE][rR][uU][sS][eE][rR][sS]|pbc_3142635823}";
+
 /** Mounts the call and documents it. Its input is not validated by the schemas: handlers read it as PocketBase does. */
 export function mountRow(app: OpenAPIHono<AppEnv>, row: DropInRow): void {
-  app.on(row.method.toUpperCase(), row.path.replace("{key}", ":key"), (c) => row.handle(c, instanceClient(c)));
+  const path = row.path.replace("{key}", ":key").replace("_superusers", SUPERUSERS);
+  app.on(row.method.toUpperCase(), path, (c) => row.handle(c, instanceClient(c)));
   app.openAPIRegistry.registerPath(documented(row, row.method, row.summary));
   if (row.head) app.openAPIRegistry.registerPath(documented(row, "head", row.head));
 }

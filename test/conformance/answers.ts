@@ -10,6 +10,7 @@ export const tooLarge = refusal(413, "Request entity too large.");
 export const wentWrong = refusal(400, "Something went wrong while processing your request.");
 export const busy = refusal(400, "Try again later - another backup/restore process has already been started.");
 export const notLoaded = refusal(400, "An error occurred while loading the submitted data.");
+export const unsupportedType = refusal(400, "Unsupported Content-Type.");
 export const createFailed = refusal(400, "Failed to create backup.");
 export const uploadFailed = refusal(400, "Failed to upload backup.");
 export const inUse = refusal(400, "The backup is currently being used and cannot be deleted.");

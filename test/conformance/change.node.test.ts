@@ -53,6 +53,11 @@ conformance({ call: "delete", missingScope: "backups:delete", given: fourBackups
     ...held("new.zip", "relay"),
     ...without("test1.zip"),
   }),
+  row("of one that is being made and not listed yet", remove("new.zip"), 400, says.inUse, {
+    ...held("new.zip"),
+    relay: { differs: "delete-while-made", message: gone.message },
+  }),
+  row("of one that the relay is making, not listed yet", remove("new.zip"), 400, says.inUse, held("new.zip", "relay")),
   row("of two dots", raw("DELETE", ".."), 307, undefined, { relay: dots }),
   row("of two encoded dots", raw("DELETE", "%2e%2e"), 400, undefined, { relay: dots }),
   row("of an encoded slash", raw("DELETE", "a%2Fb.zip"), 400, undefined, { relay: noKey }),

@@ -113,5 +113,16 @@ conformance({ call: "list, routes and health", missingScope: "backups:list", giv
     lock: { name: "held.zip", by: "direct" },
     relay: { differs: "health", body: throughRelay(false) },
   }),
+  ...["code", "message,data.canBackup", "data.*", "nope", ",", "*"].map((fields) =>
+    row(`health as a guest with the fields ${fields}`, ask("GET", `/api/health?fields=${fields}`), 200),
+  ),
+  row("health as S with one field inside another", ask("GET", "/api/health?fields=data.canBackup", "S"), 200, {
+    data: { canBackup: true },
+  }),
+  ...["/api//backups", "/api/backups//test1.zip"].map((path) =>
+    row(`the address ${path}`, ask("GET", `${path}?token=x`, "S"), 307, undefined, {
+      relay: { differs: "unclean-paths", status: 404, body: noFile },
+    }),
+  ),
   row("HEAD of health", ask("HEAD", "/api/health"), 200),
 ]);

@@ -17,6 +17,42 @@ const post =
   (path: string, as?: Who, body?: string, headers: Record<string, string> = body === undefined ? {} : json): Act =>
   (side) =>
     side.raw("POST", path, { as, body, headers });
+const typed =
+  (type: string | null, body: string): Act =>
+  (side) =>
+    side.raw("POST", LOGIN, { headers: type === null ? {} : { "content-type": type }, body });
+const loginForm = ["identity", "password"]
+  .map((name) => `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\nx\r\n`)
+  .concat("--b--\r\n")
+  .join("");
+/** A login that succeeds, at a collection as it is written in the address. */
+const logInWith =
+  (collection: string, query = ""): Act =>
+  (side, { server: { email, password } }) => {
+    const own =
+      side.name === "relay" ? { identity: "x", password: side.credential("S") } : { identity: email, password };
+    const path = LOGIN.replace("_superusers", collection) + query;
+    return side.raw("POST", path, { headers: json, body: JSON.stringify(own) });
+  };
+/** Names and types of what is answered: the values are about somebody else on each side. */
+const shape =
+  (act: Act): Act =>
+  async (side, stage) => {
+    const seen = await act(side, stage);
+    const typesOf = (value: unknown): unknown =>
+      typeof value === "object" && value !== null
+        ? Object.fromEntries(
+            Object.entries(value)
+              .filter(([name]) => name !== "name")
+              .map(([name, inner]) => [name, typesOf(inner)]),
+          )
+        : typeof value;
+    return { ...seen, body: typesOf(seen.body) };
+  };
+const options =
+  (path: string, headers: Record<string, string> = {}): Act =>
+  (side) =>
+    side.raw("OPTIONS", path, { headers });
 const preflight =
   (path: string): Act =>
   (side) =>
@@ -82,6 +118,47 @@ conformance(
       400,
       says.loginFailed,
     ),
+    ...["text/plain", "APPLICATION/JSON", "application/problem+json"].map((type) =>
+      row(`a login as ${type}`, typed(type, '{"identity":"x","password":"y"}'), 400, says.unsupportedType),
+    ),
+    row("a login without a type", typed(null, '{"identity":"x","password":"y"}'), 400, says.unsupportedType),
+    row("a login as XML that is none", typed("application/xml", "{}"), 400, says.notLoaded),
+    row("a login as multipart", typed("multipart/form-data; boundary=b", loginForm), 400, says.loginFailed),
+    row(
+      "a login with a byte order mark",
+      post(LOGIN, undefined, '\ufeff{"identity":"x","password":"y"}'),
+      400,
+      says.notLoaded,
+    ),
+    row(
+      "a login with trailing garbage",
+      post(LOGIN, undefined, '{"identity":"x","password":"y"} x'),
+      400,
+      says.loginFailed,
+    ),
+    row(
+      "a login with fields in capitals",
+      post(LOGIN, undefined, '{"IDENTITY":"x","Password":"y"}'),
+      400,
+      says.loginFailed,
+    ),
+    ...["pbc_3142635823", "_SuperUsers"].map((collection) =>
+      row(`a login at ${collection}`, logInWith(collection), 200, loggedIn, same("sessions", loggedIn)),
+    ),
+    row(
+      "a refresh by the collection's id",
+      post(REFRESH.replace("_superusers", "pbc_3142635823"), "S"),
+      200,
+      loggedIn,
+      same("sessions", loggedIn),
+    ),
+    row("a login at an unknown collection", logInWith("PBC_3142635823"), 404, undefined, {
+      relay: { differs: "other-routes", body: says.noRoute },
+    }),
+    ...["token", "record.id", "record.email,nope", "*,record.id", "record.nope", "nope", ","].map((fields) =>
+      row(`a login with the fields ${fields}`, shape(logInWith(`_superusers`, `?fields=${fields}`)), 200),
+    ),
+    row("a refresh with one field", shape(post(`${REFRESH}?fields=token`, "S")), 200, { token: "string" }),
     row("GET of the login", (side) => side.raw("GET", LOGIN), 404, says.noFile),
     row("a refresh as S", post(REFRESH, "S"), 200, loggedIn, same("sessions", loggedIn)),
     row("a refresh as a guest", post(REFRESH), 401, says.unauthorized),
@@ -112,6 +189,22 @@ conformance(
     row("a preflight of the list", preflight("/api/backups"), 204, undefined, preflighted),
     row("a preflight of a backup", preflight("/api/backups/x.zip"), 204, undefined, preflighted),
     row("a preflight of a restore", preflight("/api/backups/x.zip/restore"), 204, undefined, preflighted),
+    row("OPTIONS without an origin", options("/api/backups"), 204, undefined, preflighted),
+    row(
+      "OPTIONS with an origin alone",
+      options("/api/health", { origin: "https://app.example" }),
+      204,
+      undefined,
+      preflighted,
+    ),
+    row(
+      "OPTIONS with a method alone",
+      options("/api/backups/x.zip", { "access-control-request-method": "GET" }),
+      204,
+      undefined,
+      preflighted,
+    ),
+    row("OPTIONS of an unknown path", options("/api/nope"), 204, undefined, preflighted),
     row("the list for a page", fromPage("/api/backups", "S"), 200, [], cors),
     row("a refusal for a page", fromPage("/api/backups"), 401, says.unauthorized, cors),
     row("health for a page", fromPage("/api/health"), 200, undefined, cors),

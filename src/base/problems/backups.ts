@@ -45,7 +45,7 @@ export const backupsProblems = {
   backup_deleted: {
     status: 400,
     message: "Invalid or already deleted backup file.",
-    hint: "List the backups: it is gone, or the server could not remove it.",
+    hint: "List the backups: it is gone, somebody else is only making it, or the server could not remove it.",
   },
   backup_in_use: {
     status: 400,

@@ -158,7 +158,8 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
       idempotent.once(options.idempotency, admitted, async (onCreated) => {
         const { key } = options;
         const found = await find(server, key, "backup_deleted");
-        if (!found.ok) return found;
+        // What is being made is not listed yet.
+        if (!found.ok) return fail((found.error.code === "backup_deleted" && mayUse("delete", key)) || found.error);
         // Asked again when the row is written: the preview takes a request to the server.
         const refused = mayUse("delete", key);
         if (refused) return fail(refused);
