@@ -11,6 +11,7 @@ import { readSettings, type Settings } from "../settings.ts";
 import { type AppEnv, refuse } from "./context.ts";
 import { isHost } from "./host.ts";
 import { problemOfError } from "./problem-of-error.ts";
+import { publicPrefix } from "./public-path.ts";
 
 const settingsByEnv = new WeakMap<object, Result<Settings, Problem>>();
 
@@ -45,6 +46,8 @@ export const requestContext = createMiddleware<AppEnv>(async (c, next) => {
     const known = c.error ? problemOfError(c.error) : null;
     if (known) c.res = refuse(c, known);
     await discardUnread(c.req.raw);
+    const location = c.res.headers.get("location");
+    if (location?.startsWith("/")) c.res.headers.set("location", publicPrefix(settings.value) + location);
   }
   const headers = c.res.headers;
   headers.set("x-request-id", c.get("requestId"));

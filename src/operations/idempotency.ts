@@ -18,8 +18,7 @@ export type Remembered = {
 type Idempotency =
   | { do: "first" }
   | { do: "replay"; answer: Remembered["answer"] }
-  /** `location` is the operation to follow, where there is one. */
-  | { do: "refuse"; problem: Problem; location: string | null };
+  | { do: "refuse"; problem: Problem };
 
 /**
  * Reads the header (draft-ietf-httpapi-idempotency-key-header-07 §2.1). It should be a quoted string; a bare one, as
@@ -45,11 +44,11 @@ export function idempotency(
 ): Idempotency {
   if (!remembered || !isWithin(remembered.at, REMEMBERED_MS, now)) return { do: "first" };
   if (remembered.fingerprint !== fingerprint) {
-    return { do: "refuse", problem: problem("idempotency_mismatch"), location: null };
+    return { do: "refuse", problem: problem("idempotency_mismatch") };
   }
   if (operation && !isFinal(operation)) {
     const location = `/v1/operations/${operation.id}`;
-    return { do: "refuse", problem: problem("idempotency_running", { retryAfterSeconds: 5 }), location };
+    return { do: "refuse", problem: problem("idempotency_running", { retryAfterSeconds: 5, location }) };
   }
   return { do: "replay", answer: remembered.answer };
 }

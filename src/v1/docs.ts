@@ -1,4 +1,5 @@
 import { once } from "../base/once.ts";
+import { publicPrefix } from "../edge/public-path.ts";
 import { version } from "../version.ts";
 import { docsPage, styleHash } from "./docs-page.ts";
 import type { Relay } from "./route.ts";
@@ -31,15 +32,28 @@ export function mountDocs(app: Relay): void {
 
   // Made once: anybody may ask, and making it takes tens of milliseconds.
   const document = once(() => app.getOpenAPI31Document(about));
-  const json = once(() => JSON.stringify(document()));
+  /** By the address that the deployment told: one, or none. */
+  const texts = new Map<string | null, string>();
+  const json = (publicUrl: string | null): string => {
+    const servers = publicUrl === null ? {} : { servers: [{ url: publicUrl }] };
+    const text = texts.get(publicUrl) ?? JSON.stringify({ ...document(), ...servers });
+    texts.set(publicUrl, text);
+    return text;
+  };
   const page = once(() => docsPage(document()));
   const policy = once(csp);
-  app.get("/openapi.json", (c) => c.body(json(), 200, { "content-type": "application/json" }));
+  app.get("/openapi.json", (c) =>
+    c.body(json(c.get("settings").publicUrl), 200, { "content-type": "application/json" }),
+  );
   app.get("/docs", (c) =>
-    c.html(page(), 200, {
-      "content-security-policy": policy(),
-      "referrer-policy": "no-referrer",
-      "x-frame-options": "DENY",
-    }),
+    c.html(
+      page().replace('href="/', () => `href="${publicPrefix(c.get("settings"))}/`),
+      200,
+      {
+        "content-security-policy": policy(),
+        "referrer-policy": "no-referrer",
+        "x-frame-options": "DENY",
+      },
+    ),
   );
 }

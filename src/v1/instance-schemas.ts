@@ -40,7 +40,13 @@ export const credentialIn = (given: z.output<typeof CredentialSchema>): Upstream
     ? { kind: "token", token: given.token }
     : { kind: "password", email: given.email, password: given.password };
 
-export const NudgeSchema = z.object({ url: z.string(), secret: z.string() }).meta({ id: "Nudge" });
+export const NudgeSchema = z
+  .object({
+    url: z.string().describe("Where the server's hook sends its nudges; without PUBLIC_URL the path alone."),
+    secret: z.string(),
+    hint: z.string().optional().describe("What url is missing, without PUBLIC_URL."),
+  })
+  .meta({ id: "Nudge" });
 export const NewInstanceSchema = z
   .intersection(InstanceSchema, z.object({ nudge: NudgeSchema }))
   .meta({ id: "NewInstance" });

@@ -143,7 +143,7 @@ export const instanceRoutes: Route[] = [
       answers: { 200: { description: "The address and the new secret, shown once.", schema: NudgeSchema } },
     },
     () => ({}),
-    (c, { place, secret }) => c.json({ url: nudgeUrl(c, place), secret }, 200),
+    (c, { place, secret }) => c.json(nudgeOf(c, place, secret), 200),
   ),
 ];
 
@@ -181,10 +181,15 @@ async function register(c: AppContext, body: z.output<typeof CreateInstance>): P
     return refuse(c, registered.error);
   }
   await directory.activate(body.name);
-  const nudge = { url: nudgeUrl(c, place.value), secret: registered.value.nudgeSecret };
+  const nudge = nudgeOf(c, place.value, registered.value.nudgeSecret);
   return c.json({ ...registered.value.view, nudge }, 201);
 }
 
+const UNADDRESSED = "PUBLIC_URL is not set: put the address at which the server reaches the relay before url.";
+
 /** Others store this address, so it is made of PUBLIC_URL, never of the Host header, which a caller chooses (SECURITY 26). */
-const nudgeUrl = (c: AppContext, place: Pick<Place, "id" | "tag">): string =>
-  `${c.get("settings").publicUrl ?? ""}/v1/nudge/${place.id}${place.tag}`;
+function nudgeOf(c: AppContext, place: Pick<Place, "id" | "tag">, secret: string): z.infer<typeof NudgeSchema> {
+  const { publicUrl } = c.get("settings");
+  const url = `${publicUrl ?? ""}/v1/nudge/${place.id}${place.tag}`;
+  return publicUrl === null ? { url, secret, hint: UNADDRESSED } : { url, secret };
+}

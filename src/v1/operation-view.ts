@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { isoTime } from "../base/clock.ts";
 import { problems } from "../base/problems.ts";
 import type { AppContext } from "../edge/context.ts";
+import { publicPrefix } from "../edge/public-path.ts";
 import { type KindName, kindNames } from "../operations/kinds.ts";
 import { type Operation, operationStates } from "../operations/operation.ts";
 
@@ -33,7 +34,8 @@ export const OperationSchema = z
 const time = (at: number | null): string | null => (at === null ? null : isoTime(at));
 
 /** An operation as `/v1` shows it: times in ISO 8601, a problem with its message and hint, nothing internal. */
-export function operationView(operation: Operation): z.infer<typeof OperationSchema> {
+export function operationView(c: AppContext, operation: Operation): z.infer<typeof OperationSchema> {
+  const self = `${publicPrefix(c.get("settings"))}/v1/operations/${operation.id}`;
   const { error } = operation;
   const { principal: _principal, ...actor } = operation.actor;
   return {
@@ -59,7 +61,7 @@ export function operationView(operation: Operation): z.infer<typeof OperationSch
     },
     preview: operation.preview ?? null,
     ahead: operation.ahead ?? null,
-    links: { self: `/v1/operations/${operation.id}`, outcome: `/v1/operations/${operation.id}/outcome` },
+    links: { self, outcome: `${self}/outcome` },
   };
 }
 
@@ -67,5 +69,5 @@ export function operationView(operation: Operation): z.infer<typeof OperationSch
 export function accepted(c: AppContext, operation: Operation): Response {
   c.header("location", `/v1/operations/${operation.id}`);
   c.header("retry-after", "2");
-  return c.json(operationView(operation), 202);
+  return c.json(operationView(c, operation), 202);
 }

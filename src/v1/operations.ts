@@ -24,7 +24,7 @@ const decision = (verb: "approve" | "deny" | "cancel", summary: string): Route =
       answers: { 200: { description: "The operation as it is now.", schema: OperationSchema } },
     },
     ({ params }) => params,
-    (c, operation: Operation) => c.json(operationView(operation), 200),
+    (c, operation: Operation) => c.json(operationView(c, operation), 200),
   );
 
 export const operationRoutes: Route[] = [
@@ -43,7 +43,7 @@ export const operationRoutes: Route[] = [
       answers: { 200: { description: "Newest first.", schema: pageSchema(OperationSchema) } },
     },
     ({ query }) => query,
-    (c, { items, nextCursor }) => c.json({ items: items.map(operationView), nextCursor }, 200),
+    (c, { items, nextCursor }) => c.json({ items: items.map((each) => operationView(c, each)), nextCursor }, 200),
   ),
   commandRoute(
     {
@@ -57,7 +57,7 @@ export const operationRoutes: Route[] = [
       answers: { 200: { description: "The operation.", schema: OperationSchema } },
     },
     ({ params, query }) => ({ ...params, waitSeconds: query.wait }),
-    (c, operation) => c.json(operationView(operation), 200),
+    (c, operation) => c.json(operationView(c, operation), 200),
   ),
   commandRoute(
     {
@@ -77,9 +77,9 @@ export const operationRoutes: Route[] = [
     ({ params, query }) => ({ ...params, waitSeconds: query.wait }),
     (c, operation) => {
       if (operation.state === "succeeded") return c.body(null, 204);
-      if (isFinal(operation)) return c.json(operationView(operation), 422);
+      if (isFinal(operation)) return c.json(operationView(c, operation), 422);
       c.header("retry-after", "2");
-      return c.json(operationView(operation), 503);
+      return c.json(operationView(c, operation), 503);
     },
   ),
   decision("approve", "Agree to another principal's request, which then takes its place in line"),

@@ -256,17 +256,15 @@ describe("an idempotency key", () => {
     for (const state of ["running", "queued", "awaiting_approval"] as const) {
       expect(idempotency(remembered, "f1", operation({ state }), NOW)).toMatchObject({
         do: "refuse",
-        problem: { code: "idempotency_running" },
-        location: "/v1/operations/op_1",
+        problem: { code: "idempotency_running", location: "/v1/operations/op_1" },
       });
     }
   });
 
   it("is 422 for another request, which learns nothing about the first", () => {
-    expect(idempotency(remembered, "f2", operation({ state: "running" }), NOW)).toMatchObject({
+    expect(idempotency(remembered, "f2", operation({ state: "running" }), NOW)).toEqual({
       do: "refuse",
       problem: { code: "idempotency_mismatch" },
-      location: null,
     });
   });
 });

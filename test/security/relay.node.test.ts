@@ -10,7 +10,7 @@ import { base64url, utf8 } from "../../src/base/encoding.ts";
 import { randomBase62, secureRandom } from "../../src/base/random.ts";
 import { type FakeServer, startFake } from "../harness/fake/server.ts";
 import { startRelay, type TestRelay } from "../harness/relay.ts";
-import { admin, mintKey, registerInstance } from "../harness/relay-client.ts";
+import { admin, endOf, mintKey, registerInstance } from "../harness/relay-client.ts";
 import { filesIn, storedRows } from "../harness/stored-rows.ts";
 import { SOON } from "../harness/waiting.ts";
 
@@ -315,12 +315,42 @@ describe("our own address", () => {
       await withHost("/nowhere", {}),
     ];
     for (const { headers, text } of answers) expect(headers + text).not.toContain("attacker");
-    expect(JSON.parse(answers[0]!.text).nudge.url).toMatch(/^\/v1\/nudge\//);
+    expect(JSON.parse(answers[0]!.text).nudge).toMatchObject({
+      url: expect.stringMatching(/^\/v1\/nudge\//),
+      hint: expect.stringMatching(/^PUBLIC_URL is not set/),
+    });
     expect(JSON.stringify(storedRows(relay.dataDir))).not.toContain("attacker");
     await relay.restart({ ...behindProxy, PUBLIC_URL: "https://relay.example.com/" });
     const named = await withHost("/v1/instances/hosted/nudge/rotate", { method: "POST" });
-    expect(JSON.parse(named.text).url).toMatch(/^https:\/\/relay\.example\.com\/v1\/nudge\//);
+    expect(JSON.parse(named.text)).toEqual({
+      url: expect.stringMatching(/^https:\/\/relay\.example\.com\/v1\/nudge\//),
+      secret: expect.any(String),
+    });
     await admin(relay, "/v1/instances/hosted?confirm=hosted", { method: "DELETE" });
+  });
+
+  it("may have a path, which every address in an answer then begins with", async () => {
+    await relay.restart({ ...behindProxy, PUBLIC_URL: "https://example.com/relay" });
+    const { key } = await mintKey(relay, { preset: "operator" }, "demo");
+    const make = () =>
+      fetch(`${relay.url}/v1/backups`, {
+        method: "POST",
+        headers: { authorization: key, "content-type": "application/json", "idempotency-key": "once" },
+        body: '{"name":"below.zip"}',
+      });
+    // The second is the stored answer of the first.
+    for (let n = 0; n < 2; n++) {
+      const made = await make();
+      const { id, links } = (await made.json()) as { id: string; links: object };
+      const self = `/relay/v1/operations/${id}`;
+      expect([made.headers.get("location"), links]).toEqual([self, { self, outcome: `${self}/outcome` }]);
+      await endOf(relay, id, "demo");
+    }
+    expect((await json(get("/openapi.json", null))).servers).toEqual([{ url: "https://example.com/relay" }]);
+    expect(await (await get("/docs", null)).text()).toContain('href="/relay/openapi.json"');
+    const { nudge } = await registerInstance(relay, superuser(), { name: "below", force: true });
+    expect(nudge.url).toMatch(/^https:\/\/example\.com\/relay\/v1\/nudge\//);
+    await admin(relay, "/v1/instances/below?confirm=below", { method: "DELETE" });
   });
 });
 

@@ -6,6 +6,8 @@ import type { Operation } from "../../operations/operation.ts";
 import type { Admitted, CallerActor, RequestOptions } from "../caller.ts";
 import type { Operations } from "./engine.ts";
 
+const NO_OPERATION_YET = "The first request has no operation to follow yet: send this one again in a second.";
+
 /**
  * Requests that were answered with an operation, by API key and `Idempotency-Key`. The caller was admitted before
  * anything is looked up here (SECURITY 10), and an operation holds no secret.
@@ -30,10 +32,10 @@ export class IdempotentRequests {
     if (header === null) return request(() => undefined);
     const name = nameOf(actor, header.key);
     const decision = this.decide(name, header.fingerprint);
-    if (decision.do === "refuse")
-      return fail(decision.location === null ? decision.problem : { ...decision.problem, location: decision.location });
+    if (decision.do === "refuse") return fail(decision.problem);
     if (decision.do === "replay") return ok(JSON.parse(decision.answer.body));
-    if (this.underWay.has(name)) return fail(problem("idempotency_running", { retryAfterSeconds: 1 }));
+    if (this.underWay.has(name))
+      return fail(problem("idempotency_running", { retryAfterSeconds: 1, hint: NO_OPERATION_YET }));
     this.underWay.add(name);
     try {
       // Written in the turn that writes the operation's row, and again with the final answer.
