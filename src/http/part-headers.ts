@@ -1,7 +1,15 @@
 /** Headers of one part of a form: names in lower case, values with one character per byte. */
 export type PartHeaders = Map<string, string>;
 
-const trim = (text: string): string => text.replace(/^[ \t]+|[ \t]+$/g, "");
+const isBlank = (character: string | undefined): boolean => character === " " || character === "\t";
+
+/** Without spaces and tabs around it; by hand, since a pattern takes quadratic time for many spaces inside. */
+function trim(text: string): string {
+  let [start, end] = [0, text.length];
+  while (isBlank(text[start])) start++;
+  while (end > start && isBlank(text[end - 1])) end--;
+  return text.slice(start, end);
+}
 
 /**
  * A part's headers from its lines, as the server reads them (Go `net/textproto` `readMIMEHeader`): a line that begins with a

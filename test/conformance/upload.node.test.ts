@@ -247,6 +247,16 @@ conformance({ call: "upload", missingScope: "backups:upload" }, [
     says.fileBlank,
   ),
   row(
+    "of a last boundary without its dashes",
+    raw((form) => form.replace(/--\r\n$/, "\r\n")),
+    204,
+    undefined,
+    {
+      after: ["test"],
+      relay: { differs: "upload-forms", status: 400, body: says.fileBlank, after: [] },
+    },
+  ),
+  row(
     "of junk behind the last boundary",
     raw((form) => `${form.trimEnd()}junk\r\n`),
     400,
