@@ -7,7 +7,7 @@ import { secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import { systemSleep } from "../base/sleep.ts";
 import { onPlainWorkerd } from "../bindings.ts";
-import { joinsRanges } from "../http/forward.ts";
+import { conditions, joinsRanges } from "../http/forward.ts";
 import { instanceOf } from "../instances/stub.ts";
 import { download } from "../transfers/download.ts";
 import type { UpstreamAccess } from "../upstream/backups-api.ts";
@@ -113,7 +113,7 @@ class Download {
       do: "download.open",
       key: this.key,
       head: this.head,
-      range: this.c.req.header("range") ?? null,
+      range: conditions(this.c.req.raw.headers, this.moving).sent.Range ?? null,
       transfer: this.running,
       refusedToken: refused ? this.token : null,
       anew,
