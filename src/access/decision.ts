@@ -55,7 +55,7 @@ export type Admission = {
   charge: { rate: string[]; quotas: QuotaUse[] };
 };
 
-/** For the audit. The caller gets `problem`, which may say less. */
+/** For the audit. The caller gets `problem`, which may say less. `nothing`: admitted, but there was nothing to do. */
 export type DenialReason =
   | "unknown"
   | "disabled"
@@ -65,6 +65,7 @@ export type DenialReason =
   | "pattern"
   | "approval"
   | "rate"
+  | "nothing"
   | "quota";
 
 export type Denial = {

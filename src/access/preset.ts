@@ -1,8 +1,8 @@
 import type { ApiKey } from "./key.ts";
 import { type Scope, scopes } from "./scope.ts";
 
-/** A ready-made set of rights (SECURITY 4). Quotas are per UTC day; a caller may set others. */
-type Preset = { scopes: readonly Scope[]; quotas: ApiKey["quotas"] };
+/** A ready-made set of rights (SECURITY 4). Quotas are per UTC day; a caller may set other quotas and another rate. */
+type Preset = { scopes: readonly Scope[]; quotas: ApiKey["quotas"]; ratePerMinute: number };
 
 const DAILY: ApiKey["quotas"] = {
   "backups:create": 24,
@@ -11,8 +11,9 @@ const DAILY: ApiKey["quotas"] = {
   "backups:restore": 1,
 };
 
-const withDailyQuotas = (granted: readonly Scope[]): Preset => ({
+const withLimits = (ratePerMinute: number, granted: readonly Scope[]): Preset => ({
   scopes: granted,
+  ratePerMinute,
   quotas: Object.fromEntries(Object.entries(DAILY).filter(([scope]) => granted.includes(scope as Scope))),
 });
 
@@ -21,17 +22,17 @@ export type PresetName = (typeof presetNames)[number];
 
 export const presets: Record<PresetName, Preset> = {
   /** Makes backups on a schedule; cannot read, remove or replace one. */
-  robot: withDailyQuotas(["backups:list", "backups:create"]),
+  robot: withLimits(60, ["backups:list", "backups:create"]),
   /** Copies backups elsewhere. Whoever reads a backup reads the server's secrets. */
-  fetcher: withDailyQuotas(["backups:list", "backups:download"]),
+  fetcher: withLimits(120, ["backups:list", "backups:download"]),
   /** Sees what happened, never what is in a backup. */
-  auditor: withDailyQuotas(["backups:list", "events:read", "operations:read", "audit:read"]),
+  auditor: withLimits(120, ["backups:list", "events:read", "operations:read", "audit:read"]),
   /** Runs backups and restores by hand. */
-  operator: withDailyQuotas([
+  operator: withLimits(300, [
     ...scopes.filter((scope) => scope.startsWith("backups:")),
     "events:read",
     "operations:read",
   ]),
   /** Everything of the instance. */
-  owner: withDailyQuotas(scopes),
+  owner: withLimits(600, scopes),
 };

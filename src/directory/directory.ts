@@ -1,8 +1,8 @@
 import { DurableObject } from "cloudflare:workers";
 import { instanceTag } from "../access/token.ts";
-import { isWithin, systemClock } from "../base/clock.ts";
+import { isoTime, isWithin, systemClock } from "../base/clock.ts";
 import { fromHex, hex } from "../base/encoding.ts";
-import type { Page } from "../base/page.ts";
+import type { Page, PageRequest } from "../base/page.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { randomBase62, secureRandom } from "../base/random.ts";
 import { fail, ok, type Result } from "../base/result.ts";
@@ -12,8 +12,12 @@ import { instanceOf } from "../instances/stub.ts";
 import { readSettings } from "../settings.ts";
 import { ObjectAlarm } from "../storage/alarm.ts";
 import { Opening } from "../storage/opening.ts";
+import { type Removal, Removals } from "./removals.ts";
 import { groupOf, turnOf } from "./rounds.ts";
 import { directorySteps } from "./schema.ts";
+
+/** Who asked for a removal. */
+type RemovedBy = Pick<Removal, "actor" | "address" | "userAgent" | "requestId">;
 
 type Row = { name: string; id: string; state: "pending" | "active" | "deleting"; since: number };
 
@@ -143,13 +147,21 @@ export class Directory extends DurableObject<Bindings> {
     return ok(place);
   }
 
+  /** Who removed which instance, newest first. */
+  removals(request: PageRequest): Result<Page<Removal>, Problem> {
+    return this.refused ?? ok(new Removals(this.sql).list(request));
+  }
+
   /** Removal: marks the row, has the object wipe itself, then forgets the name. After a kill the watchdog finishes it. */
-  async remove(name: string): Promise<Result<null, Problem>> {
+  async remove(name: string, by: RemovedBy): Promise<Result<null, Problem>> {
     if (this.refused) return this.refused;
     const row = this.row(name);
     if (row?.state !== "active") return fail(problem("instance_not_found"));
     const leaving: Row = { ...row, state: "deleting", since: systemClock() };
-    this.write(leaving);
+    this.ctx.storage.transactionSync(() => {
+      this.write(leaving);
+      new Removals(this.sql).record({ at: isoTime(leaving.since), instance: name, id: row.id, ...by });
+    });
     await this.watch();
     await this.finishRemoval(leaving);
     return ok(null);

@@ -15,6 +15,7 @@ import { backupHandlers } from "./backups/commands.ts";
 import { buildClaims } from "./claims.ts";
 import { DelayedWrites } from "./delayed-writes.ts";
 import { Door } from "./door/door.ts";
+import { aboutBackup } from "./door/requirements.ts";
 import { dutiesOf } from "./duties.ts";
 import { keyHandlers } from "./keys/commands.ts";
 import { KeyMinter } from "./keys/minter.ts";
@@ -165,7 +166,7 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
       ...sessionHandlers({ configuration, tokenKeys }),
       ...keyHandlers({ store: keys, minter, counters, ledger, clock, narrowed: () => operations.resume() }),
       ...administrationHandlers({ configuration, server, observer, tokenKeys, view }),
-      ...auditHandlers({ audit }),
+      ...auditHandlers({ audit, keys, aboutBackup }),
       ...eventHandlers({ ledger }),
       ...webhooks.handlers,
     },

@@ -35,7 +35,10 @@ export const instanceSteps: readonly Migration[] = [
     "UPDATE operations SET record = json_set(record, '$.data.cleanedUp', json('true')) WHERE record ->> '$.data.tidied'",
     "UPDATE operations SET record = json_remove(record, '$.data.outcome', '$.data.tidied') WHERE json_type(record, '$.data') = 'object'",
   ],
-  ["CREATE TABLE nudges (nonce TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID"],
+  [
+    "CREATE TABLE nudges (nonce TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID",
+    "ALTER TABLE denials ADD COLUMN target TEXT NOT NULL DEFAULT ''",
+  ],
 ];
 
 /** First step of a removal, so that after a kill in between no key, credential or configuration is left to act with. */

@@ -5,7 +5,9 @@ import type { Result } from "../base/result.ts";
 import { directoryOf } from "../directory/stub.ts";
 import { answerOf } from "../edge/answer-of.ts";
 import { administratorName } from "../edge/authenticate.ts";
+import { clientAddress } from "../edge/client-address.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
+import { actorText } from "../instances/actor.ts";
 import type { Place } from "../instances/server/record.ts";
 import { DEFAULT_POLL_SECONDS } from "../instances/server/store.ts";
 import { InstanceSchema, type InstanceView } from "../instances/server/view.ts";
@@ -116,7 +118,7 @@ export const instanceRoutes: Route[] = [
       if (name === "default" && c.get("settings").environmentInstance)
         return refuse(c, problem("configured_by_environment"));
       if (query.confirm !== name) return refuse(c, problem("confirmation_required"));
-      const removed = (await directoryOf(c.env).remove(name)) as Result<null, Problem>;
+      const removed = (await directoryOf(c.env).remove(name, await administrator(c))) as Result<null, Problem>;
       return removed.ok ? c.body(null, 204) : refuse(c, removed.error);
     },
   ),
@@ -146,6 +148,17 @@ export const instanceRoutes: Route[] = [
     (c, { place, secret }) => c.json(nudgeOf(c, place, secret), 200),
   ),
 ];
+
+/** Who removes an instance, for the row that stays of it. */
+async function administrator(c: AppContext) {
+  const name = await administratorName(c);
+  return {
+    actor: actorText({ kind: "admin", ...(name ? { name } : {}) }),
+    address: clientAddress(c.req.raw, c.get("settings")),
+    userAgent: c.req.header("user-agent") ?? "",
+    requestId: c.get("requestId"),
+  };
+}
 
 /** Reserves the name, then registers the server; a server that is refused leaves nothing behind. */
 async function register(c: AppContext, body: z.output<typeof CreateInstance>): Promise<Response> {

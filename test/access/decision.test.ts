@@ -297,10 +297,18 @@ describe("a lineage", () => {
 });
 
 describe("presets", () => {
-  it("grant what SECURITY 4 says and no more, with daily quotas for what they grant", () => {
+  it("grant what SECURITY 4 says and no more, with a rate and daily quotas for what they grant", () => {
     expect(presetNames).toEqual(Object.keys(presets));
-    expect(presets.robot).toEqual({ scopes: ["backups:list", "backups:create"], quotas: { "backups:create": 24 } });
-    expect(presets.fetcher).toEqual({ scopes: ["backups:list", "backups:download"], quotas: {} });
+    expect(presets.robot).toEqual({
+      scopes: ["backups:list", "backups:create"],
+      quotas: { "backups:create": 24 },
+      ratePerMinute: 60,
+    });
+    expect(presets.fetcher).toEqual({
+      scopes: ["backups:list", "backups:download"],
+      quotas: {},
+      ratePerMinute: 120,
+    });
     expect(presets.auditor.scopes).toEqual(["backups:list", "events:read", "operations:read", "audit:read"]);
     expect(presets.auditor.quotas).toEqual({});
     const quotas = { "backups:create": 24, "backups:upload": 10, "backups:delete": 5, "backups:restore": 1 };
@@ -316,7 +324,8 @@ describe("presets", () => {
       "events:read",
       "operations:read",
     ]);
-    expect(presets.owner).toEqual({ scopes, quotas });
+    expect(presets.owner).toEqual({ scopes, quotas, ratePerMinute: 600 });
+    expect([presets.auditor, presets.operator].map(({ ratePerMinute }) => ratePerMinute)).toEqual([120, 300]);
   });
 
   it("restore only as operator and owner", () => {

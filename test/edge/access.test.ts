@@ -343,7 +343,12 @@ describe("limits", () => {
     clock.set(Date.UTC(2026, 10, 24, 12));
     const instance = await anInstance();
     const { mint, admin, kill } = instance;
-    const { id, key } = await mint({ preset: "operator", patterns: ["a*"], quotas: { "backups:create": 2 } });
+    const { id, key } = await mint({
+      preset: "operator",
+      patterns: ["a*"],
+      quotas: { "backups:create": 2 },
+      ratePerMinute: null,
+    });
     const used = () => rows<{ used: number }>(instance.stub, "SELECT used FROM quotas WHERE key = ?", id);
 
     expect((await create(key, "b.zip")).json.code).toBe("pattern_refused");

@@ -1,5 +1,6 @@
 import { isoTime } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
+import type { AuditReader } from "./reader.ts";
 import type { AuditEntry } from "./view.ts";
 
 export type AuditFilter = { verdict: "allowed" | "denied" | null; action: string | null; actor: string | null };
@@ -22,31 +23,36 @@ type Row = {
 };
 
 /** Newest first. The cursor is the time and number of the last row given out; null when it is none of this list. */
-export function auditPage(sql: SqlStorage, request: PageRequest & AuditFilter): Page<AuditEntry> | null {
+export function auditPage(
+  sql: SqlStorage,
+  request: PageRequest & AuditFilter,
+  sees: AuditReader,
+): Page<AuditEntry> | null {
   if (request.cursor !== null && !CURSOR.test(request.cursor)) return null;
   const [beforeAt, beforeId] = request.cursor ? request.cursor.split(".").map(Number) : [Number.MAX_SAFE_INTEGER, 0];
   const wanted = request.limit + 1;
   const rows: Row[] = [];
   if (request.verdict !== "denied")
     rows.push(
-      ...sql
-        .exec<Row>(
+      ...first(
+        wanted,
+        sees,
+        sql.exec<Row>(
           `SELECT id, at, actor, action, target, 'allowed' AS verdict, code, detail, 1 AS times, address, user_agent, request_id FROM audit
              WHERE (at < ?1 OR (at = ?1 AND id < ?2)) AND (?3 IS NULL OR action = ?3) AND (?4 IS NULL OR actor = ?4)
-             ORDER BY at DESC, id DESC LIMIT ?5`,
+             ORDER BY at DESC, id DESC`,
           beforeAt!,
           beforeId!,
           request.action,
           request.actor,
-          wanted,
-        )
-        .toArray(),
+        ),
+      ),
     );
   if (request.verdict !== "allowed")
     rows.push(
       ...sql
         .exec<Row>(
-          `SELECT 0 AS id, minute * 60000 AS at, actor, action, '' AS target, 'denied' AS verdict, code, detail, times, address, user_agent, request_id FROM denials
+          `SELECT 0 AS id, minute * 60000 AS at, actor, action, target, 'denied' AS verdict, code, detail, times, address, user_agent, request_id FROM denials
              WHERE (minute * 60000 < ?1 OR (minute * 60000 = ?1 AND ?2 > 0)) AND (?3 IS NULL OR action = ?3) AND (?4 IS NULL OR actor = ?4)
              ORDER BY minute DESC, actor, code, detail`,
           beforeAt!,
@@ -54,7 +60,8 @@ export function auditPage(sql: SqlStorage, request: PageRequest & AuditFilter): 
           request.action,
           request.actor,
         )
-        .toArray(),
+        .toArray()
+        .filter(sees),
     );
   rows.sort((one, other) => other.at - one.at || other.id - one.id);
   const shown = wholeMinutes(rows, request.limit);
@@ -63,6 +70,16 @@ export function auditPage(sql: SqlStorage, request: PageRequest & AuditFilter): 
     items: shown.map(entry),
     nextCursor: last && rows.length > shown.length ? `${last.at}.${last.id}` : null,
   };
+}
+
+/** Reads rows until so many were seen that may be. */
+function first(wanted: number, sees: AuditReader, rows: Iterable<Row>): Row[] {
+  const seen: Row[] = [];
+  for (const row of rows) {
+    if (sees(row)) seen.push(row);
+    if (seen.length === wanted) break;
+  }
+  return seen;
 }
 
 /** Denials of one minute have the same time. The cursor cannot point between them, so a page takes all of them. */

@@ -4,9 +4,11 @@ import { plainBytes } from "../../base/text.ts";
 import { actorText } from "../actor.ts";
 import type { Caller, CallerActor } from "../caller.ts";
 import { type AuditFilter, auditPage } from "./page.ts";
+import type { AuditReader } from "./reader.ts";
+import { excess } from "./ring.ts";
 import type { AuditEntry } from "./view.ts";
 
-/** Rows kept of each kind; the oldest go first, and denials never push admitted rows out. */
+/** Rows kept of each kind; denials never push admitted rows out, nor one actor's rows those of another (`ring.ts`). */
 const ADMITTED_ROWS = 20_000;
 const DENIED_ROWS = 2_000;
 /** Bytes of a text that comes from outside. */
@@ -43,8 +45,26 @@ export class Audit {
       )
       .one();
     const id = Number(row.id);
-    if (id % 500 === 0) this.sql.exec("DELETE FROM audit WHERE id <= ?", id - ADMITTED_ROWS);
+    if (id % 500 === 0) this.prune();
     return id;
+  }
+
+  private prune(): void {
+    const holdings = this.sql.exec<{ actor: string; rows: number }>(
+      "SELECT actor, count(*) AS rows FROM audit GROUP BY actor",
+    );
+    for (const [actor, rows] of excess(holdings.toArray(), ADMITTED_ROWS))
+      this.sql.exec(
+        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE actor = ? ORDER BY id LIMIT ?)",
+        actor,
+        rows,
+      );
+  }
+
+  /** An admitted command that did nothing after all: its row becomes one of the denials, which are counted per minute. */
+  didNothing(row: number, actor: string, code: string, action: string, target: string, caller: Caller): void {
+    this.sql.exec("DELETE FROM audit WHERE id = ?", row);
+    this.deny(actor, code, "nothing", action, target, caller);
   }
 
   /** Adds how an admitted command ended when that is worth a second write: a problem's code, or what was transferred. */
@@ -57,8 +77,8 @@ export class Audit {
     );
   }
 
-  /** The first denial of its kind in a minute is written at once, the others with the next `flush`. */
-  deny(actor: string, code: string, detail: string, action: string, caller: Caller): void {
+  /** The first denial of its kind in a minute is written at once, with what it was about; the others with the next `flush`. */
+  deny(actor: string, code: string, detail: string, action: string, target: string, caller: Caller): void {
     const minute = Math.floor(this.clock() / 60_000);
     const kind = JSON.stringify([minute, actor, code, detail]);
     const uncounted = this.uncounted.get(kind);
@@ -67,13 +87,14 @@ export class Audit {
       return;
     }
     this.sql.exec(
-      `INSERT INTO denials (minute, actor, code, detail, action, times, address, user_agent, request_id) VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?)
+      `INSERT INTO denials (minute, actor, code, detail, action, target, times, address, user_agent, request_id) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?)
        ON CONFLICT (minute, actor, code, detail) DO UPDATE SET times = times + 1`,
       minute,
       actor,
       code,
       detail,
       action,
+      plain(target),
       plainOrNull(caller.address),
       plain(caller.userAgent),
       caller.requestId,
@@ -81,12 +102,21 @@ export class Audit {
     if (this.uncounted.size >= DENIED_ROWS) this.flush();
     this.uncounted.set(kind, 0);
     const rows = Number(this.sql.exec("SELECT count(*) AS rows FROM denials").one().rows);
-    if (rows > DENIED_ROWS)
+    if (rows > DENIED_ROWS) this.pruneDenials(minute);
+  }
+
+  private pruneDenials(minute: number): void {
+    const holdings = this.sql.exec<{ actor: string; rows: number }>(
+      "SELECT actor, count(*) AS rows FROM denials GROUP BY actor",
+    );
+    for (const [actor, rows] of excess(holdings.toArray(), DENIED_ROWS))
       this.sql.exec(
-        "DELETE FROM denials WHERE (minute, actor, code, detail) IN (SELECT minute, actor, code, detail FROM denials ORDER BY minute > ? DESC, minute LIMIT ?)",
         // Minutes to come were counted by a clock that ran ahead: they go first.
+        `DELETE FROM denials WHERE actor = ?1 AND (minute, code, detail) IN
+         (SELECT minute, code, detail FROM denials WHERE actor = ?1 ORDER BY minute > ?3 DESC, minute LIMIT ?2)`,
+        actor,
+        rows,
         minute,
-        rows - DENIED_ROWS,
       );
   }
 
@@ -115,8 +145,8 @@ export class Audit {
   }
 
   /** Newest first; null when the cursor is none of this list. */
-  list(request: PageRequest & AuditFilter): Page<AuditEntry> | null {
+  list(request: PageRequest & AuditFilter, sees: AuditReader = () => true): Page<AuditEntry> | null {
     this.flush();
-    return auditPage(this.sql, request);
+    return auditPage(this.sql, request, sees);
   }
 }

@@ -4,6 +4,7 @@ import type { Lineage } from "../../access/key.ts";
 import { afterFirstUse, secretVersionOf } from "../../access/rotation.ts";
 import type { Clock } from "../../base/clock.ts";
 import { type Problem, problem } from "../../base/problem.ts";
+import { problems } from "../../base/problems.ts";
 import { fail, ok, type Result } from "../../base/result.ts";
 import { actorOfKey, actorText } from "../actor.ts";
 import type { Audit } from "../audit/store.ts";
@@ -96,8 +97,29 @@ export class Door {
       admitted: Admitted,
     ) => CommandAnswer["result"] | Promise<CommandAnswer["result"]>;
     const result = await handler(command, admitted);
-    if (admitted.auditRow !== null && !result.ok) this.parts.audit.outcome(admitted.auditRow, result.error.code, null);
-    return result;
+    return result.ok || admitted.auditRow === null
+      ? result
+      : this.ended(command, admitted, admitted.auditRow, result.error);
+  }
+
+  /**
+   * Of a key's command that came to nothing no row stays among those of work that was done: it is counted like a denial, and
+   * refused like one when there are many (SECURITY 40). What failed on the way may have done something.
+   */
+  private ended(
+    command: Command,
+    { lineage, actor, caller }: Admitted,
+    row: number,
+    error: Problem,
+  ): Result<never, Problem> {
+    const { audit, counters, clock } = this.parts;
+    if (!lineage || problems[error.code].status >= 500) {
+      audit.outcome(row, error.code, null);
+      return fail(error);
+    }
+    audit.didNothing(row, actorText(actor), error.code, command.do, targetText(command), caller);
+    const counted = deny({ reason: "nothing", key: lineage[0].id, problem: error }, clock(), counters);
+    return fail(counted.error.problem);
   }
 
   private admit({ caller, command, requirements, at }: Turn, identity: KeyIdentity, lineage: Lineage | null): Decision {
@@ -168,7 +190,7 @@ export class Door {
   private refuse({ caller, command, requirements, at }: Turn, lineage: Lineage | null, denial: Denial): Refusal {
     const refusal = refusalOf(denial, requirements.policy.target);
     const actor = denial.key !== null && lineage ? actorText(actorOfKey(lineage[0])) : "unknown";
-    this.parts.audit.deny(actor, refusal.code, denial.reason, command.do, caller);
+    this.parts.audit.deny(actor, refusal.code, denial.reason, command.do, targetText(command), caller);
     return { problem: refusal, limits: exhaustedLimits(denial, lineage, this.parts.counters, at) };
   }
 }

@@ -15,6 +15,10 @@ export type Requirements = {
 
 export const policyOf = (command: Command): Policy => policies[command.do];
 
+/** Whether an audit row's target is the name of a backup; `download` is the row of a transfer. */
+export const aboutBackup = (action: string): boolean =>
+  action === "download" || (policies as { [name: string]: Policy | undefined })[action]?.target !== undefined;
+
 /** As of now: a transfer may end or lose its name at any time. */
 export function requirementsOf(command: Command, transfers: Transfers): Requirements {
   const policy = policyOf(command);

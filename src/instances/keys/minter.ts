@@ -95,7 +95,7 @@ export class KeyMinter {
       ...limits.value,
       notBefore: request.notBefore ?? null,
       expires: allowed.value.expires,
-      ratePerMinute: request.ratePerMinute ?? null,
+      ratePerMinute: request.ratePerMinute === undefined ? (preset?.ratePerMinute ?? null) : request.ratePerMinute,
       quotas: request.quotas ?? preset?.quotas ?? {},
       approval: request.approval ?? [],
       approvalSeconds: request.approvalSeconds ?? null,

