@@ -128,7 +128,11 @@ describe("after a clock ran a year ahead and was set back", () => {
       await stage.refusal({ do: "backups.list" }, key);
       const minute = Math.floor(stage.time.now / MINUTE);
       for (let at = 0; at < 2_000; at++)
-        sql.exec("INSERT INTO denials VALUES (?, 'key:x', 'not_found', ?, 'list', 1, NULL, '', '')", minute, `${at}`);
+        sql.exec(
+          "INSERT INTO denials VALUES (?, 'key:x', 'not_found', ?, 'list', 1, NULL, '', '', '')",
+          minute,
+          `${at}`,
+        );
       stage.time.now = T0 + HOUR;
       await stage.ended(await stage.ask(create("b.zip"), key));
       for (const name of ["c.zip", "d.zip"]) expect(await stage.refusal(create(name), key)).toBe("quota_exhausted");
