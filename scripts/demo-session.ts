@@ -3,7 +3,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { buildWorker } from "./build-worker.ts";
-import { backupName, instanceName, makeBackup, mintDemoKey, registerInstance } from "./demo.ts";
+import { backupName, instanceName, makeBackup, mintDemoKey, registerInstance, warningsOf } from "./demo.ts";
 import { demoText } from "./demo-text.ts";
 import { findPocketBase } from "./pocketbase-find.ts";
 import { endOfOutput, newPassword } from "./pocketbase-server.ts";
@@ -153,6 +153,7 @@ export async function runDemo(flags: StartFlags, folders: StartFolders, say: Say
   );
   const admin = { url: relay.url, token: adminToken, instance: instanceName };
   await registerInstance(admin, upstream.url, upstream.credential);
+  if (!upstream.own) for (const warning of await warningsOf(admin)) console.log(warning);
   const key = await mintDemoKey(admin, mayWrite ? "operator" : "fetcher");
   const backup = await showBackup({ url: relay.url, token: key, instance: null }, mayWrite, say);
   await writeDemoFile(folders.demoFile, relay.url, key, adminToken, upstream);

@@ -16,6 +16,17 @@ export async function registerInstance(relay: RelayAccess, url: string, credenti
   else throw new Refusal(`The relay refused its own administrator: ${relayWords(known)}`);
 }
 
+/** What a check of the server warns of, a line each. */
+export async function warningsOf(relay: RelayAccess): Promise<string[]> {
+  type Check = { warnings: { message: string; hint: string }[] };
+  const { warnings } = await callRelay<Check>(
+    { ...relay, instance: null },
+    "POST",
+    `/v1/instances/${instanceName}/check`,
+  );
+  return warnings.map(({ message, hint }) => `Warning: ${message} ${hint}`);
+}
+
 /** A new key for this run; those of earlier runs end. */
 export async function mintDemoKey(relay: RelayAccess, preset: "operator" | "fetcher"): Promise<string> {
   const { items } = await callRelay<{ items: { id: string; name: string }[] }>(relay, "GET", "/v1/keys?limit=200");

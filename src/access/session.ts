@@ -1,3 +1,4 @@
+import { utf8 } from "../base/encoding.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
 import type { Lineage } from "./key.ts";
@@ -31,6 +32,8 @@ export type SessionClaims = {
   iat: number;
   exp: number;
   aud: typeof AUDIENCE;
+  /** Fills the payload to a multiple of three bytes: Go's SDK of BosBase takes only payloads that need no `=`. */
+  pad: string;
 };
 
 type NewSession = {
@@ -63,8 +66,10 @@ export async function mintSession(key: CryptoKey, session: NewSession): Promise<
     iat,
     exp,
     aud: AUDIENCE,
+    pad: "",
   };
-  return ok(await signToken(key, claims));
+  const bytes = utf8(JSON.stringify(claims)).length;
+  return ok(await signToken(key, { ...claims, pad: " ".repeat((3 - (bytes % 3)) % 3) }));
 }
 
 /** `auth-refresh`: a longer session of the same login and secret; the same one again when it is not refreshable. */

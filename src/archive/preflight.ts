@@ -10,7 +10,7 @@ import { type ArchiveFacts, ArchiveFactsSchema, type ArchiveInspection } from ".
 import { MADE_AT_BY, type MadeAt, madeAtKinds } from "./made.ts";
 
 const CheckSchema = z.object({
-  name: z.enum(["exists", "idle", "flavour", ...archiveCheckNames, "credential", "tokens"]),
+  name: z.enum(["exists", "idle", "flavour", ...archiveCheckNames, "credential", "tokens", "origin"]),
   ok: z.boolean(),
   severity: z.enum(severities),
   message: z.string(),
@@ -70,7 +70,8 @@ export function preflight(evidence: PreflightEvidence): Preflight {
     if (evidence.flavour === "bosbase") checks.push(filesOnly);
     if (inspection !== null) checks.push(...archiveChecks(inspection, madeBy));
     // On BosBase superusers and tokens are in PostgreSQL, where no restore reaches them.
-    if (evidence.flavour !== "bosbase") checks.push(credential(evidence), revivedTokens);
+    if (evidence.flavour !== "bosbase")
+      checks.push(credential(evidence), revivedTokens, ...(isOwn(evidence) ? [] : [elsewhere]));
   }
   const archive = inspection?.ok ? inspection.value.archive : null;
   return {
@@ -144,12 +145,26 @@ const filesOnly: PreflightCheck = {
   message: `${problems.restore_files_only.message} ${problems.restore_files_only.hint}`,
 };
 
-function credential({ made, credentialSince }: PreflightEvidence): PreflightCheck {
-  const known = made !== null && credentialSince !== null;
+/** Of a file that the relay did not have the server make: restoring another server's is what uploads are for, too. */
+const elsewhere: PreflightCheck = {
+  name: "origin",
+  ok: false,
+  severity: "warn",
+  message:
+    "The relay did not see this server make the file. If another server made it, that one's superusers and settings come with it: the relay's credential may be refused afterwards, so have a superuser of that server at hand; and a server that runs with another --encryptionEnv than the other one does not start any more (\"cipher: message authentication failed\"), so start it with the other's key.",
+};
+
+/** Made by the server as far as anybody can tell: at the relay's request, or by its own schedule, whose names are its own. */
+const isOwn = ({ madeBy, backup }: PreflightEvidence): boolean =>
+  madeBy.kind === "server" || (madeBy.kind === "unknown" && backup?.key.startsWith("@auto_pb_backup_") === true);
+
+function credential(evidence: PreflightEvidence): PreflightCheck {
+  const { made, credentialSince } = evidence;
+  const known = made !== null && credentialSince !== null && isOwn(evidence);
   const ok = known && credentialSince < made.at;
   const why = known
     ? "The relay's superuser or its token changed after this backup was made."
-    : "It is not known whether the relay's superuser and token are older than this backup.";
+    : "It is not known whether this backup holds the relay's superuser and token as they are now.";
   return {
     name: "credential",
     ok,

@@ -7,6 +7,7 @@ import type { Reach } from "../http/reach.ts";
 import type { OperationKinds } from "../operations/kind.ts";
 import { kinds as operationKinds } from "../operations/kinds.ts";
 import { requesterRefusal } from "../operations/requester.ts";
+import { lastRestore } from "../operations/undo.ts";
 import type { Settings } from "../settings.ts";
 import type { Fetch } from "../upstream/exchange.ts";
 import { auditHandlers } from "./audit/commands.ts";
@@ -100,6 +101,7 @@ export function buildParts(platform: Platform, kinds: OperationKinds = operation
     verifications,
     expectation: () => configuration.own.expect,
     verifies: () => configuration.own.verify,
+    lastRestore: (since) => lastRestore(rows.recent(), since),
   });
   const server = new Server(configuration, settings, fetch, clock, reach, (listing, began) => {
     if (!platform.writesNothing) observer.take(listing, began);

@@ -34,11 +34,24 @@ export function lookSucceeded(before: Reachability, at: number): { after: Reacha
   return { after: REACHABLE, drafts: [{ type: "instance.reachable", data }] };
 }
 
+/** The newest restore that was sent to the server since it last took the credential. */
+export type LastRestore = { operation: string; key: string };
+
+/** After a restore the server has the superusers of the backup: that is the cause to look for, and the way out. */
+function lockedOut(error: ReturnType<typeof eventFault>, restore: LastRestore | null): EventDraft {
+  const actor = { kind: "relay" as const };
+  if (restore === null) return { type: "instance.unauthorized", data: { error, actor } };
+  const hint =
+    "A restore was sent just before: the server has the superusers and passwords of the backup now. Give the instance a superuser of that time: PATCH /v1/instances/{name} with its credential.";
+  return { type: "instance.unauthorized", data: { error: { ...error, hint }, restore, actor } };
+}
+
 /** A look that was not answered, or answered that the credential is refused. */
 export function lookFailed(
   before: Reachability,
   failure: { problem: Problem; unauthorized: boolean },
   at: number,
+  restore: LastRestore | null = null,
 ): { after: Reachability; drafts: EventDraft[] } {
   const error = eventFault(failure.problem);
   const actor = { kind: "relay" as const };
@@ -46,7 +59,7 @@ export function lookFailed(
     const after: Reachability = { announced: "unauthorized", failingSince: before.failingSince, failedLooks: 0 };
     return {
       after,
-      drafts: before.announced === "unauthorized" ? [] : [{ type: "instance.unauthorized", data: { error, actor } }],
+      drafts: before.announced === "unauthorized" ? [] : [lockedOut(error, restore)],
     };
   }
   const failingSince = pastOrUnknown(before.failingSince, at) ?? at;

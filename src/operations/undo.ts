@@ -1,9 +1,13 @@
 import { isWithin } from "../base/clock.ts";
 import { type Problem, problem } from "../base/problem.ts";
 import { fail, ok, type Result } from "../base/result.ts";
+import type { LastRestore } from "../observing/reachability.ts";
 import type { Operation } from "./operation.ts";
 import { isRestore, type Restore, type SafetyCopy } from "./restore-data.ts";
 import type { LookBeforeRestore } from "./restore-preflight.ts";
+
+/** A list may still be answered for this long after a restore was sent: the server restarts first. */
+const LOOK_MS = 60_000;
 
 /** A restore can be undone, and its safety copy is kept, this long after its request was sent. */
 export const UNDO_MS = 24 * 3_600_000;
@@ -35,6 +39,15 @@ export function undoable(
   const found = seen.value;
   const same = found.key === key && found.size === size && found.directorySha256 === directorySha256;
   return same ? ok(found) : refusal("Its safety backup is not the file it was.");
+}
+
+/**
+ * The newest restore that reached the server after `since` (ms since the epoch; null: at any time). It is what a server
+ * that no longer takes the credential has most likely been through.
+ */
+export function lastRestore(recent: readonly Operation[], since: number | null): LastRestore | null {
+  const sent = recent.filter((each) => isRestore(each) && (sentAt(each) ?? 0) > (since ?? 0) - LOOK_MS).at(-1);
+  return sent ? { operation: sent.id, key: sent.target.key } : null;
 }
 
 /** The copy as a look before its restore saw it, null when the server does not list it; or why it could not be seen. */

@@ -144,6 +144,26 @@ describe("preflight", () => {
   });
 });
 
+describe("a backup that the relay did not see the server make", () => {
+  it.each(["unknown", "key"] as const)("carries both risks and promises nothing, made by: %s", async (kind) => {
+    const madeBy = kind === "key" ? { kind, id: "k", name: "uploader" } : { kind };
+    const { ok, checks } = await judge([data], { madeBy });
+    expect(ok).toBe(true);
+    expect(named(checks, "origin")).toMatchObject([{ ok: false, severity: "warn" }]);
+    expect(named(checks, "origin")[0]!.message).toMatch(/superusers[^]*--encryptionEnv/);
+    expect(named(checks, "credential")).toMatchObject([{ ok: false, severity: "warn" }]);
+  });
+
+  it("but that has the name of its own schedule carries no such warning", async () => {
+    const scheduled = { ...listed, key: "@auto_pb_backup_acme_20261122000000.zip" };
+    const { checks } = await judge([data], { madeBy: { kind: "unknown" }, backup: scheduled });
+    expect(named(checks, "origin")).toEqual([]);
+    expect(named(checks, "credential")).toMatchObject([{ ok: true }]);
+    const uploaded = await judge([data], { madeBy: { kind: "key", id: "k", name: "n" }, backup: scheduled });
+    expect(named(uploaded.checks, "origin")).toHaveLength(1);
+  });
+});
+
 describe("a backup that has just arrived", () => {
   async function verify(files: ZipFile[], median: number | null = null) {
     const bytes = zip(files);

@@ -53,8 +53,9 @@ conformance({ call: "delete", missingScope: "backups:delete", given: fourBackups
     ...held("new.zip", "relay"),
     ...without("test1.zip"),
   }),
-  row("of one that is being made and not listed yet", remove("new.zip"), 400, says.inUse, {
-    ...held("new.zip"),
+  // A name that no row before it made: one that the relay listed before is asked of the server.
+  row("of one that is being made and not listed yet", remove("unlisted.zip"), 400, says.inUse, {
+    ...held("unlisted.zip"),
     relay: { differs: "delete-while-made", message: gone.message },
   }),
   row("of one that the relay is making, not listed yet", remove("new.zip"), 400, says.inUse, held("new.zip", "relay")),

@@ -7,7 +7,13 @@ import { diff } from "../../observing/diff.ts";
 import type { Expectation } from "../../observing/expectation.ts";
 import { clockSkew } from "../../observing/made-at.ts";
 import { dueAt, type Overdue, overdue, recovered } from "../../observing/overdue.ts";
-import { lookFailed, lookSucceeded, REACHABLE, type Reachability } from "../../observing/reachability.ts";
+import {
+  type LastRestore,
+  lookFailed,
+  lookSucceeded,
+  REACHABLE,
+  type Reachability,
+} from "../../observing/reachability.ts";
 import { statsOf } from "../../observing/stats.ts";
 import type { Fact } from "../../observing/tracked-backup.ts";
 import type { Listing } from "../../upstream/backups-api.ts";
@@ -47,6 +53,8 @@ type Deps = {
   verifications: Verifications;
   expectation: () => Expectation | null;
   verifies: () => boolean;
+  /** The newest restore that was sent since then; null when there was none. */
+  lastRestore: (since: number | null) => LastRestore | null;
 };
 
 /**
@@ -59,7 +67,6 @@ export class Observer {
   private again = false;
   /** When the newest backup was made; undefined when it is to be found out. */
   private newestAt: number | null | undefined;
-  /** When a look failed last. */
   private failedAt = 0;
   /** When the row was last written: a look that changed nothing is not written each time. */
   private writtenAt = 0;
@@ -143,7 +150,8 @@ export class Observer {
     const { clock, ledger } = this.deps;
     this.failedAt = clock();
     this.commit(() => {
-      const { after, drafts } = lookFailed(this.state.reach, failure, clock());
+      const restore = failure.unauthorized ? this.deps.lastRestore(this.lookedAt) : null;
+      const { after, drafts } = lookFailed(this.state.reach, failure, clock(), restore);
       const due = this.judgeOverdue();
       ledger.append([...drafts, ...due.drafts]);
       return { ...this.state, reach: after, overdue: due.after, expectedSince: this.expectedSince() };

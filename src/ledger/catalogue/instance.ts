@@ -22,7 +22,13 @@ export const instanceKinds = {
   ),
   "instance.unauthorized": kind(
     "The server no longer takes the credential the relay holds. Nothing is watched until it gets another.",
-    { error: fault },
+    {
+      error: fault,
+      restore: z
+        .object({ operation: z.string(), key: z.string() })
+        .optional()
+        .describe("The restore that was sent since the server last took the credential: the likely cause."),
+    },
     {
       error: {
         code: "upstream_unauthorized",

@@ -18,11 +18,12 @@ export const relayNotices: { [T in RelayType]: (data: EventData<T>) => Notice } 
     title: line`Recovered: the server answers again`,
     lines: [line`It was away for ${durationInWords(downSeconds)}.`],
   }),
-  "instance.unauthorized": ({ error }) => ({
+  "instance.unauthorized": ({ error, restore }) => ({
     level: "failure",
     title: line`The server refuses the relay's credential`,
     lines: [
       [message(error.message)],
+      ...(restore ? [line`It did before ${foreign(restore.key)} was restored.`] : []),
       line`Nothing is watched until it gets another.`,
       ...(error.hint ? [[message(error.hint)]] : []),
     ],

@@ -250,6 +250,8 @@ export async function reports(stage: Stage, auth: string): Promise<void> {
     await caller.call("GET", path, { auth });
   for (const verdict of ["allowed", "denied"])
     await caller.call("GET", `/v1/audit?limit=200&verdict=${verdict}`, { auth });
+  await caller.call("GET", "/v1/audit/removals?limit=200", { auth: stage.admin });
+  await caller.call("GET", "/v1/audit/removals?limit=0", { auth });
   for (const path of ["/v1/operations", "/v1/backups", "/api/health", "/v1/health", "/docs"])
     await caller.call("GET", path, { auth });
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { database } from "../../harness/archive/database.ts";
 import { zip } from "../../harness/archive/zip.ts";
 import { generated, wholeOf } from "../../harness/fake/content.ts";
-import { onStage, remove, type Stage, T0 } from "../../harness/instance-parts.ts";
+import { onStage, remove, restore, type Stage, T0 } from "../../harness/instance-parts.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -224,6 +224,24 @@ describe("the server itself", () => {
       stage.fake.revokeTokens();
       expect(types(await during(stage, 2 * HOUR))).toEqual(["instance.unauthorized"]);
     });
+  });
+});
+
+it("a lock-out after a restore names the restore and the way out", async () => {
+  await onStage({}, async (stage) => {
+    await stage.fake.make("a.zip", T0 - HOUR);
+    const restored = await stage.ended(await stage.ask(restore("a.zip")));
+    stage.fake.world.superuser.password = "of another server";
+    stage.fake.revokeTokens();
+    const told = (await during(stage, 2 * HOUR)).filter(({ type }) => type === "instance.unauthorized");
+    expect(told).toMatchObject([
+      {
+        data: {
+          restore: { operation: restored.id, key: "a.zip" },
+          error: { hint: expect.stringMatching(/superuser/) },
+        },
+      },
+    ]);
   });
 });
 
