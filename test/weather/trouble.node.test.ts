@@ -175,10 +175,11 @@ const callOf = (action: Action): CallName => (action === "put" ? "upload" : (act
 
 describe.concurrent("a call that is struck alone", () => {
   for (const [name, [fault, codesOf]] of Object.entries(struck)) {
-    it(`${name}: is told what became of it, and nothing is half done`, async () => {
-      const front = await openFront(name);
-      const before = kept(front);
-      for (const [action, codes] of Object.entries(codesOf) as [Action, ProblemCode | ProblemCode[]][]) {
+    // A server each: what became of a lost answer is looked for during many seconds.
+    for (const [action, codes] of Object.entries(codesOf) as [Action, ProblemCode | ProblemCode[]][])
+      it(`${name}, ${action}: is told what became of it, and nothing is half done`, async () => {
+        const front = await openFront(`${name}-${action}`.toLowerCase());
+        const before = kept(front);
         front.server.fake.faults.add({ ...fault(), on: callOf(action) } as Fault);
         const outcome = await front.act(action);
         const code = [codes].flat().find((each) => each === outcome.code) ?? [codes].flat()[0]!;
@@ -187,14 +188,13 @@ describe.concurrent("a call that is struck alone", () => {
           expect((await front.operations())[0]).toMatchObject({ state: "failed", error: { code } });
         } else expectRefusal(front, outcome, code);
         front.server.fake.faults.clear();
-      }
-      const made = Object.keys(kept(front)).filter((key) => key.startsWith("pre_restore_"));
-      expect(made.length).toBe("restore" in codesOf ? 1 : 0);
-      for (const key of made) front.server.fake.remove(key);
-      if (name === "vanished") await front.server.fake.make(KEPT);
-      else await expectUntouched(front, before);
-      expect(elsewhere.got).toEqual([]);
-    });
+        const made = Object.keys(kept(front)).filter((key) => key.startsWith("pre_restore_"));
+        expect(made.length).toBe(action === "restore" ? 1 : 0);
+        for (const key of made) front.server.fake.remove(key);
+        if (name === "vanished") await front.server.fake.make(KEPT);
+        else await expectUntouched(front, before);
+        expect(elsewhere.got).toEqual([]);
+      });
   }
 });
 
