@@ -71,9 +71,14 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
     // The hook file nudges: no look was asked for here.
     expect((await call(server, "POST", "/api/backups", { name: "dashboard.zip" })).status).toBe(204);
 
-    // Another process on the same data, as a command of an administrator's own.
-    const { path } = await findPocketBase(version, console.error);
-    await run(path, ["backup", "cli_made.zip", "--dir", server.dataDir, "--hooksDir", cliHooks]);
+    // Another process on the same data, as a command of an administrator's own. On 0.39.11 that may cost the server its
+    // database (docs/upstream.md), so there only the file by hand comes from outside.
+    const made = ["dashboard.zip", "uploaded.zip", "by hand.zip"];
+    if (version !== "0.39.11") {
+      const { path } = await findPocketBase(version, console.error);
+      await run(path, ["backup", "cli_made.zip", "--dir", server.dataDir, "--hooksDir", cliHooks]);
+      made.push("cli_made.zip");
+    }
     await copyFile(join(backups, "dashboard.zip"), join(backups, "by hand.zip"));
     const form = new FormData();
     form.set("file", await openAsBlob(join(backups, "dashboard.zip"), { type: "application/zip" }), "uploaded.zip");
@@ -91,7 +96,7 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
     const runCron = async () => expect((await call(server, "POST", "/api/crons/__pbAutoBackup__")).status).toBe(204);
     await runCron();
     const first = await vi.waitUntil(async () => (await autos())[0], SOON);
-    for (const name of ["dashboard.zip", "cli_made.zip", "uploaded.zip", "by hand.zip", first]) {
+    for (const name of [...made, first]) {
       await recorded(`backup.created ${name}`, false);
       await recorded(`backup.verified ${name}`, false);
     }
@@ -131,7 +136,7 @@ describe.concurrent.each(["0.40.6", "0.39.11"])("what happens on PocketBase %s b
 
     const all = await told();
     expect(new Set(all).size).toBe(all.length);
-    expect(all.filter((line) => line.startsWith("backup.created")).length).toBe(6);
+    expect(all.filter((line) => line.startsWith("backup.created")).length).toBe(made.length + 2);
     expect(all.filter((line) => line.startsWith("backup.deleted")).sort()).toEqual(
       [`backup.deleted ${first}`, "backup.deleted dashboard.zip"].sort(),
     );
