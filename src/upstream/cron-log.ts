@@ -25,20 +25,20 @@ export function cronLogQuery(since: number): string {
 
 /**
  * The query for creates that failed; the answer is one page, newest first. By the level of errors, not by their status:
- * BosBase takes no filter on `data.status`.
+ * BosBase takes no filter on `data.status`. Refusals of others are errors, too: `createFailureOf` leaves them out.
  */
 export function createLogQuery(since: number): string {
   const from = new Date(since).toISOString().replace("T", " ");
   const filter = `data.url="/api/backups" && data.method="POST" && level=8 && created>="${from}"`;
-  return new URLSearchParams({ filter, sort: "-created", perPage: "1" }).toString();
+  return new URLSearchParams({ filter, sort: "-created", perPage: "50" }).toString();
 }
 
 /** `undefined` when it is not a log page. */
 export function createFailureOf(json: unknown): Cause | null | undefined {
   const items = (json as { items?: unknown } | null | undefined)?.items;
   if (!Array.isArray(items)) return undefined;
-  if (items.length === 0) return null;
-  return causeIn(String(items[0]?.data?.details ?? ""));
+  const failed = items.find((item) => Number(item?.data?.status) === 400);
+  return failed ? causeIn(String(failed.data?.details ?? "")) : null;
 }
 
 /** Rows of `GET /api/logs`; null when it is not a log page. */

@@ -67,7 +67,7 @@ export class Observer {
   private again = false;
   /** When the newest backup was made; undefined when it is to be found out. */
   private newestAt: number | null | undefined;
-  private failedAt = 0;
+  private failedAt = 0; // When a look failed last.
   /** When the row was last written: a look that changed nothing is not written each time. */
   private writtenAt = 0;
 
