@@ -67,11 +67,15 @@ export function isCreatableName(name: string): Result<string, Problem> {
   return checkNewName(name);
 }
 
+/** What the server's own cron calls its backups (core/base_backup.go), and what it prunes by. */
+export const CRON_PREFIX = "@auto_pb_backup_";
+const RESERVED = [CRON_PREFIX, "@update_", "pre_restore_"];
+
 /**
  * Names that the server or the relay prunes by: uploading one pushes genuine backups out, so it needs `backups:delete`
  * as well (SECURITY 12).
  */
-export const isReservedName = (name: string): boolean => /^(@auto_pb_backup_|@update_|pre_restore_)/.test(name);
+export const isReservedName = (name: string): boolean => RESERVED.some((prefix) => name.startsWith(prefix));
 
 /** `tools/inflector/inflector.go` Snakecase: only ASCII word characters survive. */
 const snakeCase = (text: string): string =>

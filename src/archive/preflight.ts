@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { CRON_PREFIX } from "../access/backup-name.ts";
 import { isoTime } from "../base/clock.ts";
 import type { Problem } from "../base/problem.ts";
 import { problems } from "../base/problems.ts";
@@ -156,7 +157,7 @@ const elsewhere: PreflightCheck = {
 
 /** Made by the server as far as anybody can tell: at the relay's request, or by its own schedule, whose names are its own. */
 const isOwn = ({ madeBy, backup }: PreflightEvidence): boolean =>
-  madeBy.kind === "server" || (madeBy.kind === "unknown" && backup?.key.startsWith("@auto_pb_backup_") === true);
+  madeBy.kind === "server" || (madeBy.kind === "unknown" && backup?.key.startsWith(CRON_PREFIX) === true);
 
 function credential(evidence: PreflightEvidence): PreflightCheck {
   const { made, credentialSince } = evidence;

@@ -1,6 +1,9 @@
 /** Years before 0100 are none that a server means: Go's zero time is in year 1. */
 const WRITTEN = /^(?!00)\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
 
+/** A moment, ms since the epoch, as PocketBase writes it: UTC with a space instead of the `T`. */
+export const serverTimeText = (at: number): string => new Date(at).toISOString().replace("T", " ");
+
 /**
  * A time as PocketBase writes it (`2026-11-23 00:17:13.814Z`, tools/types/datetime.go) or as BosBase documents it (`T`
  * instead of the space), in ms since the epoch; finer digits are cut off. Null for anything else, and for a date that does

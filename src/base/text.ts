@@ -20,3 +20,6 @@ export function plainBytes(text: string, limit: number): string {
   while ((bytes[end]! & 0xc0) === 0x80) end--;
   return `${new TextDecoder().decode(bytes.subarray(0, end))}…`;
 }
+
+/** Bytes that are kept of a text from outside in rows that tell who did what. */
+export const TRAIL_TEXT_BYTES = 256;

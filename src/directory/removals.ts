@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Page, PageRequest } from "../base/page.ts";
-import { plainBytes } from "../base/text.ts";
+import { plainBytes, TRAIL_TEXT_BYTES } from "../base/text.ts";
 
 export const RemovalSchema = z
   .object({
@@ -18,8 +18,6 @@ export type Removal = z.infer<typeof RemovalSchema>;
 
 /** Rows kept; the oldest go first. */
 const KEPT = 1_000;
-/** Bytes of a text that comes from outside. */
-const TEXT_LIMIT = 256;
 
 /** Who removed which instance, kept where a removal does not reach. */
 export class Removals {
@@ -30,7 +28,7 @@ export class Removals {
   }
 
   record(removal: Removal): void {
-    const record = { ...removal, userAgent: plainBytes(removal.userAgent, TEXT_LIMIT) };
+    const record = { ...removal, userAgent: plainBytes(removal.userAgent, TRAIL_TEXT_BYTES) };
     this.sql.exec("INSERT INTO removals (record) VALUES (?)", JSON.stringify(record));
     this.sql.exec("DELETE FROM removals WHERE number <= (SELECT max(number) FROM removals) - ?", KEPT);
   }

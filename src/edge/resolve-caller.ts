@@ -55,11 +55,16 @@ function callerAtHome(c: AppContext, genuine: Exclude<Genuine, { kind: "admin" }
   return { instanceId: genuine.instance, subject, caller: callerWith(c, credential) };
 }
 
-const callerWith = (c: AppContext, credential: PresentedCredential): Caller<PresentedCredential> => ({
-  credential,
+/** Where a request comes from, for the rows that tell of it. */
+export const originOf = (c: AppContext): Omit<Caller, "credential"> => ({
   address: clientAddress(c.req.raw, c.get("settings")),
   userAgent: c.req.header("user-agent") ?? "",
   requestId: c.get("requestId"),
+});
+
+const callerWith = (c: AppContext, credential: PresentedCredential): Caller<PresentedCredential> => ({
+  credential,
+  ...originOf(c),
 });
 
 /** The administrator names the instance in `Relay-Instance`; the name may be left out when there is just one. */

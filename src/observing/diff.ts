@@ -1,7 +1,8 @@
+import { CRON_PREFIX } from "../access/backup-name.ts";
 import { isWithin, pastOrUnknown } from "../base/clock.ts";
 import { readServerTime } from "../base/server-time.ts";
 import type { Listing } from "../upstream/backups-api.ts";
-import { CRON_PREFIX, isBackupKey } from "./backup-key.ts";
+import { isBackupKey } from "./backup-key.ts";
 import {
   type Diff,
   type Fact,

@@ -51,7 +51,7 @@ export function lookFailed(
   before: Reachability,
   failure: { problem: Problem; unauthorized: boolean },
   at: number,
-  restore: LastRestore | null = null,
+  lastRestore: () => LastRestore | null,
 ): { after: Reachability; drafts: EventDraft[] } {
   const error = eventFault(failure.problem);
   const actor = { kind: "relay" as const };
@@ -59,7 +59,7 @@ export function lookFailed(
     const after: Reachability = { announced: "unauthorized", failingSince: before.failingSince, failedLooks: 0 };
     return {
       after,
-      drafts: before.announced === "unauthorized" ? [] : [lockedOut(error, restore)],
+      drafts: before.announced === "unauthorized" ? [] : [lockedOut(error, lastRestore())],
     };
   }
   const failingSince = pastOrUnknown(before.failingSince, at) ?? at;

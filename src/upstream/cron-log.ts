@@ -1,5 +1,6 @@
-import { readServerTime } from "../base/server-time.ts";
+import { readServerTime, serverTimeText } from "../base/server-time.ts";
 import type { UpstreamResult } from "./backups-api.ts";
+import { itemsOf } from "./page-items.ts";
 import { type Cause, causeIn } from "./server-cause.ts";
 
 /** A backup that the server's own cron failed to make. */
@@ -16,10 +17,9 @@ export interface CronLog {
   createFailure(since: number, signal?: AbortSignal): Promise<UpstreamResult<Cause | null>>;
 }
 
-/** The query that finds them. `created` is compared as text in PocketBase's own form: a space, no `T`. */
+/** The query that finds them. `created` is compared as text in PocketBase's own form. */
 export function cronLogQuery(since: number): string {
-  const from = new Date(since).toISOString().replace("T", " ");
-  const filter = `message="[Backup cron] Failed to create backup" && created>"${from}"`;
+  const filter = `message="[Backup cron] Failed to create backup" && created>"${serverTimeText(since)}"`;
   return new URLSearchParams({ filter, sort: "created", perPage: "50" }).toString();
 }
 
@@ -28,26 +28,24 @@ export function cronLogQuery(since: number): string {
  * BosBase takes no filter on `data.status`. Refusals of others are errors, too: `createFailureOf` leaves them out.
  */
 export function createLogQuery(since: number): string {
-  const from = new Date(since).toISOString().replace("T", " ");
-  const filter = `data.url="/api/backups" && data.method="POST" && level=8 && created>="${from}"`;
+  const filter = `data.url="/api/backups" && data.method="POST" && level=8 && created>="${serverTimeText(since)}"`;
   return new URLSearchParams({ filter, sort: "-created", perPage: "50" }).toString();
 }
 
 /** `undefined` when it is not a log page. */
 export function createFailureOf(json: unknown): Cause | null | undefined {
-  const items = (json as { items?: unknown } | null | undefined)?.items;
-  if (!Array.isArray(items)) return undefined;
+  const items = itemsOf(json);
+  if (items === null) return undefined;
   const failed = items.find((item) => Number(item?.data?.status) === 400);
   return failed ? causeIn(String(failed.data?.details ?? "")) : null;
 }
 
 /** Rows of `GET /api/logs`; null when it is not a log page. */
 export function cronFailuresOf(json: unknown): CronFailure[] | null {
-  const items = (json as { items?: unknown } | null | undefined)?.items;
-  if (!Array.isArray(items)) return null;
-  return items.flatMap((item): CronFailure[] => {
+  const failures = itemsOf(json)?.flatMap((item): CronFailure[] => {
     const at = readServerTime(String(item?.created));
     if (at === null) return [];
     return [{ name: String(item?.data?.name ?? ""), at, cause: causeIn(String(item?.data?.error ?? "")) }];
   });
+  return failures ?? null;
 }

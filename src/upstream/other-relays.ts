@@ -1,5 +1,6 @@
-import { readServerTime } from "../base/server-time.ts";
+import { readServerTime, serverTimeText } from "../base/server-time.ts";
 import type { UpstreamResult } from "./backups-api.ts";
+import { itemsOf } from "./page-items.ts";
 
 /** A record that proves a restore's outcome, as the server has it now. */
 export type SeenCanary = {
@@ -14,7 +15,7 @@ export interface OtherRelays {
   canaries(signal?: AbortSignal): Promise<UpstreamResult<SeenCanary[]>>;
   /** Whether the server's log shows a request of another relay since then (ms, the server's clock). */
   otherRelaySeen(since: number, signal?: AbortSignal): Promise<UpstreamResult<boolean>>;
-  /** How many restores the server's log shows as accepted since then; a restore that happened removes its own row. */
+  /** 1 when the server's log shows a restore as accepted since then, else 0; a restore that happened removes its own row. */
   restoresAccepted(since: number, signal?: AbortSignal): Promise<UpstreamResult<number>>;
 }
 
@@ -37,7 +38,7 @@ export function canariesOf(json: unknown, mark: string | undefined, serverTime: 
   const seen = itemsOf(json)?.flatMap((item): SeenCanary[] => {
     const text = String(item?.fingerprint ?? "");
     if (!text.startsWith("relay-") || typeof item?.id !== "string") return [];
-    const foreign = mark === undefined || !text.startsWith(`relay-${mark}-`);
+    const foreign = mark === undefined || !text.startsWith(fingerprint(mark, ""));
     const made = readServerTime(String(item.created));
     const stale = made !== null && serverTime !== null && serverTime - made > FRESH_MS;
     return foreign && stale ? [] : [{ id: item.id, foreign }];
@@ -45,7 +46,7 @@ export function canariesOf(json: unknown, mark: string | undefined, serverTime: 
   return seen ?? null;
 }
 
-const since = (time: number): string => `created>="${new Date(time).toISOString().replace("T", " ")}"`;
+const since = (time: number): string => `created>="${serverTimeText(time)}"`;
 const one = (filter: string): string => new URLSearchParams({ filter, perPage: "1" }).toString();
 
 export const otherRelayQuery = (mark: string, time: number): string =>
@@ -56,9 +57,3 @@ export const restoresQuery = (time: number): string =>
 
 /** How many rows a log page begins with, by its items alone; null when it is none. */
 export const rowsIn = (json: unknown): number | null => itemsOf(json)?.length ?? null;
-
-// biome-ignore lint/suspicious/noExplicitAny: what the server sent, checked where it is used.
-function itemsOf(json: unknown): any[] | null {
-  const items = (json as { items?: unknown } | null | undefined)?.items;
-  return Array.isArray(items) ? items : null;
-}

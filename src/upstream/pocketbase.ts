@@ -14,6 +14,7 @@ import {
   restoresQuery,
   rowsIn,
 } from "./other-relays.ts";
+import { itemsOf } from "./page-items.ts";
 import { backupPath, paths } from "./paths.ts";
 import type { RestoreEvidence } from "./restore-evidence.ts";
 import { restoreFailuresOf, restoreLogQuery } from "./restore-log.ts";
@@ -55,8 +56,8 @@ const stringAt = (json: unknown, name: string): string | null => {
 
 /** The id of the first item of a page; null of an empty one. */
 const firstId = (answer: UpstreamAnswer): { value: { id: string } | null } | null => {
-  const items = (answer.json as { items?: unknown } | null | undefined)?.items;
-  if (!Array.isArray(items)) return null;
+  const items = itemsOf(answer.json);
+  if (items === null) return null;
   const id = stringAt(items[0], "id");
   return { value: id === null ? null : { id } };
 };

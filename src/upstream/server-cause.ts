@@ -133,9 +133,11 @@ export function knownCause(text: string): Cause | null {
 
 /** The same, or what is left of an unknown one: its last clause, without whatever may be a path, a name or a secret. */
 export function causeIn(text: string): Cause {
-  const clause = knownCause(text) === null ? lastClause(text) : "";
+  const known = knownCause(text);
+  if (known) return known;
+  const clause = lastClause(text);
   const message = clause === "" ? "The cause stands in the server's log." : `The server's log says: ${clause}.`;
-  return knownCause(text) ?? { code: "unknown", message, hint: "The whole text stands in the server's log." };
+  return { code: "unknown", message, hint: "The whole text stands in the server's log." };
 }
 
 /** Usual English words, short ones in capitals, names of errors like `AccessDenied`, and small numbers. */

@@ -2,6 +2,7 @@ import { type Problem, problem } from "../base/problem.ts";
 import type { Reach } from "../http/reach.ts";
 import type { UpstreamFault } from "./backups-api.ts";
 import { type Fetch, outgoing } from "./exchange.ts";
+import { isAway } from "./fault.ts";
 import { WANTS_TLS, WITHOUT_TLS } from "./in-the-way.ts";
 import { paths } from "./paths.ts";
 
@@ -82,8 +83,7 @@ async function reasonOf(baseUrl: string, fetch: Fetch, reach: Reach): Promise<Pr
  * are. Takes up to `TRY_MS`, and sends no credential.
  */
 export async function explained(fault: UpstreamFault, baseUrl: string, fetch: Fetch, reach: Reach | null) {
-  const { code } = fault.problem;
-  if (reach === null || (code !== "upstream_unreachable" && code !== "upstream_timeout")) return fault;
+  if (reach === null || !isAway(fault.problem)) return fault;
   const reason = await reasonOf(baseUrl, fetch, reach);
   if (reason === null) return fault;
   return { ...fault, problem: { ...fault.problem, ...reason } };

@@ -5,8 +5,8 @@ import type { Result } from "../base/result.ts";
 import { directoryOf } from "../directory/stub.ts";
 import { answerOf } from "../edge/answer-of.ts";
 import { administratorName } from "../edge/authenticate.ts";
-import { clientAddress } from "../edge/client-address.ts";
 import { type AppContext, refuse } from "../edge/context.ts";
+import { originOf } from "../edge/resolve-caller.ts";
 import { actorText } from "../instances/actor.ts";
 import type { Place } from "../instances/server/record.ts";
 import { DEFAULT_POLL_SECONDS } from "../instances/server/store.ts";
@@ -152,12 +152,7 @@ export const instanceRoutes: Route[] = [
 /** Who removes an instance, for the row that stays of it. */
 async function administrator(c: AppContext) {
   const name = await administratorName(c);
-  return {
-    actor: actorText({ kind: "admin", ...(name ? { name } : {}) }),
-    address: clientAddress(c.req.raw, c.get("settings")),
-    userAgent: c.req.header("user-agent") ?? "",
-    requestId: c.get("requestId"),
-  };
+  return { actor: actorText({ kind: "admin", ...(name ? { name } : {}) }), ...originOf(c) };
 }
 
 /** Reserves the name, then registers the server; a server that is refused leaves nothing behind. */

@@ -1,20 +1,18 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Page, PageRequest } from "../../base/page.ts";
-import { plainBytes } from "../../base/text.ts";
+import { plainBytes, TRAIL_TEXT_BYTES } from "../../base/text.ts";
 import { actorText } from "../actor.ts";
 import type { Caller, CallerActor } from "../caller.ts";
 import { type AuditFilter, auditPage } from "./page.ts";
 import type { AuditReader } from "./reader.ts";
-import { excess } from "./ring.ts";
+import { excess, type Holdings } from "./ring.ts";
 import type { AuditEntry } from "./view.ts";
 
 /** Rows kept of each kind; denials never push admitted rows out, nor one actor's rows those of another (`ring.ts`). */
 const ADMITTED_ROWS = 20_000;
 const DENIED_ROWS = 2_000;
-/** Bytes of a text that comes from outside. */
-const TEXT_LIMIT = 256;
 
-const plain = (text: string): string => plainBytes(text, TEXT_LIMIT);
+const plain = (text: string): string => plainBytes(text, TRAIL_TEXT_BYTES);
 const plainOrNull = (text: string | null): string | null => (text === null ? null : plain(text));
 
 /** Who did or tried what. Admitted commands have a row each, written before they run; denials are counted per minute. */
@@ -49,11 +47,12 @@ export class Audit {
     return id;
   }
 
+  private holdings(table: "audit" | "denials"): Holdings {
+    return this.sql.exec<Holdings[number]>(`SELECT actor, count(*) AS rows FROM ${table} GROUP BY actor`).toArray();
+  }
+
   private prune(): void {
-    const holdings = this.sql.exec<{ actor: string; rows: number }>(
-      "SELECT actor, count(*) AS rows FROM audit GROUP BY actor",
-    );
-    for (const [actor, rows] of excess(holdings.toArray(), ADMITTED_ROWS))
+    for (const [actor, rows] of excess(this.holdings("audit"), ADMITTED_ROWS))
       this.sql.exec(
         "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE actor = ? ORDER BY id LIMIT ?)",
         actor,
@@ -106,10 +105,7 @@ export class Audit {
   }
 
   private pruneDenials(minute: number): void {
-    const holdings = this.sql.exec<{ actor: string; rows: number }>(
-      "SELECT actor, count(*) AS rows FROM denials GROUP BY actor",
-    );
-    for (const [actor, rows] of excess(holdings.toArray(), DENIED_ROWS))
+    for (const [actor, rows] of excess(this.holdings("denials"), DENIED_ROWS))
       this.sql.exec(
         // Minutes to come were counted by a clock that ran ahead: they go first.
         `DELETE FROM denials WHERE actor = ?1 AND (minute, code, detail) IN

@@ -55,8 +55,9 @@ export function backupHandlers({ server, judge, observer, origins, clock }: Deps
 
   const shown = (backup: ListedBackup): BackupView => {
     const version = versionOf(backup);
-    const { madeAt, verified, noBackup } = judge.of(version);
-    const { level, reason } = judge.verification(version) ?? { level: null, reason: null };
+    const found = judge.verification(version);
+    const { madeAt, verified, noBackup } = judge.of(version, found);
+    const { level, reason } = found ?? { level: null, reason: null };
     const { actor, operation } = origins.of(backup) ?? { actor: null, operation: null };
     return backupView(backup, {
       madeAt,

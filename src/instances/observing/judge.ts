@@ -29,11 +29,11 @@ export class Judge {
   /** What was found in this version; null when it was not, and is not to be, looked into. */
   verification({ key, size, modified }: Version): Verification | null {
     const found = this.deps.verifications.read(key);
-    return found?.size === size && found.modified === modified ? found : null;
+    return found && sameVersion(found, { size, modified }) ? found : null;
   }
 
-  of(version: Version): Judged {
-    const found = this.verification(version);
+  /** `found` spares a read where it is at hand. */
+  of(version: Version, found = this.verification(version)): Judged {
     const verified = found?.verified ?? "no";
     const evidence = this.evidence(version, found?.newestEntry ?? null);
     const listed = { size: version.size, ambiguous: this.deps.tracked.byKey.get(version.key)?.ambiguous };
@@ -56,6 +56,11 @@ export class Judge {
       (backup) => this.latestAt(backup),
       (backup) => this.of(backup),
     );
+  }
+
+  /** The newest of the backups that the ledger says are there; null when there is none. */
+  newestTold(): (Version & Judged) | null {
+    return this.newest(this.deps.tracked.announced()).newest;
   }
 
   private evidence(version: Version, newestEntry: number | null): TimeEvidence {

@@ -67,7 +67,8 @@ export class Observer {
   private again = false;
   /** When the newest backup was made; undefined when it is to be found out. */
   private newestAt: number | null | undefined;
-  private failedAt = 0; // When a look failed last.
+  /** When a look failed last. */
+  private failedAt = 0;
   /** When the row was last written: a look that changed nothing is not written each time. */
   private writtenAt = 0;
 
@@ -87,7 +88,7 @@ export class Observer {
     const usual = last + (this.again ? Math.min(AGAIN_MS, pollMs) : pollMs);
     const expect = this.deps.expectation();
     if (!expect || this.state.overdue) return usual;
-    if (this.newestAt === undefined) this.newestAt = this.newest()?.madeAt.at ?? null;
+    if (this.newestAt === undefined) this.newestAt = this.deps.judge.newestTold()?.madeAt.at ?? null;
     // A missing backup is announced when it is due, not up to a poll interval later.
     const due = dueAt(expect, this.newestAt ?? this.expectedSince() ?? last);
     return due > last ? Math.min(usual, due) : usual;
@@ -150,7 +151,7 @@ export class Observer {
     const { clock, ledger } = this.deps;
     this.failedAt = clock();
     this.commit(() => {
-      const restore = failure.unauthorized ? this.deps.lastRestore(this.lookedAt) : null;
+      const restore = () => this.deps.lastRestore(this.lookedAt);
       const { after, drafts } = lookFailed(this.state.reach, failure, clock(), restore);
       const due = this.judgeOverdue();
       ledger.append([...drafts, ...due.drafts]);
@@ -184,9 +185,9 @@ export class Observer {
   /** What was found in a backup may change which is the newest. */
   judgeAgain(): void {
     this.newestAt = undefined;
-    if (this.judgeOverdue().drafts.length === 0) return;
+    const { after, drafts } = this.judgeOverdue();
+    if (drafts.length === 0) return;
     this.commit(() => {
-      const { after, drafts } = this.judgeOverdue();
       this.deps.ledger.append(drafts);
       return { ...this.state, overdue: after };
     });
@@ -255,7 +256,7 @@ export class Observer {
     if (!expect) return { after: null, drafts: [] };
     const at = this.deps.clock();
     const { overdue: before } = this.state;
-    const newest = this.newest();
+    const newest = this.deps.judge.newestTold();
     const made = newest && { backup: backupFact(newest, newest), at: newest.madeAt.at };
     if (
       before &&
@@ -265,11 +266,6 @@ export class Observer {
     )
       return recovered(before, made.backup, at);
     return overdue(expect, before, made, this.expectedSince() ?? at, at);
-  }
-
-  private newest() {
-    const { judge, tracked } = this.deps;
-    return judge.newest(tracked.announced()).newest;
   }
 
   /** After a failure memory is read again from what is stored. */

@@ -1,6 +1,12 @@
 import { pastOrUnknown } from "../../base/clock.ts";
 import type { Arrival } from "../../observing/made-at.ts";
-import { type FileVersion, isDatedAhead, sightsOf, type TrackedBackup } from "../../observing/tracked-backup.ts";
+import {
+  type FileVersion,
+  isDatedAhead,
+  sameVersion,
+  sightsOf,
+  type TrackedBackup,
+} from "../../observing/tracked-backup.ts";
 
 /** The stored rows of what is known of each key, all of them in memory as well. */
 export class TrackedBackups {
@@ -40,8 +46,8 @@ export class TrackedBackups {
   arrived(key: string, version: FileVersion, arrival: Arrival): void {
     const backup = this.rows.get(key);
     if (!backup || arrival === null) return;
-    const same = ({ size, modified }: FileVersion) => size === version.size && modified === version.modified;
-    this.write({ ...backup, sights: backup.sights?.map((sight) => (same(sight) ? { ...sight, arrival } : sight)) });
+    const told = backup.sights?.map((sight) => (sameVersion(sight, version) ? { ...sight, arrival } : sight));
+    this.write({ ...backup, sights: told });
   }
 
   forget(key: string): void {

@@ -1,5 +1,4 @@
 import { isoTime } from "../../base/clock.ts";
-import { readServerTime } from "../../base/server-time.ts";
 import type { Actor, BackupFact } from "../../ledger/catalogue/shapes.ts";
 import type { EventDraft } from "../../ledger/event.ts";
 import { backupFact } from "../../observing/backup-fact.ts";
@@ -8,6 +7,7 @@ import type { Operation, OperationActor } from "../../operations/operation.ts";
 import { isRestore, type Restore } from "../../operations/restore-data.ts";
 import type { OperationEvent } from "../../operations/states.ts";
 import { wasSent } from "../../operations/work.ts";
+import { versionOf } from "../observing/judge.ts";
 
 /** The change of an operation that may make events; null when it makes none. */
 export type Occasion =
@@ -123,9 +123,8 @@ const about = (operation: Operation) => ({
 
 /** What is lost by restoring a backup is all since it was made. */
 const targetFact = ({ target: { key, size = 0, modified = "" }, preview }: Operation): BackupFact => ({
-  ...backupFact({ key, size, modified: readServerTime(modified) }),
+  ...backupFact(versionOf({ key, size, modified })),
   ...(preview?.losesSince ? { madeAt: preview.losesSince } : {}),
 });
 
-const safetyFact = ({ data: { safety } }: Restore): BackupFact | null =>
-  safety && backupFact({ key: safety.key, size: safety.size, modified: readServerTime(safety.modified) });
+const safetyFact = ({ data: { safety } }: Restore): BackupFact | null => safety && backupFact(versionOf(safety));

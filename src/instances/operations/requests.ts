@@ -136,7 +136,9 @@ export function requestHandlers(deps: RequestDeps): Handlers<RequestCommands> {
     if (!work.ok || !listing.ok) return null;
     const others = listing.value.items.filter(({ key }) => key !== found.key && isBackupKey(key));
     const since = judge.of(versionOf(found)).madeAt.at;
-    const newer = others.map((other) => judge.of(versionOf(other))).filter((other) => isNewer(other, since));
+    // Only those are judged, which reads what was found in them, that may be newer at all.
+    const candidates = others.map(versionOf).filter((other) => judge.latestAt(other) > since);
+    const newer = candidates.map((other) => judge.of(other)).filter((other) => isNewer(other, since));
     return deletePreview(work.value.madeBy(found), others.length, newer.length);
   };
 

@@ -33,7 +33,12 @@ export class ListingCache {
 
   /** A list that may be shared with others who asked meanwhile. */
   look(): Promise<UpstreamResult<Listing>> {
-    return this.inFlight?.began === this.changed ? this.inFlight.answer : this.start();
+    return this.shared?.answer ?? this.start();
+  }
+
+  /** The call in flight that may be joined; null when there is none. */
+  private get shared(): ListCall | null {
+    return this.inFlight?.began === this.changed ? this.inFlight : null;
   }
 
   /** A list that begins now. */
@@ -45,12 +50,10 @@ export class ListingCache {
   async find(key: string): Promise<UpstreamResult<ListedBackup | null>> {
     const known = this.byKey?.get(key);
     if (known?.length === 1) return ok(known[0]!);
-    const began = this.inFlight !== null;
-    const joined = await this.look();
-    const found = entryIn(joined, key);
+    const underWay = this.shared !== null;
+    const found = entryIn(await this.look(), key);
     // A list that was under way already may be older than the file.
-    if (!began || !found.ok || found.value !== null) return found;
-    return entryIn(await this.look(), key);
+    return underWay && found.ok && found.value === null ? entryIn(await this.look(), key) : found;
   }
 
   private start(): Promise<UpstreamResult<Listing>> {

@@ -12,7 +12,7 @@ import type { Fetch } from "../../upstream/exchange.ts";
 import { isAway } from "../../upstream/fault.ts";
 import { inspect } from "../../upstream/inspect.ts";
 import { rangeReader } from "../../upstream/range-reader.ts";
-import { type UpstreamSession, upstreamSession } from "../../upstream/session.ts";
+import { type UpstreamCredential, type UpstreamSession, upstreamSession } from "../../upstream/session.ts";
 import { explained } from "../../upstream/unanswered.ts";
 import { ListingCache } from "./listing-cache.ts";
 import type { Configuration } from "./store.ts";
@@ -117,10 +117,7 @@ export class Server {
     const previous = await this.configuration.previousCredential();
     const headers = await this.configuration.headers();
     if (!previous || !headers.ok) return "refused";
-    const baseUrl = this.configuration.own.url;
-    const mark = this.configuration.own.id;
-    const wire = { baseUrl, headers: headers.value, fetch: this.fetch, clock: this.clock, mark };
-    const health = await upstreamSession({ ...wire, credential: previous }).health();
+    const health = await this.sessionWith(previous, headers.value).health();
     if (!health.ok) return isAway(health.error.problem) ? "unseen" : "refused";
     await this.configuration.swapCredentials();
     this.reset();
@@ -136,17 +133,15 @@ export class Server {
     if (!credential.ok) return credential;
     const headers = await this.configuration.headers();
     if (!headers.ok) return headers;
-    const session = upstreamSession({
-      mark: own.id,
-      baseUrl: own.url,
-      headers: headers.value,
-      fetch: this.fetch,
-      clock: this.clock,
-      credential: credential.value,
-    });
+    const session = this.sessionWith(credential.value, headers.value);
     const listings = new ListingCache(this.clock, () => session.list(), this.onListing);
     const reader: Connected["reader"] = (backup) =>
       rangeReader(this.fetch, (refused) => session.access("download", refused), backup);
     return ok({ session, listings, reader });
+  }
+
+  private sessionWith(credential: UpstreamCredential, headers: Record<string, string>): UpstreamSession {
+    const { url, id } = this.configuration.own;
+    return upstreamSession({ baseUrl: url, mark: id, headers, credential, fetch: this.fetch, clock: this.clock });
   }
 }

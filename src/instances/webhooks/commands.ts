@@ -146,9 +146,9 @@ export function webhookHandlers(deps: Deps): Handlers<WebhookCommands> {
       const mine = endpoints.all().filter((record) => visible(record, admitted) && record.id > (cursor ?? ""));
       const page = mine.slice(0, limit);
       // An endpoint that was not seen at the ledger's end may have delivered since: the object is asked, as for one alone.
-      const behind = page.filter(({ id }) => endpoints.progress(id)?.cursor !== ledger.head.seq);
-      await Promise.all(behind.map(({ id }) => read(id)));
-      const items = page.filter(({ id }) => endpoints.find(id)).map(({ id }) => view(endpoints.checked(id)));
+      const isAtEnd = (id: string) => endpoints.progress(id)?.cursor === ledger.head.seq;
+      const shown = await Promise.all(page.map(({ id }) => (isAtEnd(id) ? ok(view(endpoints.checked(id))) : read(id))));
+      const items = shown.flatMap((each) => (each.ok ? [each.value] : []));
       return ok({ items, nextCursor: mine.length > limit ? page.at(-1)!.id : null });
     },
 
