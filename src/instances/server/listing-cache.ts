@@ -74,9 +74,9 @@ export class ListingCache {
     return call.answer;
   }
 
-  /** What was listed last; empty when nothing was. */
-  last(): readonly ListedBackup[] {
-    return [...(this.byKey?.values() ?? [])].flat();
+  /** What was listed last; null when nothing was since the object woke. */
+  last(): readonly ListedBackup[] | null {
+    return this.byKey && [...this.byKey.values()].flat();
   }
 
   /** Forgets one entry that is known to be gone. */

@@ -41,6 +41,18 @@ describe("the newest backup", () => {
     });
   });
 
+  it("is the same in the view of an instance whose object was put out of memory: what it saw is stored", async () => {
+    await onStage({ seen: false }, async (stage) => {
+      await stage.fake.make("real.zip", T0 - HOUR);
+      await stage.pass(1_000);
+      const { newestBackup } = await stage.parts.view();
+      expect(newestBackup).toMatchObject({ key: "real.zip", modified: "2026-11-23 11:00:00.000Z" });
+      // The list is held in memory alone.
+      stage.parts.server.reset();
+      expect((await stage.parts.view()).newestBackup).toEqual(newestBackup);
+    });
+  });
+
   it("is not a two-year-old archive that came today, once it was looked into; its approver reads two years", async () => {
     await onStage({}, async (stage) => {
       await stage.fake.make("real.zip");
